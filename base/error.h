@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BASE_ERROR_H
+#define HAWSER_BASE_ERROR_H
+
+#include "base/cleanup.h"
+
+/*
+ * The one way a failure travels: a function that can fail returns 0 or a negative errno and takes a struct error last.
+ * On success the error is untouched; on failure code is the returned value and msg says what happened, to what, and,
+ * for a person, what to do. Whoever finally reports it logs or answers once and calls error_done().
+ * err is never NULL: who does not care for the text declares a _cleanup_error_ local.
+ */
+struct error {
+	int code;  /* negative errno, 0 = no error */
+	char *msg; /* owned, NULL when there is no error or no memory for its text */
+};
+
+#define ERROR_INIT                                                                                                     \
+	{                                                                                                              \
+		0, NULL                                                                                                \
+	}
+#define _cleanup_error_ _cleanup_(error_done)
+
+/* Sets (replaces) the error and returns code, which must be negative. */
+int error_set(struct error *err, int code, const char *fmt, ...) _printf_(3, 4);
+/* Like error_set() with ": strerror(-code)" behind the text. */
+int error_set_errno(struct error *err, int code, const char *fmt, ...) _printf_(3, 4);
+/* Puts "context: " in front of the text and returns the code that is there. */
+int error_wrap(struct error *err, const char *fmt, ...) _printf_(2, 3);
+/* Text for a person; never NULL. Borrowed until the error changes. */
+const char *error_text(const struct error *err);
+/* Moves src into dst (dst is freed first); src becomes empty. Returns dst->code. */
+int error_move(struct error *dst, struct error *src);
+void error_done(struct error *err);
+
+#endif

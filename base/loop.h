@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BASE_LOOP_H
+#define HAWSER_BASE_LOOP_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The event loop: a thin face of libuv, so that the rest of the tree names no uv type. One thread, one loop.
+ * Every object is made by x_new(), belongs to the caller and is given back by x_free(), which is safe inside its own
+ * callback; its callback never runs again after that.
+ */
+struct loop;
+struct loop_fd;
+struct loop_timer;
+struct loop_work;
+
+int loop_new(struct loop **ret, struct error *err) _must_check_;
+/* Runs what was deferred and closes all handles; objects must have been freed by their owners. NULL is fine. */
+struct loop *loop_free(struct loop *loop);
+void loop_run(struct loop *loop);
+/* Makes loop_run() return after the present turn. */
+void loop_stop(struct loop *loop);
+/* One turn; waits at most timeout_ms (-1: until something happens). For tests. */
+void loop_turn(struct loop *loop, int timeout_ms);
+/* The libuv loop, for base/ws and later libcurl only. */
+struct uv_loop_s *loop_uv(struct loop *loop);
+/* Longest time in ns between two polls since the last call with reset. Counted, for doctor. */
+uint64_t loop_longest_turn_ns(struct loop *loop, bool reset);
+
+/* ---- descriptors: the descriptor stays the caller's and must outlive the watcher ---- */
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };
+typedef void loop_fd_fn(void *user, unsigned events);
+/* Not watching anything yet. fd must be pollable (no regular file: -EPERM). */
+int loop_fd_new(struct loop *loop, int fd, loop_fd_fn *fn, void *user, struct loop_fd **ret,
+		struct error *err) _must_check_;
+/* Watches for events (0: none). An error on the descriptor arrives as all events that are watched. */
+void loop_fd_watch(struct loop_fd *w, unsigned events);
+struct loop_fd *loop_fd_free(struct loop_fd *w);
+
+/* ---- timers ---- */
+typedef void loop_timer_fn(void *user);
+int loop_timer_new(struct loop *loop, loop_timer_fn *fn, void *user, struct loop_timer **ret,
+		   struct error *err) _must_check_;
+/* Fires once, ms from now; an armed timer is set anew. */
+void loop_timer_start(struct loop_timer *t, uint64_t ms);
+void loop_timer_stop(struct loop_timer *t);
+bool loop_timer_armed(const struct loop_timer *t);
+struct loop_timer *loop_timer_free(struct loop_timer *t);
+
+/* ---- next turn: fn(user) once, after the present callback has returned; in order. Memory of closed objects is given
+ * back this way. Cannot fail (aborts without memory). */
+void loop_defer(struct loop *loop, void (*fn)(void *user), void *user);
+
+/* ---- blocking or long work on another thread ---- */
+/* run(user) on a worker thread, then done(user) on the loop, exactly once, never inside this call. run must only touch
+ * what user owns. */
+int loop_work_start(struct loop *loop, void (*run)(void *user), void (*done)(void *user), void *user,
+		    struct error *err) _must_check_;
+
+/* ---- signals of the process itself (SIGTERM, SIGINT, SIGHUP), by signalfd: no handler is installed ---- */
+typedef void loop_signal_fn(void *user, int signo);
+/* Blocks the signals in this thread and calls fn for each that arrives. signals ends with 0. At most once a loop. */
+int loop_signals_start(struct loop *loop, const int *signals, loop_signal_fn *fn, void *user,
+		       struct error *err) _must_check_;
+
+#endif

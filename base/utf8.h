@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BASE_UTF8_H
+#define HAWSER_BASE_UTF8_H
+
+#include <stddef.h>
+
+/* Bytes (1 to 4) of the well-formed UTF-8 character at s (RFC 3629: no overlong form, no surrogate); 0 if there is none
+ * within n bytes. */
+static inline size_t utf8_width(const char *s, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)s;
+
+	if (n == 0)
+		return 0;
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4 || n < 2 || (p[1] & 0xc0) != 0x80)
+		return 0;
+	if (p[0] < 0xe0)
+		return 2;
+	if (n < 3 || (p[2] & 0xc0) != 0x80)
+		return 0;
+	if (p[0] < 0xf0) {
+		if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0))
+			return 0;
+		return 3;
+	}
+	if (n < 4 || (p[3] & 0xc0) != 0x80 || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90))
+		return 0;
+	return 4;
+}
+
+#endif
