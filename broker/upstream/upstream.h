@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_UPSTREAM_UPSTREAM_H
+#define HAWSER_BROKER_UPSTREAM_UPSTREAM_H
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "base/span.h"
+#include "base/spawn.h"
+
+/*
+ * One MCP server that the broker is connected to: started lazily, shared by all who use the same key (command, resolved
+ * environment, working directory), restarted with backoff. It carries calls and knows no policy.
+ */
+struct upstream;
+struct upstream_request;
+
+struct upstream_options {
+	const char *name;              /* for messages and the log file */
+	const char *command;
+	const char *const *args;       /* NULL-terminated */
+	const char *const *env;        /* "K=V" of the config, NULL-terminated, on top of the allow-list */
+	const char *const *inherited;  /* "K=V" of the client: HOME LOGNAME PATH SHELL TERM USER LANG ... (allow-list) */
+	const char *cwd;
+	const char *log_path;          /* stderr goes here, bounded (1 MiB, one older file kept) */
+	uint64_t start_timeout_ms;     /* handshake and first tools/list; 0 = 60 s */
+	size_t message_max;            /* longest line from the server; 0 = 96 MiB */
+	/* Text of the server (stderr tail, error messages) passes this before it is stored or shown; may be NULL. */
+	void (*redact)(void *user, struct buf *text);
+	void *redact_user;
+};
+
+struct upstream_tool {
+	const char *name;
+	const char *title;          /* may be NULL */
+	const char *description;    /* may be NULL */
+	struct span input_schema;   /* raw text; SPAN_NONE if missing */
+	struct span output_schema;  /* raw text or SPAN_NONE */
+	struct span annotations;    /* raw text or SPAN_NONE */
+	bool read_only, destructive, idempotent, open_world; /* of annotations, with MCP's presets (false, true, false, true) */
+};
+
+enum upstream_state { UPSTREAM_IDLE, UPSTREAM_STARTING, UPSTREAM_READY, UPSTREAM_BACKOFF, UPSTREAM_FAILED };
+
+struct upstream_events {
+	/* State or tool list changed (list_changed included). */
+	void (*changed)(void *user, struct upstream *u);
+};
+
+int upstream_new(struct loop *loop, struct spawner *spawner, const struct upstream_options *options,
+		 const struct upstream_events *events, void *user, struct upstream **ret, struct error *err) _must_check_;
+/* Ends the server (close stdin, 2 s, SIGTERM to the group, 2 s, SIGKILL); requests end with cancelled. */
+struct upstream *upstream_free(struct upstream *u);
+enum upstream_state upstream_state(const struct upstream *u);
+/* Why it is not ready: error with the last lines of stderr; "" if fine. */
+const char *upstream_problem(const struct upstream *u);
+/* Tools of the last complete list (kept, marked stale, while the server is down). Valid until changed. */
+const struct upstream_tool *upstream_tools(const struct upstream *u, size_t *ret_count);
+const struct upstream_tool *upstream_find(const struct upstream *u, const char *tool);
+pid_t upstream_pid(const struct upstream *u);
+
+enum upstream_outcome {
+	UPSTREAM_OK,          /* result: the raw "result" object */
+	UPSTREAM_ERROR,       /* JSON-RPC error: message, result = raw error object */
+	UPSTREAM_DOWN,        /* not started, died, wrote garbage: message says why with the last lines of stderr */
+	UPSTREAM_TIMEOUT,
+	UPSTREAM_TOO_LARGE,   /* the answer was over message_max */
+	UPSTREAM_CANCELLED,
+};
+struct upstream_reply {
+	enum upstream_outcome outcome;
+	struct buf *result;   /* raw JSON text; may be taken (moved) by the callee */
+	const char *message;  /* borrowed; NULL when OK */
+	bool sent;            /* the request had left for the server: it may have had its effect */
+};
+typedef void upstream_done_fn(void *user, struct upstream_reply *reply);
+typedef void upstream_progress_fn(void *user, struct span params);
+
+/* Makes it ready (starting it if need be): done is called once with OK or DOWN. */
+int upstream_ensure(struct upstream *u, upstream_done_fn *done, void *user, struct upstream_request **ret,
+		    struct error *err) _must_check_;
+/* tools/call. args is checked JSON text (an object), written as it is with line breaks blanked; copied. Starts the server
+ * if need be. progress may be NULL. done exactly once, never inside this call. */
+int upstream_call(struct upstream *u, const char *tool, struct span args, uint64_t timeout_ms,
+		  upstream_progress_fn *progress, upstream_done_fn *done, void *user, struct upstream_request **ret,
+		  struct error *err) _must_check_;
+/* Sends notifications/cancelled; done is called with CANCELLED on the next turn. */
+void upstream_cancel(struct upstream_request *request, const char *reason);
+
+#endif

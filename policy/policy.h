@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_POLICY_POLICY_H
+#define HAWSER_POLICY_POLICY_H
+
+#include "base/error.h"
+#include "base/span.h"
+
+#include <jansson.h>
+
+/*
+ * What a subject may do: pure. Rules are read top to bottom, the first match decides (as in pg_hba.conf); if none matches,
+ * the default. policy_needs() says which facts a decision wants, the caller gathers them, policy_decide() decides.
+ */
+struct policy; /* parsed rules, immutable */
+
+enum policy_verdict { POLICY_ALLOW, POLICY_DENY, POLICY_ASK };
+const char *policy_verdict_name(enum policy_verdict verdict);
+
+/* A fault of the rules, with the JSON pointer below "policy" where it is, so that the caller can find file and line. */
+typedef void policy_fault_fn(void *user, const char *pointer, const char *message);
+/* config: the "policy" object, or NULL for the shipped default. All faults are told; -EINVAL if there was one. */
+int policy_new(const json_t *config, policy_fault_fn *fault, void *user, struct policy **ret) _must_check_;
+struct policy *policy_free(struct policy *p);
+
+struct policy_call {
+	const char *subject;
+	const char *server, *tool; /* raw names, after aliases were resolved */
+	struct span args;          /* checked JSON */
+	bool trusted;              /* annotations of this server count */
+	bool read_only, destructive, idempotent, open_world; /* annotations */
+	/* Narrowing by the run: globs over server.tool (also mcp__server__tool); NULL = not narrowed. */
+	const char *const *allowed_tools;
+};
+struct policy_facts {
+	unsigned have; /* bits of what policy_needs() asked for and is here; no rule of this version needs one */
+};
+unsigned policy_needs(const struct policy *p, const struct policy_call *call);
+
+struct policy_decision {
+	enum policy_verdict verdict;
+	char rule[64];   /* "rules[3]", "default", "allowed_tools" */
+	char fix[256];   /* what to change, for instance the rule to add; "" when allowed */
+};
+void policy_decide(const struct policy *p, const struct policy_call *call, const struct policy_facts *facts,
+		   struct policy_decision *ret);
+/* Glob over "server.tool" with * and ?; the pattern may also be written mcp__server__tool. */
+bool policy_glob(const char *pattern, const char *server, const char *tool);
+
+#endif
