@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_CORE_CORE_H
+#define HAWSER_BROKER_CORE_CORE_H
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "base/span.h"
+#include "base/spawn.h"
+#include "broker/core/config.h"
+
+/*
+ * What the product does, as the doors see it: clients, runs, calls, tools. Everything asynchronous takes (done, user), calls
+ * done exactly once, never inside the starting call.
+ */
+struct core;
+struct client; /* one subject with one configuration: what a thin client's connection is about */
+struct run;
+struct call;
+
+struct core_options {
+	const char *state_dir;   /* $XDG_STATE_HOME/hawser: runs/, logs/, audit.jsonl */
+	const char *runtime_dir; /* $XDG_RUNTIME_DIR/hawser: broker.sock, sandboxes/ */
+	const char *guest_path, *keeper_path;
+	const char *trace_path;  /* HAWSER_TRACE or NULL */
+};
+int core_new(struct loop *loop, struct spawner *spawner, const struct core_options *options, struct core **ret,
+	     struct error *err) _must_check_;
+/* Ends runs ("cancelled: the broker is stopping"), sandboxes and upstreams; done when nothing is left (at most 5 s). */
+void core_shutdown(struct core *core, void (*done)(void *user), void *user);
+struct core *core_free(struct core *core);
+/* No client, no run, nothing to lose by leaving. */
+bool core_is_idle(const struct core *core);
+
+/* ---- clients ---- */
+struct client_info {
+	const char *subject;      /* "local:1000" */
+	const char *cwd;          /* absolute */
+	const char *config_path;  /* --config, absolute; NULL: search */
+	const char *config_home;  /* the client's $XDG_CONFIG_HOME or ~/.config */
+};
+/* Reads the configuration. Its faults are the error. */
+int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err) _must_check_;
+/* Names of the variables (NULL-terminated) whose values the client must bring, the allow-list for upstreams included. */
+const char *const *client_variables(const struct client *c);
+/* env: "K=V" for those that are set. Unset variables are an error of each server that names them, not of the client:
+ * that server is listed as unusable, with the reason. */
+int client_resolve(struct client *c, const char *const *env, struct error *err) _must_check_;
+const struct config *client_config(const struct client *c);
+/* Its runs that nobody else follows are cancelled. */
+struct client *client_free(struct client *c);
+
+/* ---- runs ---- */
+enum run_language { RUN_JAVASCRIPT, RUN_PYTHON, RUN_BASH };
+struct run_request {
+	char *code;
+	int language;
+	int64_t timeout_ms;                /* 0: limits.run_ms */
+	struct json_strings allowed_tools; /* count 0 and items NULL: not narrowed */
+};
+/* Decodes {code, language, timeout_ms|timeout, allowed_tools}; the schema of execute_code is printed from it. */
+extern const struct json_field run_request_table[];
+extern const size_t run_request_count;
+
+struct run_result; /* all that a run promises (design.md section 6); borrowed while the run is kept */
+struct run_events {
+	void (*state)(void *user, const char *what); /* "starting a sandbox", "running"; may be NULL */
+	void (*output)(void *user, unsigned channel, const uint8_t *data, size_t len); /* redacted; may be NULL */
+	void (*end)(void *user, const struct run_result *result);
+};
+/* Returns a run that has an id at once; what goes wrong later is in its result. Fails for bad requests only. */
+int run_start(struct client *c, const struct run_request *request, const struct run_events *events, void *user,
+	      struct run **ret, struct error *err) _must_check_;
+const char *run_id(const struct run *run);
+/* NULL if unknown or of another subject. Finished runs are found while their files are kept. */
+struct run *run_find(struct client *c, const char *id);
+/* The finished result, or NULL while it lasts. */
+const struct run_result *run_finished(const struct run *run);
+/* One follower at a time: replaces events. NULL events: nobody listens, the run goes on. */
+void run_follow(struct run *run, const struct run_events *events, void *user);
+void run_cancel(struct run *run, const char *reason);
+/* What happened so far, for a yield: head and tail of the logs. */
+int run_progress_text(const struct run *run, struct buf *out) _must_check_;
+/* {result, logs, error, execution_time, run_id, status, ...} */
+int run_result_json(const struct run_result *r, struct buf *out) _must_check_;
+/* What a model gets: result, head and tail of the logs, one summary line; at most max bytes with the number left out. */
+int run_result_text(const struct run_result *r, size_t max, struct buf *out) _must_check_;
+/* max bytes of the whole text from offset on (as run_result_text would be without a limit). ret_total: its size. */
+int run_result_slice(const struct run_result *r, size_t offset, size_t max, struct buf *out, size_t *ret_total,
+		     struct error *err) _must_check_;
+bool run_result_ok(const struct run_result *r);
+int run_result_exit_code(const struct run_result *r);
+
+/* ---- tools ---- */
+struct search_request {
+	char *query;
+	int detail; /* 0 full, 1 descriptions, 2 names */
+	int64_t limit, offset; /* limit 0: all */
+};
+extern const struct json_field search_request_table[];
+extern const size_t search_request_count;
+/* out: {"meta":{...},"results":[...]}; starts servers that were never started. */
+typedef void search_done_fn(void *user, struct buf *json, const struct error *err);
+int tools_search(struct client *c, const struct search_request *request, search_done_fn *done, void *user,
+		 struct error *err) _must_check_;
+/* One JSON array: servers with state, problem, tool count, log path. Does not start anything. */
+int tools_servers(struct client *c, struct buf *out) _must_check_;
+
+/* ---- a direct call, through the same pipeline as those from code ---- */
+struct call_reply {
+	bool ok;
+	const char *kind, *message, *fix; /* when not ok; fix may be NULL */
+	bool retryable;
+	struct buf *body; /* CallToolResult as raw JSON, or empty; may be taken */
+};
+typedef void call_done_fn(void *user, const struct call_reply *reply);
+int call_start(struct client *c, const char *server, const char *tool, struct span args, call_done_fn *done, void *user,
+	       struct call **ret, struct error *err) _must_check_;
+void call_cancel(struct call *call);
+
+/* ---- for doctor: facts with a verdict, through tell() ---- */
+typedef void doctor_tell_fn(void *user, const char *key, const char *text, int good);
+void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void *user);
+
+#endif
