@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include "base/buf.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void test_append_consume_steal(void **state)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(8);
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	assert_int_equal(buf_append(&b, "abcdef", 6), 0);
+	assert_int_equal(buf_append(&b, "ghi", 3), -E2BIG);
+	assert_int_equal(b.len, 6);
+	buf_consume(&b, 4);
+	assert_int_equal(buf_append(&b, "ghijkl", 6), 0);
+	text = buf_steal(&b, &len);
+	assert_string_equal(text, "efghijkl");
+	assert_int_equal(len, 8);
+}
+
+static void test_json_text(void **state)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(256);
+	_cleanup_free_ char *text = NULL;
+
+	assert_int_equal(buf_append_json(&b, "a\"\\\n\x01\xff\xc3\xa9", 8), 0);
+	text = buf_steal(&b, NULL);
+	assert_string_equal(text, "\"a\\\"\\\\\\n\\u0001\xef\xbf\xbd\xc3\xa9\"");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_append_consume_steal),
+		cmocka_unit_test(test_json_text),
+	};
+
+	return cmocka_run_group_tests_name("buf", tests, NULL, NULL);
+}
