@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define BUF_KEEP (64u << 10) /* storage that an emptied buffer keeps for its next use */
-#define BUF_FIRST 256u       /* size of the first allocation */
+#define BUF_FIRST 256u /* size of the first allocation */
 
 void buf_done(struct buf *b)
 {

@@ -13,15 +13,15 @@
  */
 struct buf {
 	uint8_t *data; /* storage, owned */
-	size_t start;  /* first live byte */
-	size_t len;    /* live bytes */
-	size_t cap;    /* size of the storage */
-	size_t max;    /* most live bytes that are ever held */
+	size_t start; /* first live byte */
+	size_t len; /* live bytes */
+	size_t cap; /* size of the storage */
+	size_t max; /* most live bytes that are ever held */
 };
 
-#define BUF_INIT(maximum)                                                                                              \
-	{                                                                                                              \
-		.max = (maximum)                                                                                       \
+#define BUF_INIT(maximum)        \
+	{                        \
+		.max = (maximum) \
 	}
 #define _cleanup_buf_ _cleanup_(buf_done)
 

@@ -16,19 +16,19 @@
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Move a pointer (or descriptor) out of a cleanup variable. */
-#define TAKE_PTR(p)                                                                                                    \
-	({                                                                                                             \
-		__typeof__(p) *taken_at_ = &(p);                                                                       \
-		__typeof__(p) taken_ = *taken_at_;                                                                     \
-		*taken_at_ = NULL;                                                                                     \
-		taken_;                                                                                                \
+#define TAKE_PTR(p)                                \
+	({                                         \
+		__typeof__(p) *taken_at_ = &(p);   \
+		__typeof__(p) taken_ = *taken_at_; \
+		*taken_at_ = NULL;                 \
+		taken_;                            \
 	})
-#define TAKE_FD(fd)                                                                                                    \
-	({                                                                                                             \
-		int *taken_at_ = &(fd);                                                                                \
-		int taken_ = *taken_at_;                                                                               \
-		*taken_at_ = -1;                                                                                       \
-		taken_;                                                                                                \
+#define TAKE_FD(fd)                      \
+	({                               \
+		int *taken_at_ = &(fd);  \
+		int taken_ = *taken_at_; \
+		*taken_at_ = -1;         \
+		taken_;                  \
 	})
 
 static inline void cleanup_freep(void *p)

@@ -11,13 +11,13 @@
  * err is never NULL: who does not care for the text declares a _cleanup_error_ local.
  */
 struct error {
-	int code;  /* negative errno, 0 = no error */
+	int code; /* negative errno, 0 = no error */
 	char *msg; /* owned, NULL when there is no error or no memory for its text */
 };
 
-#define ERROR_INIT                                                                                                     \
-	{                                                                                                              \
-		0, NULL                                                                                                \
+#define ERROR_INIT      \
+	{               \
+		0, NULL \
 	}
 #define _cleanup_error_ _cleanup_(error_done)
 

@@ -10,28 +10,29 @@
 #include <sys/uio.h>
 
 /*
- * A byte stream on one or two descriptors (socket, pipe, terminal) with a bounded write queue. Writes go straight to the
- * descriptor while it takes them, else into the queue. Owned by the caller; io_free() is safe inside callbacks.
+ * A byte stream on one or two descriptors (socket, pipe, terminal) with a bounded write queue. Writes go straight to
+ * the descriptor while it takes them, else into the queue. Owned by the caller; io_free() is safe inside callbacks.
  */
 struct io;
 
 struct io_events {
-	/* Bytes that were read; borrowed until return. Returns how many were consumed; what is left is offered again with
-	 * the next bytes, or after io_resume(). At most read_max bytes are ever held back: a callback that consumes
-	 * nothing of a full buffer ends the stream with -EMSGSIZE. */
+	/* Bytes that were read; borrowed until return. Returns how many were consumed; what is left is offered again
+	 * with the next bytes, or after io_resume(). At most read_max bytes are ever held back: a callback that
+	 * consumes nothing of a full buffer ends the stream with -EMSGSIZE. */
 	size_t (*data)(void *user, const uint8_t *bytes, size_t len);
-	/* The other end will send no more (reason 0), or the stream broke (negative errno, in the text). Called once; no
-	 * data follows. Bytes that were not consumed are lost. */
+	/* The other end will send no more (reason 0), or the stream broke (negative errno, in the text). Called once;
+	 * no data follows. Bytes that were not consumed are lost. */
 	void (*closed)(void *user, const struct error *reason);
 	/* The write queue became empty after io_write() had returned with something queued. May be NULL. */
 	void (*drained)(void *user);
 };
 
 struct io_options {
-	int read_fd;      /* -1: none. Consumed (closed by io), made non-blocking */
-	int write_fd;     /* -1: none; may be the same as read_fd. Consumed */
-	size_t read_max;  /* most bytes of input that are held, for instance the longest line; at least 64 KiB is used */
-	size_t write_max; /* most bytes that the queue holds; io_write() beyond it fails with -ENOBUFS and queues nothing */
+	int read_fd; /* -1: none. Consumed (closed by io), made non-blocking */
+	int write_fd; /* -1: none; may be the same as read_fd. Consumed */
+	size_t read_max; /* most bytes of input that are held, for instance the longest line; at least 64 KiB is used */
+	size_t write_max; /* most bytes that the queue holds; io_write() beyond it fails with -ENOBUFS and queues
+			     nothing */
 };
 
 /* On failure the descriptors are closed too. Reading begins on the next turn. */

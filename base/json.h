@@ -10,16 +10,16 @@
 
 /*
  * Static tables that decode a JSON object into a C struct, check it, and print their own JSON Schema: one table is what
- * the code, the tool's inputSchema, the docs and `hawser config show` read. For our own small messages; bodies travel as
- * spans (base/span.h).
+ * the code, the tool's inputSchema, the docs and `hawser config show` read. For our own small messages; bodies travel
+ * as spans (base/span.h).
  */
 enum json_kind {
 	JSON_KIND_STRING, /* char *, owned */
 	JSON_KIND_INTEGER, /* int64_t */
 	JSON_KIND_BOOLEAN, /* bool */
-	JSON_KIND_ENUM,    /* int: index into names */
+	JSON_KIND_ENUM, /* int: index into names */
 	JSON_KIND_STRINGS, /* struct json_strings, owned */
-	JSON_KIND_RAW,     /* json_t *, a reference is held */
+	JSON_KIND_RAW, /* json_t *, a reference is held */
 };
 
 struct json_strings {
@@ -32,16 +32,16 @@ struct json_field {
 	enum json_kind kind;
 	size_t offset;
 	bool required;
-	int64_t least, most;      /* integer: range; string: bytes; strings: count. most 0 = 4096 for strings, INT64_MAX */
+	int64_t least, most; /* integer: range; string: bytes; strings: count. most 0 = 4096 for strings, INT64_MAX */
 	const char *const *names; /* enum: spellings, NULL-terminated; the first of equal index counts */
-	const char *alias;        /* another accepted spelling of name, not advertised */
-	const char *text;         /* one sentence for schema, help and docs, with the unit */
-	int64_t preset;           /* integer, boolean, enum: value when absent */
+	const char *alias; /* another accepted spelling of name, not advertised */
+	const char *text; /* one sentence for schema, help and docs, with the unit */
+	int64_t preset; /* integer, boolean, enum: value when absent */
 };
 
-/* Fills the struct at data from object. All faults are in one error, one line each: "timeout_ms: 99999999 is over 900000".
- * Unknown keys are faults too (nearest known name is offered) unless lax. On failure data is as json_table_done() leaves
- * it. */
+/* Fills the struct at data from object. All faults are in one error, one line each: "timeout_ms: 99999999 is over
+ * 900000". Unknown keys are faults too (nearest known name is offered) unless lax. On failure data is as
+ * json_table_done() leaves it. */
 int json_table_decode(const struct json_field *table, size_t count, json_t *object, bool lax, void *data,
 		      struct error *err) _must_check_;
 /* Frees what the struct owns and zeroes the fields. */

@@ -6,8 +6,8 @@
 
 /*
  * One line an event, logfmt or JSON: time, level, event name, then key=value pairs. The logger is the one piece of
- * process-wide state in Hawser: it is set up by main() and only written to afterwards. Only the owner of a request logs;
- * libraries return errors.
+ * process-wide state in Hawser: it is set up by main() and only written to afterwards. Only the owner of a request
+ * logs; libraries return errors.
  *
  *   log_info("upstream_started", LOG_S("server", name), LOG_I("pid", pid));
  */
@@ -15,11 +15,11 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
 struct log_options {
-	int fd;                  /* where lines go; -1: nowhere */
-	enum log_level least;    /* lines below are dropped */
+	int fd; /* where lines go; -1: nowhere */
+	enum log_level least; /* lines below are dropped */
 	enum log_format format;
-	/* Sees the finished line before it is written and may rewrite it in place (it may only get shorter); returns the
-	 * new length. Redaction hooks in here. NULL: none. */
+	/* Sees the finished line before it is written and may rewrite it in place (it may only get shorter); returns
+	 * the new length. Redaction hooks in here. NULL: none. */
 	size_t (*filter)(void *user, char *line, size_t len);
 	void *filter_user;
 };

@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 /*
- * JSON as raw text: find values without decoding them, so that numbers keep their text and nothing is copied. Pure; safe
- * on any thread. A span is borrowed from the text that it was found in.
+ * JSON as raw text: find values without decoding them, so that numbers keep their text and nothing is copied. Pure;
+ * safe on any thread. A span is borrowed from the text that it was found in.
  */
 struct span {
 	const char *p; /* NULL: not there */
@@ -28,9 +28,9 @@ bool span_equals(struct span s, const char *text);
 enum { SPAN_DEPTH_MAX = 64 };
 
 /* Checks that text is one JSON value (RFC 8259, white space around it allowed), depth at most SPAN_DEPTH_MAX. strict
- * also refuses duplicate keys at any depth (compared after unescaping), NUL (\u0000) in keys, and lone surrogates, as two
- * readers might understand these differently. Error: what is wrong and at which byte. ret (may be NULL) is the value
- * without the white space around it. Linear time; memory bounded by the number of keys in open objects. */
+ * also refuses duplicate keys at any depth (compared after unescaping), NUL (\u0000) in keys, and lone surrogates, as
+ * two readers might understand these differently. Error: what is wrong and at which byte. ret (may be NULL) is the
+ * value without the white space around it. Linear time; memory bounded by the number of keys in open objects. */
 int span_check(struct span text, bool strict, struct span *ret, struct error *err) _must_check_;
 
 /* The functions below want a text that span_check() accepted. */

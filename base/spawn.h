@@ -9,14 +9,14 @@
 #include <sys/types.h>
 
 /*
- * Child processes. SIGCHLD is blocked and read from a signalfd, so the process has no handler of its own (a pid 1 without
- * handlers cannot be signalled from inside its name space), and every child that ends is reaped, known or not.
+ * Child processes. SIGCHLD is blocked and read from a signalfd, so the process has no handler of its own (a pid 1
+ * without handlers cannot be signalled from inside its name space), and every child that ends is reaped, known or not.
  */
 struct spawner; /* one a process */
 
 struct spawn_fd {
 	int parent; /* borrowed */
-	int child;  /* its number in the child */
+	int child; /* its number in the child */
 };
 struct spawn_limit {
 	int resource; /* RLIMIT_... */
@@ -26,12 +26,13 @@ struct spawn_limit {
 struct spawn_options {
 	const char *const *argv; /* argv[0] is looked up in PATH of envp unless it has a slash */
 	const char *const *envp; /* whole environment; NULL is not allowed: nothing is inherited by accident */
-	const char *cwd;         /* NULL: the present one */
-	const struct spawn_fd *fds; /* descriptors of the child; all others are closed. 0, 1, 2 are /dev/null if absent */
+	const char *cwd; /* NULL: the present one */
+	const struct spawn_fd
+		*fds; /* descriptors of the child; all others are closed. 0, 1, 2 are /dev/null if absent */
 	size_t fd_count;
 	const struct spawn_limit *limits;
 	size_t limit_count;
-	bool new_session;  /* setsid(), else the child leads a process group of its own */
+	bool new_session; /* setsid(), else the child leads a process group of its own */
 	bool die_with_parent; /* PR_SET_PDEATHSIG SIGKILL */
 	uid_t uid; /* (uid_t)-1: keep. Sets gid too and drops groups */
 	gid_t gid;
@@ -46,7 +47,8 @@ int spawner_new(struct loop *loop, struct spawner **ret, struct error *err) _mus
 struct spawner *spawner_free(struct spawner *spawner);
 /* Called for children that were not started here (orphans that a pid 1 or a subreaper inherits). */
 void spawner_on_orphan(struct spawner *spawner, spawn_exit_fn *fn, void *user);
-/* Starts a child. An exec that fails is an error of this call (with errno of the child), not an exit. fn may be NULL. */
+/* Starts a child. An exec that fails is an error of this call (with errno of the child), not an exit. fn may be NULL.
+ */
 int spawn_start(struct spawner *spawner, const struct spawn_options *options, spawn_exit_fn *fn, void *user,
 		pid_t *ret_pid, struct error *err) _must_check_;
 /* Forgets the callback of a child that is still running. */
