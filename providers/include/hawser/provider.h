@@ -66,6 +66,9 @@ struct hawser_result {
 	const char *message;
 	const char *sandbox_id;          /* create: the provider's name for it, at most 127 bytes */
 	struct hawser_endpoint endpoint; /* create, attach */
+	/* create: of a guest that was there before (NULL: those of the request). */
+	const char *tunnel_id;  /* 32 hexadecimal digits */
+	const uint8_t *secret;  /* 32 bytes */
 };
 
 struct hawser_limits { /* of one sandbox; 0 = the provider's own */
@@ -86,13 +89,15 @@ struct hawser_create {
 /* A child held by a keeper (process and VM walls): see providers/keeper/README.md. */
 enum hawser_grant {
 	HAWSER_GRANT_LISTEN = 1, /* the listening unix socket that the broker will connect to */
-	HAWSER_GRANT_SECRET = 2, /* a pipe with the 32 bytes of the secret */
-	HAWSER_GRANT_BYTES = 3,  /* a sealed memfd with data (for instance a seccomp program) */
+	/* A pipe with the 32 bytes of the secret. That the wall's child has read it and closed it is the sign that it runs. */
+	HAWSER_GRANT_SECRET = 2,
+	HAWSER_GRANT_BYTES = 3, /* a sealed memfd with data (for instance a seccomp program) */
+	HAWSER_GRANT_PATH = 4,  /* O_PATH descriptor of the file that data names, opened before the uid is given up */
 };
 struct hawser_grant_fd {
 	enum hawser_grant grant;
 	int child_fd;
-	const void *data; /* BYTES */
+	const void *data; /* BYTES; PATH: the absolute path, NUL-terminated */
 	size_t len;
 };
 struct hawser_keeper_spec {
@@ -103,22 +108,25 @@ struct hawser_keeper_spec {
 	struct hawser_limits limits; /* what the keeper enforces over all processes of the wall */
 	int own_uid; /* 1: when the keeper runs as root it takes an unprivileged uid of its own first */
 	const char *const *must_read; /* paths that this uid must be able to read, else create fails by name; may be NULL */
+	const char *const *tmpfs; /* mount points inside whose bytes count as memory where no cgroup counts them; may be NULL */
 };
 
 struct hawser_host {
 	uint32_t abi;
 	uint32_t size;
 	void (*complete)(struct hawser_op *op, const struct hawser_result *result);
-	void (*log)(struct hawser_op *op, int level /* 0 debug 1 info 2 warn 3 error */, const char *message);
+	void (*log)(const struct hawser_settings *s, int level /* 0 debug 1 info 2 warn 3 error */, const char *message);
 	/* Typed values; a string that is not set and has no preset is NULL. Borrowed while the provider is open. */
 	const char *(*setting_string)(const struct hawser_settings *s, const char *name);
 	int64_t (*setting_integer)(const struct hawser_settings *s, const char *name);
 	int (*setting_boolean)(const struct hawser_settings *s, const char *name);
 	const char *const *(*setting_strings)(const struct hawser_settings *s, const char *name);
 	/* The guest binary for an architecture ("x86_64"): absolute path, or NULL. */
-	const char *(*guest_path)(const struct hawser_op *op, const char *arch);
+	const char *(*guest_path)(const struct hawser_settings *s, const char *arch);
 	/* Interpreters that `runtimes:` of the config names: absolute path, or NULL. language: javascript, python, bash */
-	const char *(*runtime_path)(const struct hawser_op *op, const char *language);
+	const char *(*runtime_path)(const struct hawser_settings *s, const char *language);
+	/* $PATH of the user who started the broker, to find interpreters in; may be NULL. */
+	const char *(*search_path)(const struct hawser_settings *s);
 	/* Starts a keeper for op (create): the host completes op with the endpoint once the wall's listening socket is there,
 	 * or with the error. The keeper's name becomes sandbox_id. Returns 0 or a negative errno (op still to be completed). */
 	int (*keeper_start)(struct hawser_op *op, const struct hawser_keeper_spec *spec);
@@ -142,6 +150,8 @@ struct hawser_provider {
 	void (*cancel)(void *provider, struct hawser_op *op);
 	/* One line a fact that matters for doctor ("wall: bubblewrap 0.8.0", "memory: cgroup v1"), through tell(). NULL: none. */
 	void (*report)(void *provider, void (*tell)(void *user, const char *key, const char *text, int good), void *user);
+	/* The class under these settings, where they decide it; NULL: isolation above. */
+	enum hawser_isolation (*isolation_of)(void *provider);
 };
 
 #endif
