@@ -9,42 +9,43 @@
 #include <jansson.h>
 
 /*
- * What providers are lent, and how core asks them for sandboxes. The host opens providers by name with checked settings,
- * turns their operations into (done, user) calls, starts and watches keepers and renews their leases. It decides nothing:
- * which provider, how many sandboxes and for whom is core's business.
+ * What providers are lent, and how core asks them for sandboxes. The host opens providers by name with checked
+ * settings, turns their operations into (done, user) calls, starts and watches keepers and renews their leases. It
+ * decides nothing: which provider, how many sandboxes and for whom is core's business.
  */
 struct host;
 struct host_provider; /* one provider opened with one set of settings */
-struct host_op;       /* a create that is under way */
+struct host_op; /* a create that is under way */
 
 struct host_options {
-	const char *sandbox_dir; /* one folder a kept sandbox is made in it; made 0700 if absent. At most 60 bytes long, as
-				  * socket paths have 108 */
-	const char *guest_path;  /* absolute */
+	const char *sandbox_dir; /* one folder a kept sandbox is made in it; made 0700 if absent. At most 60 bytes long,
+				  * as socket paths have 108 */
+	const char *guest_path; /* absolute */
 	const char *keeper_path; /* absolute */
 };
 struct host_events {
-	/* A sandbox that had been created is gone without having been asked to: its keeper ended. reason is for a person
+	/* A sandbox that had been created is gone without having been asked to: its keeper ended. reason is for a
+	 * person
 	 * ("memory: ..."). Not called for sandboxes whose destroy has begun. */
 	void (*sandbox_ended)(void *user, const char *sandbox_id, const char *reason);
 };
 
 int host_new(struct loop *loop, struct spawner *spawner, const struct host_options *options,
 	     const struct host_events *events, void *user, struct host **ret, struct error *err) _must_check_;
-/* Open operations end without done; providers must have been closed. Kept sandboxes that were not destroyed live on until
- * their lease runs out. */
+/* Open operations end without done; providers must have been closed. Kept sandboxes that were not destroyed live on
+ * until their lease runs out. */
 struct host *host_free(struct host *host);
 
 /* ---- providers ---- */
 
 struct host_provider_options {
-	const char *name;      /* "process", "fake" */
-	json_t *settings;      /* borrowed; object, or NULL: all presets */
-	const char *where;     /* for errors: "hawser.yaml:12", or NULL */
+	const char *name; /* "process", "fake" */
+	json_t *settings; /* borrowed; object, or NULL: all presets */
+	const char *where; /* for errors: "hawser.yaml:12", or NULL */
 	const char *javascript, *python, *bash; /* `runtimes:` of the config, absolute, or NULL */
 };
-/* Checks settings against the provider's option table (all faults in one error, one a line) and opens it. -ENOENT: no such
- * provider; -EINVAL: settings; -ENOTSUP: this machine cannot run it, the text says why and what to do. */
+/* Checks settings against the provider's option table (all faults in one error, one a line) and opens it. -ENOENT: no
+ * such provider; -EINVAL: settings; -ENOTSUP: this machine cannot run it, the text says why and what to do. */
 int host_provider_open(struct host *host, const struct host_provider_options *options, struct host_provider **ret,
 		       struct error *err) _must_check_;
 /* No operation may be open. Its sandboxes should have been destroyed. */
@@ -55,18 +56,19 @@ enum hawser_isolation host_provider_isolation(const struct host_provider *p);
 const char *host_isolation_name(enum hawser_isolation isolation);
 enum hawser_isolation host_isolation_parse(const char *name);
 /* Facts for doctor. */
-void host_provider_report(struct host_provider *p, void (*tell)(void *user, const char *key, const char *text, int good),
-			  void *user);
+void host_provider_report(struct host_provider *p,
+			  void (*tell)(void *user, const char *key, const char *text, int good), void *user);
 
 /* ---- sandboxes ---- */
 
 /* Borrowed until done returns. */
 struct host_created {
 	enum hawser_status status;
-	const char *message;    /* for a person; never NULL, empty when all is well */
+	const char *message; /* for a person; never NULL, empty when all is well */
 	const char *sandbox_id; /* NULL unless status is HAWSER_OK */
 	struct hawser_endpoint endpoint;
-	const char *tunnel_id; /* what the guest behind the endpoint has: the request's own unless the provider says else */
+	const char *
+		tunnel_id; /* what the guest behind the endpoint has: the request's own unless the provider says else */
 	uint8_t secret[32];
 };
 /* Exactly once, never inside the starting call. */
