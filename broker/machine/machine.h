@@ -17,7 +17,7 @@ struct machine_call;
 
 struct machine_endpoint {
 	const char *unix_path; /* byte-stream carrier; or */
-	const char *url;       /* ws:// or wss:// */
+	const char *url; /* ws:// or wss:// */
 	const char *const *headers; /* "Name: value" lines for the URL, NULL-terminated; may be NULL */
 };
 
@@ -25,8 +25,8 @@ enum machine_state { MACHINE_CONNECTING, MACHINE_UP, MACHINE_DOWN /* link lost, 
 
 struct machine_events {
 	void (*state)(void *user, enum machine_state state, const char *reason);
-	/* A call of a run has all its arguments. Answer with machine_call_reply() exactly once, unless call_cancelled came.
-	 * The call is valid until one of the two. */
+	/* A call of a run has all its arguments. Answer with machine_call_reply() exactly once, unless call_cancelled
+	 * came. The call is valid until one of the two. */
 	void (*call)(void *user, struct machine_call *call);
 	/* The code gave the call up (or its run ended, or the guest began anew). */
 	void (*call_cancelled)(void *user, struct machine_call *call);
@@ -36,9 +36,9 @@ struct machine_options {
 	struct machine_endpoint endpoint;
 	uint8_t secret[32];
 	struct tunnel_id tunnel;
-	size_t args_max;           /* bytes of arguments of one call; above it the call is answered too_large at once */
+	size_t args_max; /* bytes of arguments of one call; above it the call is answered too_large at once */
 	uint64_t connect_limit_ms; /* gives up (MACHINE_CLOSED) after so long without a proven link */
-	const char *trace_path;    /* HAWSER_TRACE, or NULL */
+	const char *trace_path; /* HAWSER_TRACE, or NULL */
 };
 
 int machine_new(struct loop *loop, const struct machine_options *options, const struct machine_events *events,
@@ -55,8 +55,8 @@ struct machine_run_end {
 
 struct machine_run_events {
 	void (*started)(void *user);
-	/* Output of one channel (frame.h CHANNEL_*), borrowed. The frame is acknowledged when this returns: it must be in the
-	 * run's event file by then. */
+	/* Output of one channel (frame.h CHANNEL_*), borrowed. The frame is acknowledged when this returns: it must be
+	 * in the run's event file by then. */
 	void (*output)(void *user, uint16_t channel, const uint8_t *data, size_t len);
 	/* Once; the run handle is gone afterwards. */
 	void (*end)(void *user, const struct machine_run_end *end);
@@ -69,8 +69,8 @@ int machine_run_start(struct machine *m, const char *run_id, struct span head_js
 /* Asks the guest to end it; end still comes. reason: "cancelled", "deadline" or "budget". */
 void machine_run_cancel(struct machine_run *run, const char *reason);
 
-/* What the guest said; borrowed while the call lives. run is the user pointer of its run (never NULL: calls that name no
- * open run are refused before anybody hears of them). args is not checked JSON. */
+/* What the guest said; borrowed while the call lives. run is the user pointer of its run (never NULL: calls that name
+ * no open run are refused before anybody hears of them). args is not checked JSON. */
 struct machine_call_facts {
 	void *run;
 	int64_t id;
