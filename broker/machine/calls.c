@@ -13,7 +13,7 @@ static void free_call(struct machine_call *call)
 	struct machine *m = call->stream.machine;
 
 	HASH_DEL(m->streams, &call->stream);
-	m->args_held -= call->args.len;
+	m->args_held -= call->args_charged;
 	buf_done(&call->args);
 	buf_done(&call->stream.out.data);
 	free(call->server);
@@ -28,7 +28,8 @@ static void answer(struct machine_call *call, struct span head, struct buf *body
 	size_t first = body ? body->len : 0, most = FRAME_PAYLOAD_MAX - 2u - head.len;
 
 	call->state = CALL_ANSWERED;
-	m->args_held -= call->args.len;
+	m->args_held -= call->args_charged;
+	call->args_charged = 0;
 	buf_done(&call->args);
 	if (first > most)
 		first = most;
@@ -129,6 +130,7 @@ void machine_call_on_body(struct machine_call *call, const uint8_t *data, size_t
 		return;
 	}
 	m->args_held += len;
+	call->args_charged += len;
 }
 
 void machine_call_on_input_over(struct machine_call *call)
@@ -182,6 +184,13 @@ void machine_drop_calls_of(struct machine *m, const struct machine_run *run)
 const struct machine_call_facts *machine_call_facts(const struct machine_call *call)
 {
 	return &call->facts;
+}
+
+void machine_call_take_args(struct machine_call *call, struct buf *ret)
+{
+	*ret = call->args;
+	call->args = (struct buf)BUF_INIT(0);
+	call->facts.args = SPAN_NONE;
 }
 
 void machine_call_reply(struct machine_call *call, struct span head_json, struct buf *body)

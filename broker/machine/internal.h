@@ -51,6 +51,7 @@ struct machine_call {
 	enum call_state state;
 	char *server, *tool;
 	struct buf args;
+	size_t args_charged; /* to machine.args_held */
 	bool input_over;
 };
 

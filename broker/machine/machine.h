@@ -79,6 +79,8 @@ struct machine_call_facts {
 	int64_t timeout_ms; /* 0: not given */
 };
 const struct machine_call_facts *machine_call_facts(const struct machine_call *call);
+/* Moves the arguments out (facts.args is gone then); they stay charged to the run until the answer. */
+void machine_call_take_args(struct machine_call *call, struct buf *ret);
 /* head_json as in PROTOCOL.md section 7. body is taken over (moved). Sent as credit allows. */
 void machine_call_reply(struct machine_call *call, struct span head_json, struct buf *body);
 
