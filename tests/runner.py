@@ -117,8 +117,8 @@ def do_suites(part, log):
     results = os.path.join(TOP, folder, 'meson-logs', f'{part.name}.json')
     if os.path.exists(results):
         os.unlink(results)
-    listed = subprocess.run(['meson', 'test', '-C', folder, '--list'], cwd=TOP, capture_output=True, text=True)
-    known = set(re.findall(r'[:+ ](\w[\w-]*)', '\n'.join(line.split(' / ')[0] for line in listed.stdout.splitlines())))
+    listed = subprocess.run(['meson', 'introspect', folder, '--tests'], cwd=TOP, capture_output=True, text=True)
+    known = {suite.split(':')[-1] for test in json.loads(listed.stdout or '[]') for suite in test['suite']}
     there = [n for n in names if n in known]
     if not there:
         return Count(skips=[f'{part.name}: no test is registered in the suites {", ".join(names)}'])
