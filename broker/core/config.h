@@ -7,30 +7,30 @@
 
 /*
  * The operator's configuration: hawser.yaml or hawser.json read into one struct, all faults told at once with file and
- * line. Variables (${VAR}, ${VAR:-x}, ${env:X}) stay as they are written until config_resolve_server(), since each client
- * brings its own values.
+ * line. Variables (${VAR}, ${VAR:-x}, ${env:X}) stay as they are written until config_resolve_server(), since each
+ * client brings its own values.
  */
 
 /* Limits and defaults: one table (config_limits_table) that the code, `hawser config show` and the docs print. */
 struct config_limits {
-	int64_t run_ms;          /* default wall time of a run, 30,000 */
-	int64_t run_most_ms;     /* most that a request may ask for, 900,000 */
-	int64_t cpu_ms;          /* CPU time of a run over all its processes, 60,000; at least run_ms is not implied */
-	int64_t call_ms;         /* one tool call, 60,000 */
-	int64_t memory;          /* bytes a sandbox, 512 MiB */
-	int64_t disk;            /* bytes of /tmp and home in a sandbox, 256 MiB */
-	int64_t processes;       /* 128 */
-	int64_t output;          /* bytes of stdout, stderr and log of a run, 16 MiB */
-	int64_t arguments;       /* bytes of one call's arguments, 64 MiB + 64 KiB */
-	int64_t result;          /* bytes of one call's result and of a run's value, 64 MiB + 64 KiB */
-	int64_t reply;           /* bytes of text that a door answers with, 16 KiB */
-	int64_t yield_ms;        /* the MCP door yields, 45,000 */
-	int64_t calls;           /* calls a run, 10,000 */
-	int64_t calls_open;      /* calls of a run in flight, 128 */
-	int64_t runs;            /* runs at once, 16 */
-	int64_t runs_kept;       /* finished runs whose files are kept, 200 */
-	int64_t pool;            /* warm sandboxes, 2 (0: none) */
-	int64_t sandbox_ms;      /* idle life of a warm sandbox, 300,000 */
+	int64_t run_ms; /* default wall time of a run, 30,000 */
+	int64_t run_most_ms; /* most that a request may ask for, 900,000 */
+	int64_t cpu_ms; /* CPU time of a run over all its processes, 60,000; at least run_ms is not implied */
+	int64_t call_ms; /* one tool call, 60,000 */
+	int64_t memory; /* bytes a sandbox, 512 MiB */
+	int64_t disk; /* bytes of /tmp and home in a sandbox, 256 MiB */
+	int64_t processes; /* 128 */
+	int64_t output; /* bytes of stdout, stderr and log of a run, 16 MiB */
+	int64_t arguments; /* bytes of one call's arguments, 64 MiB + 64 KiB */
+	int64_t result; /* bytes of one call's result and of a run's value, 64 MiB + 64 KiB */
+	int64_t reply; /* bytes of text that a door answers with, 16 KiB */
+	int64_t yield_ms; /* the MCP door yields, 45,000 */
+	int64_t calls; /* calls a run, 10,000 */
+	int64_t calls_open; /* calls of a run in flight, 128 */
+	int64_t runs; /* runs at once, 16 */
+	int64_t runs_kept; /* finished runs whose files are kept, 200 */
+	int64_t pool; /* warm sandboxes, 2 (0: none) */
+	int64_t sandbox_ms; /* idle life of a warm sandbox, 300,000 */
 };
 extern const struct json_field config_limits_table[];
 extern const size_t config_limits_count;
@@ -39,18 +39,18 @@ struct config_pair {
 	char *name, *value; /* value as written, with its variables */
 };
 struct config_server {
-	char *name;          /* as written; not "hawser" */
-	char *id;            /* identifier for code: [A-Za-z_][A-Za-z0-9_]*, no keyword or built-in of a language, unique */
-	char *command;       /* as written */
+	char *name; /* as written; not "hawser" */
+	char *id; /* identifier for code: [A-Za-z_][A-Za-z0-9_]*, no keyword or built-in of a language, unique */
+	char *command; /* as written */
 	struct json_strings args;
 	struct config_pair *env;
 	size_t env_count;
-	char *cwd;           /* NULL: the client's */
-	int64_t timeout_ms;  /* 0: limits.call_ms */
+	char *cwd; /* NULL: the client's */
+	int64_t timeout_ms; /* 0: limits.call_ms */
 	int64_t start_timeout_ms;
 	bool disabled;
-	bool trusted;        /* default: true for stdio servers of the user's own files */
-	char *file;          /* where it was read */
+	bool trusted; /* default: true for stdio servers of the user's own files */
+	char *file; /* where it was read */
 	int line;
 };
 struct config_provider {
@@ -58,22 +58,23 @@ struct config_provider {
 	json_t *settings; /* object or NULL */
 };
 struct config {
-	char *path;                     /* the main file; NULL: none was found */
-	struct json_strings files;      /* all files read, for change detection */
+	char *path; /* the main file; NULL: none was found */
+	struct json_strings files; /* all files read, for change detection */
 	struct config_server *servers;
 	size_t server_count;
-	json_t *policy;                 /* object or NULL */
+	json_t *policy; /* object or NULL */
 	struct config_limits limits;
 	struct config_provider *providers; /* in order; never empty: preset "process" */
 	size_t provider_count;
-	char *isolation;                /* floor: process, container, gvisor or vm; NULL: class of the first provider */
-	char *runtimes[3];              /* javascript, python, bash: absolute path as written, or NULL */
-	struct json_strings variables;  /* names of all variables that occur */
-	struct json_strings notes;      /* for doctor: collisions of identifiers and the like */
+	char *isolation; /* floor: process, container, gvisor or vm; NULL: class of the first provider */
+	char *runtimes[3]; /* javascript, python, bash: absolute path as written, or NULL */
+	struct json_strings variables; /* names of all variables that occur */
+	struct json_strings notes; /* for doctor: collisions of identifiers and the like */
 };
 
-/* path NULL: $XDG_CONFIG_HOME/hawser/hawser.{yaml,json} (config_home says the first part); nothing there is not an error:
- * path stays NULL. On failure err has one line a fault, each "FILE:LINE: what; what to do". Files are at most 1 MiB. */
+/* path NULL: $XDG_CONFIG_HOME/hawser/hawser.{yaml,json} (config_home says the first part); nothing there is not an
+ * error: path stays NULL. On failure err has one line a fault, each "FILE:LINE: what; what to do". Files are at most 1
+ * MiB. */
 int config_load(const char *path, const char *config_home, struct config **ret, struct error *err) _must_check_;
 struct config *config_free(struct config *c);
 /* Have any of its files changed (mtime, size, inode) since it was read? */
@@ -82,14 +83,15 @@ bool config_is_stale(const struct config *c);
 /* A server with its variables replaced. */
 struct config_resolved {
 	char *command, *cwd;
-	char **args, **env;       /* NULL-terminated; env as "K=V" */
-	char *key;                /* equal for two that may share one process: hash of command, args, environment, cwd */
+	char **args, **env; /* NULL-terminated; env as "K=V" */
+	char *key; /* equal for two that may share one process: hash of command, args, environment, cwd */
 	struct json_strings secret_names, secret_values; /* what variables stood for: never shown */
 };
-/* lookup: value of a variable of the client, or NULL if unset. Error: "FILE:LINE: server x: ${TOKEN} is not set; ..." */
+/* lookup: value of a variable of the client, or NULL if unset. Error: "FILE:LINE: server x: ${TOKEN} is not set; ..."
+ */
 int config_resolve_server(const struct config *c, const struct config_server *server, const char *client_cwd,
-			  const char *(*lookup)(void *user, const char *name), void *user,
-			  struct config_resolved *ret, struct error *err) _must_check_;
+			  const char *(*lookup)(void *user, const char *name), void *user, struct config_resolved *ret,
+			  struct error *err) _must_check_;
 void config_resolved_done(struct config_resolved *r);
 /* The effective configuration as JSON: every value and where it is from; secrets stay as ${VAR}. */
 int config_show(const struct config *c, struct buf *out) _must_check_;

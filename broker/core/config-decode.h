@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_CORE_CONFIG_DECODE_H
+#define HAWSER_BROKER_CORE_CONFIG_DECODE_H
+
+#include "broker/core/config-tree.h"
+#include "broker/core/config.h"
+
+#include <sys/stat.h>
+
+/* What config_load() hands out is the first member of this; the rest is for config_is_stale() and config_show(). */
+struct config_stamp {
+	bool there;
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec mtime;
+};
+struct config_whole {
+	struct config c;
+	char *config_home; /* when the main file was searched */
+	struct config_stamp *stamps; /* one for each of c.files; when none was found: of the two searched paths */
+	size_t stamp_count;
+	int *limit_lines; /* config_limits_count; 0: preset */
+};
+
+/* Where what is found wrong goes. In an included file, which another program may own, a bad server is a note and only
+ * that server is lost. */
+struct config_reader {
+	struct config_whole *whole;
+	struct config_faults *faults;
+	const char *file;
+	bool included;
+	bool bad; /* the server being read has a fault */
+	/* Sees unknown keys: true when one may stay. NULL: none may. */
+	bool (*foreign)(struct config_reader *reader, const struct config_node *n, const char *where);
+};
+void config_complain(struct config_reader *reader, int line, const char *fmt, ...) _printf_(3, 4);
+void config_note(struct config_reader *reader, int line, const char *fmt, ...) _printf_(3, 4);
+
+/* Decodes an object by a table of base/json.h, as json_table_decode() would, but with a line for each fault.
+ * JSON_KIND_RAW stores a const struct config_node *. lines (may be NULL): line of each field that was there. where:
+ * "limits". */
+void config_decode_object(struct config_reader *reader, const struct config_node *object, const char *where,
+			  const struct json_field *table, size_t count, void *data, int *lines);
+void config_decode_servers(struct config_reader *reader, const struct config_node *servers);
+void config_server_done(struct config_server *s);
+/* The whole main file. */
+void config_decode_file(struct config_reader *reader, const struct config_node *root);
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keys of the main file that are Hawser's own: providers, isolation, runtimes, policy, limits. */
+#include "broker/core/config-decode.h"
+#include "policy/policy.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+struct file_read {
+	const struct config_node *servers, *servers_too, *include, *policy, *limits, *providers, *isolation, *runtimes;
+};
+
+#define AT(member) .kind = JSON_KIND_RAW, .offset = offsetof(struct file_read, member)
+static const struct json_field file_table[] = {
+	{.name = "mcpServers", AT(servers), .alias = "servers", .text = "MCP servers, as other clients write them."},
+	{.name = "include", AT(include), .text = "Files whose mcpServers are read too."},
+	{.name = "policy", AT(policy), .text = "Who may call what."},
+	{.name = "limits", AT(limits), .text = "Limits and defaults."},
+	{.name = "providers", AT(providers), .text = "Where sandboxes come from, in order."},
+	{.name = "isolation", AT(isolation), .text = "The weakest wall that is good enough."},
+	{.name = "runtimes", AT(runtimes), .text = "Interpreters."},
+};
+#undef AT
+
+struct enum_read {
+	int isolation;
+};
+static const char *const isolation_names[] = {"process", "container", "gvisor", "vm", NULL};
+static const struct json_field isolation_table[] = {
+	{.name = "isolation",
+	 .kind = JSON_KIND_ENUM,
+	 .offset = offsetof(struct enum_read, isolation),
+	 .names = isolation_names,
+	 .preset = -1,
+	 .text = "The weakest wall that is good enough."},
+};
+
+struct runtimes_read {
+	char *path[3];
+};
+#define AT(i) \
+	.kind = JSON_KIND_STRING, .least = 1, .offset = offsetof(struct runtimes_read, path) + (i) * sizeof(char *)
+static const struct json_field runtimes_table[] = {
+	{.name = "javascript", AT(0), .alias = "node", .text = "Path of node."},
+	{.name = "python", AT(1), .alias = "python3", .text = "Path of python3."},
+	{.name = "bash", AT(2), .text = "Path of bash."},
+};
+#undef AT
+
+static void decode_runtimes(struct config_reader *reader, const struct config_node *n)
+{
+	struct config *c = &reader->whole->c;
+	struct runtimes_read r = {{NULL}};
+	int lines[ARRAY_SIZE(runtimes_table)] = {0};
+
+	config_decode_object(reader, n, "runtimes", runtimes_table, ARRAY_SIZE(runtimes_table), &r, lines);
+	for (size_t i = 0; i < ARRAY_SIZE(r.path); i++) {
+		const char *home = getenv("HOME");
+		char *path = r.path[i];
+
+		if (path && strncmp(path, "~/", 2) == 0 && home && home[0] == '/') {
+			if (asprintf(&path, "%s%s", home, path + 1) < 0)
+				path = NULL;
+			free(r.path[i]);
+		}
+		if (path && path[0] != '/')
+			config_complain(reader, lines[i], "runtimes.%s: %.100s is not absolute; write the whole path",
+					runtimes_table[i].name, path);
+		c->runtimes[i] = path;
+	}
+}
+
+static bool provider_name_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < n; i++)
+		if (!isascii((unsigned char)name[i]) ||
+		    (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-'))
+			return false;
+	return n > 0 && n <= 32;
+}
+
+static void add_provider(struct config_reader *reader, const struct config_node *n, const char *name,
+			 const struct config_node *settings)
+{
+	struct config *c = &reader->whole->c;
+	struct config_provider *all;
+
+	if (!provider_name_ok(name))
+		return config_complain(reader, n->line, "providers: %.40s is no name of a provider", name);
+	if (settings && settings->kind != CONFIG_OBJECT && settings->kind != CONFIG_NULL)
+		return config_complain(reader, settings->line, "providers: the settings of %s are an object, not %s",
+				       name, config_kind_name(settings->kind));
+	for (size_t i = 0; i < c->provider_count; i++)
+		if (strcmp(c->providers[i].name, name) == 0)
+			return config_complain(reader, n->line, "providers: %s stands here twice; keep one", name);
+	all = realloc(c->providers, (c->provider_count + 1) * sizeof(*all));
+	if (!all)
+		return config_complain(reader, n->line, "no memory");
+	c->providers = all;
+	all[c->provider_count] = (struct config_provider){
+		.name = strdup(name),
+		.settings = settings && settings->kind == CONFIG_OBJECT ? config_node_json(settings) : NULL,
+	};
+	if (all[c->provider_count].name)
+		c->provider_count++;
+}
+
+static void decode_providers(struct config_reader *reader, const struct config_node *n)
+{
+	const struct config_node *item;
+
+	if (n && n->kind != CONFIG_NULL && (n->kind != CONFIG_ARRAY || n->count > 16))
+		config_complain(reader, n->line,
+				"providers: a list of at most 16 is wanted here, like [process] or [{process: {}}]");
+	else
+		for (item = n ? n->first : NULL; item; item = item->next) {
+			if (item->kind == CONFIG_STRING)
+				add_provider(reader, item, item->text, NULL);
+			else if (item->kind == CONFIG_OBJECT && item->count == 1)
+				add_provider(reader, item, item->first->key, item->first);
+			else
+				config_complain(reader, item->line,
+						"providers: a name or {NAME: {...}} is wanted here, not %s",
+						config_kind_name(item->kind));
+		}
+	if (reader->whole->c.provider_count == 0)
+		add_provider(reader, n, "process", NULL);
+}
+
+static void decode_isolation(struct config_reader *reader, const struct config_node *n)
+{
+	struct config_node parent = {.kind = CONFIG_OBJECT, .count = 1};
+	struct enum_read r = {-1};
+	struct config_node copy;
+
+	if (!n || n->kind == CONFIG_NULL)
+		return;
+	copy = *n;
+	copy.next = NULL;
+	parent.first = parent.last = &copy;
+	config_decode_object(reader, &parent, "hawser", isolation_table, 1, &r, NULL);
+	if (r.isolation >= 0 && !(reader->whole->c.isolation = strdup(isolation_names[r.isolation])))
+		config_complain(reader, n->line, "no memory");
+}
+
+struct policy_faults {
+	struct config_reader *reader;
+	const struct config_node *root;
+};
+
+static void tell_policy_fault(void *user, const char *pointer, const char *message)
+{
+	struct policy_faults *f = user;
+
+	config_complain(f->reader, config_node_pointer(f->root, pointer)->line, "policy%s: %s", pointer, message);
+}
+
+static void decode_policy(struct config_reader *reader, const struct config_node *n)
+{
+	struct policy_faults faults = {reader, n};
+	struct config *c = &reader->whole->c;
+	size_t before = reader->faults->count;
+	struct policy *policy = NULL;
+
+	if (!n || n->kind == CONFIG_NULL)
+		return;
+	if (n->kind != CONFIG_OBJECT)
+		return config_complain(reader, n->line,
+				       "policy: an object with default and rules is wanted here, not %s",
+				       config_kind_name(n->kind));
+	c->policy = config_node_json(n);
+	if (policy_new(c->policy, tell_policy_fault, &faults, &policy) < 0 && reader->faults->count == before)
+		config_complain(reader, n->line, "policy: cannot be read");
+	policy_free(policy);
+}
+
+void config_decode_file(struct config_reader *reader, const struct config_node *root)
+{
+	struct config *c = &reader->whole->c;
+	struct file_read r = {0};
+
+	config_decode_object(reader, root, "hawser", file_table, ARRAY_SIZE(file_table), &r, NULL);
+	config_decode_servers(reader, r.servers);
+	config_decode_object(reader, r.limits, "limits", config_limits_table, config_limits_count, &c->limits,
+			     reader->whole->limit_lines);
+	if (c->limits.run_ms > c->limits.run_most_ms)
+		config_complain(reader, r.limits ? r.limits->line : 1,
+				"limits: run_ms is over run_most_ms; lower it, or raise that");
+	decode_providers(reader, r.providers);
+	decode_isolation(reader, r.isolation);
+	decode_runtimes(reader, r.runtimes);
+	decode_policy(reader, r.policy);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The effective configuration as JSON. Variables stay as they are written; a secret that stands in the file itself is
+ * not shown. */
+#include "broker/core/config-decode.h"
+#include "broker/core/config-vars.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static json_t *strings_json(const struct json_strings *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < list->count; i++)
+		json_array_append_new(array, json_string(list->items[i]));
+	return array;
+}
+
+static json_t *env_json(const struct config_server *s)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < s->env_count; i++) {
+		bool hide = config_vars_is_secret(s->env[i].name) && !strstr(s->env[i].value, "${");
+
+		json_object_set_new(object, s->env[i].name, json_string(hide ? "(not shown)" : s->env[i].value));
+	}
+	return object;
+}
+
+static json_t *server_json(const struct config *c, const struct config_server *s)
+{
+	char from[4200];
+
+	snprintf(from, sizeof(from), "%s:%d", s->file, s->line);
+	return json_pack("{s:s, s:s, s:o, s:o, s:s*, s:I, s:I, s:b, s:b, s:s}", "id", s->id, "command", s->command,
+			 "args", strings_json(&s->args), "env", env_json(s), "cwd", s->cwd, "timeout_ms",
+			 (json_int_t)(s->timeout_ms ? s->timeout_ms : c->limits.call_ms), "start_timeout_ms",
+			 (json_int_t)s->start_timeout_ms, "disabled", s->disabled, "trusted", s->trusted, "from", from);
+}
+
+static json_t *servers_json(const struct config *c)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < c->server_count; i++)
+		json_object_set_new(object, c->servers[i].name, server_json(c, &c->servers[i]));
+	return object;
+}
+
+static json_t *limits_json(const struct config_whole *w)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < config_limits_count; i++) {
+		const struct json_field *f = &config_limits_table[i];
+		int64_t value = *(const int64_t *)(const void *)((const char *)&w->c.limits + f->offset);
+		char from[4200] = "preset";
+
+		if (w->limit_lines[i])
+			snprintf(from, sizeof(from), "%s:%d", w->c.path, w->limit_lines[i]);
+		json_object_set_new(
+			object, f->name,
+			json_pack("{s:I, s:s, s:s}", "value", (json_int_t)value, "from", from, "text", f->text));
+	}
+	return object;
+}
+
+static json_t *providers_json(const struct config *c)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < c->provider_count; i++)
+		json_array_append_new(array, json_pack("{s:s, s:O*}", "name", c->providers[i].name, "settings",
+						       c->providers[i].settings));
+	return array;
+}
+
+static json_t *runtimes_json(const struct config *c)
+{
+	return json_pack("{s:s*, s:s*, s:s*}", "javascript", c->runtimes[0], "python", c->runtimes[1], "bash",
+			 c->runtimes[2]);
+}
+
+int config_show(const struct config *c, struct buf *out)
+{
+	const struct config_whole *w = (const struct config_whole *)(const void *)c;
+	json_auto_t *all =
+		json_pack("{s:s?, s:o, s:o, s:O*, s:o, s:o, s:s*, s:o, s:o, s:o}", "path", c->path, "files",
+			  strings_json(&c->files), "mcpServers", servers_json(c), "policy", c->policy, "limits",
+			  limits_json(w), "providers", providers_json(c), "isolation", c->isolation, "runtimes",
+			  runtimes_json(c), "variables", strings_json(&c->variables), "notes", strings_json(&c->notes));
+
+	return all ? json_print(out, all) : -ENOMEM;
+}
