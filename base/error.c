@@ -13,7 +13,7 @@ static void error_replace(struct error *err, int code, char *msg)
 	err->msg = msg;
 }
 
-static char *format(const char *fmt, va_list ap)
+_printf_(1, 0) static char *format(const char *fmt, va_list ap)
 {
 	char *text = NULL;
 

@@ -36,7 +36,8 @@ struct log_field {
 #define LOG_I(name, value) ((struct log_field){.key = (name), .number = (long long)(value)})
 
 void log_event(enum log_level level, const char *event, const struct log_field *fields);
-#define LOG_FIELDS_(...) ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})
+/* The empty field in front lets the list be empty without __VA_OPT__, which cppcheck cannot read. */
+#define LOG_FIELDS_(...) (&((const struct log_field[]){{.key = NULL}, ##__VA_ARGS__, {.key = NULL}})[1])
 #define log_debug(event, ...) log_event(LOG_DEBUG, event, LOG_FIELDS_(__VA_ARGS__))
 #define log_info(event, ...) log_event(LOG_INFO, event, LOG_FIELDS_(__VA_ARGS__))
 #define log_warn(event, ...) log_event(LOG_WARN, event, LOG_FIELDS_(__VA_ARGS__))
