@@ -8,8 +8,9 @@
 #include <jansson.h>
 
 /*
- * What a subject may do: pure. Rules are read top to bottom, the first match decides (as in pg_hba.conf); if none matches,
- * the default. policy_needs() says which facts a decision wants, the caller gathers them, policy_decide() decides.
+ * What a subject may do: pure. Rules are read top to bottom, the first match decides (as in pg_hba.conf); if none
+ * matches, the default. policy_needs() says which facts a decision wants, the caller gathers them, policy_decide()
+ * decides.
  */
 struct policy; /* parsed rules, immutable */
 
@@ -25,8 +26,8 @@ struct policy *policy_free(struct policy *p);
 struct policy_call {
 	const char *subject;
 	const char *server, *tool; /* raw names, after aliases were resolved */
-	struct span args;          /* checked JSON */
-	bool trusted;              /* annotations of this server count */
+	struct span args; /* checked JSON */
+	bool trusted; /* annotations of this server count */
 	bool read_only, destructive, idempotent, open_world; /* annotations */
 	/* Narrowing by the run: globs over server.tool (also mcp__server__tool); NULL = not narrowed. */
 	const char *const *allowed_tools;
@@ -38,8 +39,8 @@ unsigned policy_needs(const struct policy *p, const struct policy_call *call);
 
 struct policy_decision {
 	enum policy_verdict verdict;
-	char rule[64];   /* "rules[3]", "default", "allowed_tools" */
-	char fix[256];   /* what to change, for instance the rule to add; "" when allowed */
+	char rule[64]; /* "rules[3]", "default", "allowed_tools" */
+	char fix[256]; /* what to change, for instance the rule to add; "" when allowed */
 };
 void policy_decide(const struct policy *p, const struct policy_call *call, const struct policy_facts *facts,
 		   struct policy_decision *ret);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/policy.h"
+
+#include <string.h>
+
+/*
+ * Globs over a tool's full name. The name is three pieces ("server", ".", "tool", or with "mcp__" and "__") that are
+ * never put together. * matches any run of characters, dots too; ? matches one byte.
+ */
+struct name {
+	const char *parts[4];
+	size_t lens[4];
+	bool plain; /* characters outside [A-Za-z0-9_-] read as '_', as clients spell mcp__ names */
+};
+
+static struct name name_of(const char *a, const char *b, const char *c, const char *d)
+{
+	struct name n = {.parts = {a, b, c, d}};
+
+	for (int i = 0; i < 4; i++)
+		n.lens[i] = strlen(n.parts[i]);
+	return n;
+}
+
+static char spelled(const struct name *n, char c)
+{
+	bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+
+	return n->plain && !kept ? '_' : c;
+}
+
+/* Character at i, or 0 behind the end. */
+static char name_at(const struct name *n, size_t i)
+{
+	for (int part = 0; part < 4; part++) {
+		if (i < n->lens[part])
+			return spelled(n, n->parts[part][i]);
+		i -= n->lens[part];
+	}
+	return 0;
+}
+
+/* The usual two-pointer walk: only the last star is ever gone back to, so time is at most pattern x name. */
+static bool match(const char *pattern, const struct name *n)
+{
+	const char *star = NULL;
+	size_t at = 0, star_at = 0;
+	char c;
+
+	while ((c = name_at(n, at))) {
+		if (*pattern == '*') {
+			star = pattern++;
+			star_at = at;
+		} else if (*pattern == '?' || *pattern == c) {
+			pattern++;
+			at++;
+		} else if (star) {
+			pattern = star + 1;
+			at = ++star_at;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return *pattern == '\0';
+}
+
+static bool match_mcp(const char *pattern, const char *server, const char *tool)
+{
+	/* "mcp__github" alone stands for all of its tools. */
+	bool whole = !strstr(pattern + 5, "__") && !strchr(pattern, '*');
+	struct name n = whole ? name_of("mcp__", server, "", "") : name_of("mcp__", server, "__", tool);
+
+	if (match(pattern, &n))
+		return true;
+	n.plain = true;
+	return match(pattern, &n);
+}
+
+bool policy_glob(const char *pattern, const char *server, const char *tool)
+{
+	struct name n = name_of(server, ".", tool, "");
+
+	if (match(pattern, &n))
+		return true;
+	return strncmp(pattern, "mcp__", 5) == 0 && match_mcp(pattern, server, tool);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include "base/json.h"
+#include "policy/policy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct faults {
+	char text[2048];
+};
+
+static void note(void *user, const char *pointer, const char *message)
+{
+	struct faults *f = user;
+	size_t n = strlen(f->text);
+
+	snprintf(f->text + n, sizeof(f->text) - n, "%s: %s\n", pointer, message);
+}
+
+static struct policy *make(const char *text, struct faults *faults)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct policy *p = NULL;
+	json_t *config = NULL;
+	int r;
+
+	if (text)
+		assert_int_equal(json_parse(text, strlen(text), &config, &err), 0);
+	memset(faults, 0, sizeof(*faults));
+	r = policy_new(config, note, faults, &p);
+	assert_int_equal(r, faults->text[0] ? -EINVAL : 0);
+	json_decref(config);
+	return p;
+}
+
+static struct policy_decision decide(const struct policy *p, const char *server, const char *tool, bool reads)
+{
+	struct policy_call call = {
+		.subject = "local:1", .server = server, .tool = tool, .trusted = reads, .read_only = reads};
+	struct policy_decision d;
+
+	assert_int_equal(policy_needs(p, &call), 0);
+	policy_decide(p, &call, &(struct policy_facts){0}, &d);
+	return d;
+}
+
+static void test_shipped_default(void **state)
+{
+	struct faults faults;
+	struct policy *p = make(NULL, &faults);
+	struct policy_call call = {.server = "fs", .tool = "read", .read_only = true};
+	struct policy_decision d = decide(p, "fs", "read", true);
+
+	assert_int_equal(d.verdict, POLICY_ALLOW);
+	assert_string_equal(d.rule, "default");
+	assert_string_equal(d.fix, "");
+	d = decide(p, "github", "create_issue", false);
+	assert_int_equal(d.verdict, POLICY_ASK);
+	assert_string_equal(d.fix, "add to policy.rules: - allow: github.create_issue");
+	/* The word of a server that is not trusted does not count. */
+	policy_decide(p, &call, &(struct policy_facts){0}, &d);
+	assert_int_equal(d.verdict, POLICY_ASK);
+	policy_free(p);
+}
+
+static void test_first_match_wins(void **state)
+{
+	struct faults faults;
+	struct policy *p = make("{\"default\":\"deny\",\"rules\":[{\"allow\":\"fs.read_*\"},{\"deny\":[\"*.delete_*\","
+				"\"fs.*\"]},{\"ask\":\"mcp__github__create_*\"},{\"allow\":\"github.*\"}]}",
+				&faults);
+	struct policy_decision d;
+
+	assert_string_equal(faults.text, "");
+	d = decide(p, "fs", "read_file", false);
+	assert_int_equal(d.verdict, POLICY_ALLOW);
+	assert_string_equal(d.rule, "rules[0]");
+	d = decide(p, "fs", "write", true);
+	assert_int_equal(d.verdict, POLICY_DENY);
+	assert_string_equal(d.rule, "rules[1]");
+	assert_string_equal(d.fix, "add to policy.rules, above rules[1]: - allow: fs.write");
+	assert_int_equal(decide(p, "github", "delete_repo", true).verdict, POLICY_DENY);
+	assert_string_equal(decide(p, "github", "create_issue", true).rule, "rules[2]");
+	assert_int_equal(decide(p, "github", "create_issue", true).verdict, POLICY_ASK);
+	assert_int_equal(decide(p, "github", "get", false).verdict, POLICY_ALLOW);
+	d = decide(p, "other", "get it", true);
+	assert_int_equal(d.verdict, POLICY_DENY);
+	assert_string_equal(d.rule, "default");
+	assert_string_equal(d.fix, "add to policy.rules: - allow: \"other.get it\"");
+	policy_free(p);
+}
+
+static void test_allowed_tools_only_narrow(void **state)
+{
+	static const char *const globs[] = {"mcp__fs__*", "web.get", NULL}, *const none[] = {NULL};
+	struct faults faults;
+	struct policy *p = make("{\"rules\":[{\"deny\":\"web.*\"},{\"allow\":\"*\"}]}", &faults);
+	struct policy_call call = {.server = "fs", .tool = "x", .allowed_tools = globs};
+	struct policy_decision d;
+
+	policy_decide(p, &call, &(struct policy_facts){0}, &d);
+	assert_int_equal(d.verdict, POLICY_ALLOW);
+	call.server = "web";
+	call.tool = "get";
+	policy_decide(p, &call, &(struct policy_facts){0}, &d);
+	assert_string_equal(d.rule, "rules[0]");
+	call.tool = "put";
+	policy_decide(p, &call, &(struct policy_facts){0}, &d);
+	assert_int_equal(d.verdict, POLICY_DENY);
+	assert_string_equal(d.rule, "allowed_tools");
+	assert_string_equal(d.fix, "add web.put to allowed_tools of this run");
+	call.allowed_tools = none;
+	call.server = "fs";
+	policy_decide(p, &call, &(struct policy_facts){0}, &d);
+	assert_string_equal(d.rule, "allowed_tools");
+	policy_free(p);
+}
+
+static void test_all_faults(void **state)
+{
+	struct faults faults;
+	struct policy *p = make(
+		"{\"default\":\"maybe\",\"flows\":[],\"rule\":1,\"rules\":[{\"allow\":\"github\"},"
+		"{\"allow\":\"a.b\",\"when\":{}},{\"allow\":\"a.b\",\"deny\":\"a.b\"},{},5,{\"deny\":[\"a.*\",7]}]}",
+		&faults);
+
+	assert_null(p);
+	assert_string_equal(
+		faults.text,
+		"/default: must be allow, deny or ask; leave it out for the shipped default\n"
+		"/flows: this version does not know \"flows\" yet and would not apply it; remove it, or deny the tool\n"
+		"/rule: \"rule\" is unknown; known here: default, rules\n"
+		"/rules/0/allow: names no tool; write server.tool, or server.* for all tools of a server\n"
+		"/rules/1/when: this version does not know \"when\" yet and would not apply it; remove it, or deny the "
+		"tool\n"
+		"/rules/2: has several of allow, deny and ask; a rule has exactly one\n"
+		"/rules/3: has none of allow, deny and ask; a rule has exactly one\n"
+		"/rules/4: must be like \"- allow: github.*\" (or deny, or ask)\n"
+		"/rules/5/deny/1: must be a tool as server.tool, or a glob over it such as github.* (in quotes if it "
+		"begins "
+		"with *)\n");
+}
+
+static void test_globs(void **state)
+{
+	static const struct {
+		const char *pattern, *server, *tool;
+		bool match;
+	} rows[] = {
+		{"github.*", "github", "get", true},
+		{"github.*", "github2", "get", false},
+		{"github.get", "github", "get", true},
+		{"github.get", "github", "get_all", false},
+		{"*", "a", "b", true},
+		{"*.delete_*", "a", "delete_x", true},
+		{"*.delete_*", "a", "b.delete_x", true},
+		{"*.delete_*", "a", "delete", false},
+		{"a.?et", "a", "get", true},
+		{"a.?et", "a", "et", false},
+		{"a*b*c.*d", "aXbYc", "Zd", true},
+		{"a*b*c.*d", "aXbY", "Zd", false},
+		{"mcp__my-fs__read", "my-fs", "read", true},
+		{"mcp__my_fs__read", "my fs", "read", true},
+		{"mcp__my_fs__read", "my-fs", "read", false},
+		{"mcp__my_fs", "my_fs", "anything", true},
+		{"mcp__my", "my_fs", "anything", false},
+		{"mcp__*__read", "x", "read", true},
+		{"mcp__*__read", "x", "write", false},
+		{"", "a", "b", false},
+		{"a.b**", "a", "b", true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (policy_glob(rows[i].pattern, rows[i].server, rows[i].tool) != rows[i].match)
+			fail_msg("%s on %s.%s", rows[i].pattern, rows[i].server, rows[i].tool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_shipped_default),
+		cmocka_unit_test(test_first_match_wins),
+		cmocka_unit_test(test_allowed_tools_only_narrow),
+		cmocka_unit_test(test_all_faults),
+		cmocka_unit_test(test_globs),
+	};
+
+	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
