@@ -106,6 +106,11 @@ struct hawser_grant_fd {
 	const void *data; /* BYTES; PATH: the absolute path, NUL-terminated */
 	size_t len;
 };
+/* Words that the wall says on stderr when it cannot be built, and what a person should do then. */
+struct hawser_keeper_hint {
+	const char *seen;
+	const char *advice;
+};
 struct hawser_keeper_spec {
 	const char *const *argv; /* absolute path first */
 	const char *const *envp; /* whole environment of the wall's first process */
@@ -113,10 +118,12 @@ struct hawser_keeper_spec {
 	size_t grant_count;
 	struct hawser_limits limits; /* what the keeper enforces over all processes of the wall */
 	int own_uid; /* 1: when the keeper runs as root it takes an unprivileged uid of its own first */
-	const char *const
-		*must_read; /* paths that this uid must be able to read, else create fails by name; may be NULL */
-	const char *const
-		*tmpfs; /* mount points inside whose bytes count as memory where no cgroup counts them; may be NULL */
+	/* Paths that this uid must be able to read, else create fails by name; may be NULL. */
+	const char *const *must_read;
+	/* Mount points inside whose bytes count as memory where no cgroup counts them; may be NULL. */
+	const char *const *tmpfs;
+	const struct hawser_keeper_hint *hints; /* the first that fits is told; must outlive the create */
+	size_t hint_count;
 };
 
 struct hawser_host {
