@@ -31,7 +31,14 @@ enum frame_type {
 };
 
 /* Channels of a run stream, PROTOCOL.md section 6. */
-enum { CHANNEL_MAIN = 0, CHANNEL_STDOUT = 1, CHANNEL_STDERR = 2, CHANNEL_LOG = 3, CHANNEL_PROGRESS = 4, CHANNEL_RESULT = 5 };
+enum {
+	CHANNEL_MAIN = 0,
+	CHANNEL_STDOUT = 1,
+	CHANNEL_STDERR = 2,
+	CHANNEL_LOG = 3,
+	CHANNEL_PROGRESS = 4,
+	CHANNEL_RESULT = 5
+};
 
 struct frame {
 	uint32_t length;
@@ -43,11 +50,16 @@ struct frame {
 };
 
 void frame_encode(const struct frame *f, uint8_t header[FRAME_HEADER]);
-/* 0, or -EPROTO with *ret_why naming the field that no sender may send. */
+/* 0, or -EPROTO with *ret_why naming the field that no sender may send. A numbered type with sequence 0 passes: that is
+ * what a shim sends. */
 int frame_decode(const uint8_t header[FRAME_HEADER], struct frame *ret, const char **ret_why);
+/* "?" for a type that is none. */
 const char *frame_type_name(uint8_t type);
+/* Types that carry a sequence number on a tunnel. */
+bool frame_type_numbered(uint8_t type);
 
-/* Splits the payload of OPEN and HEAD into head and body. false: the head's length does not fit. */
+/* Splits the payload of OPEN and HEAD into head and body. false: the head's length does not fit or is over the maximum.
+ */
 bool frame_split_head(const uint8_t *payload, size_t len, const char **ret_head, size_t *ret_head_len,
 		      const uint8_t **ret_body, size_t *ret_body_len);
 

@@ -130,7 +130,8 @@ void tunnel_keep_after_reset(struct tunnel *t, uint32_t stream);
 void tunnel_cancel(struct tunnel *t, uint32_t stream, const char *json, size_t len);
 /* n body bytes of the stream were consumed: raises the other end's credit. */
 void tunnel_consumed(struct tunnel *t, uint32_t stream, size_t n);
-/* The numbered frame is handled and durable; acknowledged once all before it are too. */
+/* The numbered frame is handled and durable; acknowledged once all before it are too. Numbers from before a new
+ * conversation (up with resumed = false) mean nothing any more: forget them there. */
 void tunnel_handled(struct tunnel *t, uint32_t sequence);
 
 struct tunnel_stats {
