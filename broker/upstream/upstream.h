@@ -7,6 +7,9 @@
 #include "base/span.h"
 #include "base/spawn.h"
 
+/* Names of the client's variables that a server inherits; NULL-terminated. Others of options->inherited are ignored. */
+extern const char *const upstream_inherited_names[];
+
 /*
  * One MCP server that the broker is connected to: started lazily, shared by all who use the same key (command, resolved
  * environment, working directory), restarted with backoff. It carries calls and knows no policy.
@@ -15,15 +18,17 @@ struct upstream;
 struct upstream_request;
 
 struct upstream_options {
-	const char *name;              /* for messages and the log file */
+	const char *name; /* for messages and the log file */
 	const char *command;
-	const char *const *args;       /* NULL-terminated */
-	const char *const *env;        /* "K=V" of the config, NULL-terminated, on top of the allow-list */
-	const char *const *inherited;  /* "K=V" of the client: HOME LOGNAME PATH SHELL TERM USER LANG ... (allow-list) */
+	const char *const *args; /* NULL-terminated */
+	const char *const *env; /* "K=V" of the config, NULL-terminated, on top of the allow-list */
+	const char *const *inherited; /* "K=V" of the client: HOME LOGNAME PATH SHELL TERM USER LANG ... (allow-list) */
 	const char *cwd;
-	const char *log_path;          /* stderr goes here, bounded (1 MiB, one older file kept) */
-	uint64_t start_timeout_ms;     /* handshake and first tools/list; 0 = 60 s */
-	size_t message_max;            /* longest line from the server; 0 = 96 MiB */
+	const char *log_path; /* stderr goes here, bounded (1 MiB, one older file kept) */
+	uint64_t start_timeout_ms; /* handshake and first tools/list; 0 = 60 s */
+	size_t message_max; /* longest line from the server; 0 = 96 MiB */
+	uint64_t backoff_ms; /* first pause before a restart (x1.5 up to 30 s); 0 = 1 s */
+	uint64_t step_ms; /* between the steps of ending the server; 0 = 2 s */
 	/* Text of the server (stderr tail, error messages) passes this before it is stored or shown; may be NULL. */
 	void (*redact)(void *user, struct buf *text);
 	void *redact_user;
@@ -31,14 +36,23 @@ struct upstream_options {
 
 struct upstream_tool {
 	const char *name;
-	const char *title;          /* may be NULL */
-	const char *description;    /* may be NULL */
-	struct span input_schema;   /* raw text; SPAN_NONE if missing */
-	struct span output_schema;  /* raw text or SPAN_NONE */
-	struct span annotations;    /* raw text or SPAN_NONE */
-	bool read_only, destructive, idempotent, open_world; /* of annotations, with MCP's presets (false, true, false, true) */
+	const char *title; /* may be NULL */
+	const char *description; /* may be NULL */
+	struct span input_schema; /* raw text; SPAN_NONE if missing */
+	struct span output_schema; /* raw text or SPAN_NONE */
+	struct span annotations; /* raw text or SPAN_NONE */
+	bool read_only, destructive, idempotent,
+		open_world; /* of annotations, with MCP's presets (false, true, false, true) */
 };
 
+/*
+ *            wanted                    tools are there             it died
+ *   IDLE ------------------> STARTING -----------------> READY -----------------> BACKOFF (calls wait for the restart,
+ *     ^                       |    ^                                               |   |   if that is at most 5 s away)
+ *     |         cannot start  v    | wanted, and the pause is over      calls wait |   |
+ *     |                      FAILED                       STARTING <---------------+   | nobody waits
+ *     +--------------------------------------------------------------------------------+
+ */
 enum upstream_state { UPSTREAM_IDLE, UPSTREAM_STARTING, UPSTREAM_READY, UPSTREAM_BACKOFF, UPSTREAM_FAILED };
 
 struct upstream_events {
@@ -47,9 +61,13 @@ struct upstream_events {
 };
 
 int upstream_new(struct loop *loop, struct spawner *spawner, const struct upstream_options *options,
-		 const struct upstream_events *events, void *user, struct upstream **ret, struct error *err) _must_check_;
+		 const struct upstream_events *events, void *user, struct upstream **ret,
+		 struct error *err) _must_check_;
 /* Ends the server (close stdin, 2 s, SIGTERM to the group, 2 s, SIGKILL); requests end with cancelled. */
 struct upstream *upstream_free(struct upstream *u);
+/* The same, and tells once, never inside this call, when no process of it is left. The loop and the spawner must live
+ * until then. */
+struct upstream *upstream_close(struct upstream *u, void (*gone)(void *user), void *user);
 enum upstream_state upstream_state(const struct upstream *u);
 /* Why it is not ready: error with the last lines of stderr; "" if fine. */
 const char *upstream_problem(const struct upstream *u);
@@ -59,18 +77,18 @@ const struct upstream_tool *upstream_find(const struct upstream *u, const char *
 pid_t upstream_pid(const struct upstream *u);
 
 enum upstream_outcome {
-	UPSTREAM_OK,          /* result: the raw "result" object */
-	UPSTREAM_ERROR,       /* JSON-RPC error: message, result = raw error object */
-	UPSTREAM_DOWN,        /* not started, died, wrote garbage: message says why with the last lines of stderr */
+	UPSTREAM_OK, /* result: the raw "result" object */
+	UPSTREAM_ERROR, /* JSON-RPC error: message, result = raw error object */
+	UPSTREAM_DOWN, /* not started, died, wrote garbage: message says why with the last lines of stderr */
 	UPSTREAM_TIMEOUT,
-	UPSTREAM_TOO_LARGE,   /* the answer was over message_max */
+	UPSTREAM_TOO_LARGE, /* the answer was over message_max */
 	UPSTREAM_CANCELLED,
 };
 struct upstream_reply {
 	enum upstream_outcome outcome;
-	struct buf *result;   /* raw JSON text; may be taken (moved) by the callee */
-	const char *message;  /* borrowed; NULL when OK */
-	bool sent;            /* the request had left for the server: it may have had its effect */
+	struct buf *result; /* raw JSON text; may be taken (moved) by the callee */
+	const char *message; /* borrowed; NULL when OK */
+	bool sent; /* the request had left for the server: it may have had its effect */
 };
 typedef void upstream_done_fn(void *user, struct upstream_reply *reply);
 typedef void upstream_progress_fn(void *user, struct span params);
@@ -78,8 +96,8 @@ typedef void upstream_progress_fn(void *user, struct span params);
 /* Makes it ready (starting it if need be): done is called once with OK or DOWN. */
 int upstream_ensure(struct upstream *u, upstream_done_fn *done, void *user, struct upstream_request **ret,
 		    struct error *err) _must_check_;
-/* tools/call. args is checked JSON text (an object), written as it is with line breaks blanked; copied. Starts the server
- * if need be. progress may be NULL. done exactly once, never inside this call. */
+/* tools/call. args is checked JSON text (an object), written as it is with line breaks blanked; copied. Starts the
+ * server if need be. progress may be NULL. done exactly once, never inside this call. */
 int upstream_call(struct upstream *u, const char *tool, struct span args, uint64_t timeout_ms,
 		  upstream_progress_fn *progress, upstream_done_fn *done, void *user, struct upstream_request **ret,
 		  struct error *err) _must_check_;

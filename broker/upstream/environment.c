@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/upstream/environment.h"
+
+#include "broker/upstream/upstream.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What MCP's SDKs hand on, and what a program needs to find its language, time zone and temporary files. */
+const char *const upstream_inherited_names[] = {"HOME", "LOGNAME", "PATH",     "SHELL", "TERM",   "USER",
+						"LANG", "LC_ALL",  "LC_CTYPE", "TZ",    "TMPDIR", NULL};
+
+static size_t count(const char *const *strings)
+{
+	size_t n = 0;
+
+	while (strings && strings[n])
+		n++;
+	return n;
+}
+
+void strings_free(char **strings)
+{
+	for (char **s = strings; s && *s; s++)
+		free(*s);
+	free(strings);
+}
+
+int strings_copy(const char *first, const char *const *rest, char ***ret, struct error *err)
+{
+	char **copy = calloc(count(rest) + 2, sizeof(*copy));
+	size_t n = 0;
+
+	if (!copy)
+		return error_set(err, -ENOMEM, "no memory for a command line");
+	if (first && !(copy[n++] = strdup(first)))
+		goto no_memory;
+	for (; rest && *rest; rest++)
+		if (!(copy[n++] = strdup(*rest)))
+			goto no_memory;
+	*ret = copy;
+	return 0;
+no_memory:
+	strings_free(copy);
+	return error_set(err, -ENOMEM, "no memory for a command line");
+}
+
+/* Length of the name of "K=V"; 0 if there is none. */
+static size_t name_length(const char *pair)
+{
+	const char *equals = strchr(pair, '=');
+
+	return equals ? (size_t)(equals - pair) : 0;
+}
+
+static bool is_allowed(const char *pair)
+{
+	size_t len = name_length(pair);
+
+	for (const char *const *name = upstream_inherited_names; *name; name++)
+		if (len == strlen(*name) && strncmp(pair, *name, len) == 0)
+			return true;
+	return false;
+}
+
+static int put(char **env, size_t *n, const char *pair, struct error *err)
+{
+	size_t len = name_length(pair), at = 0;
+	char *copy;
+
+	if (len == 0)
+		return error_set(err, -EINVAL, "an environment variable without a name");
+	copy = strdup(pair);
+	if (!copy)
+		return error_set(err, -ENOMEM, "no memory for an environment");
+	while (at < *n && strncmp(env[at], pair, len + 1) != 0)
+		at++;
+	free(env[at]);
+	env[at] = copy;
+	*n += at == *n;
+	return 0;
+}
+
+int environment_build(const char *const *inherited, const char *const *config, char ***ret, struct error *err)
+{
+	char **env = calloc(count(inherited) + count(config) + 1, sizeof(*env));
+	size_t n = 0;
+	int r = 0;
+
+	if (!env)
+		return error_set(err, -ENOMEM, "no memory for an environment");
+	for (; r == 0 && inherited && *inherited; inherited++)
+		if (is_allowed(*inherited))
+			r = put(env, &n, *inherited, err);
+	for (; r == 0 && config && *config; config++)
+		r = put(env, &n, *config, err);
+	if (r < 0) {
+		strings_free(env);
+		return r;
+	}
+	*ret = env;
+	return 0;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One server from its start to its end: process -> initialize -> initialized -> tools/list -> READY -> gone. There is
+ * one way out, session_fail(); what follows (FAILED or BACKOFF) depends on whether it had been READY.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "broker/upstream/internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void session_warn(const struct upstream *u, const char *event, const char *text)
+{
+	log_warn(event, LOG_S("server", u->name), LOG_S("what", text));
+}
+
+void session_send(struct upstream *u, const struct buf *message)
+{
+	struct iovec iov = {buf_head(message), message->len};
+
+	if (u->process)
+		(void)!process_writev(u->process, &iov, 1);
+}
+
+/* ---- the end ---- */
+
+static void on_left(void *user)
+{
+	struct upstream *u = user;
+
+	u->leaving--;
+	if (u->freed && u->leaving == 0 && u->gone)
+		u->gone(u->gone_user);
+	upstream_unref(u);
+}
+
+static void drop_server(struct upstream *u)
+{
+	if (!u->process)
+		return;
+	u->leaving++;
+	upstream_ref(u);
+	u->process = process_end(u->process, on_left, u);
+	u->wire = wire_free(u->wire);
+	loop_timer_stop(u->start_timer);
+	tools_abort(u);
+	free(TAKE_PTR(u->ended));
+	free(TAKE_PTR(u->garbage_sample));
+}
+
+/* "server "x" exited with status 3; it said: ..." */
+static char *compose_problem(struct upstream *u, const char *why)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(UPSTREAM_TEXT_MAX * 2);
+	size_t before;
+
+	if (buf_printf(&text, "server \"%.64s\" %.2000s", u->name, why) < 0)
+		return NULL;
+	before = text.len;
+	(void)!buf_append_str(&text, "; its last words: ");
+	words_tail(u->words, &text);
+	if (text.len == before + strlen("; its last words: "))
+		text.len = before;
+	upstream_clean_text(u, &text);
+	return buf_steal(&text, NULL);
+}
+
+static uint64_t next_pause(struct upstream *u, uint64_t now)
+{
+	uint64_t pause = u->backoff_first_ms;
+
+	if (u->state == UPSTREAM_READY && now - u->ready_since_ms >= UPSTREAM_HEALTHY_MS)
+		u->failures = 0;
+	for (unsigned i = 0; i < u->failures && pause < UPSTREAM_BACKOFF_MAX_MS; i++)
+		pause += pause / 2;
+	u->failures++;
+	return pause < UPSTREAM_BACKOFF_MAX_MS ? pause : UPSTREAM_BACKOFF_MAX_MS;
+}
+
+void session_fail(struct upstream *u, const char *why)
+{
+	bool starting = u->state == UPSTREAM_STARTING;
+	uint64_t now = clock_now_ms(), pause = next_pause(u, now);
+	_cleanup_free_ char *problem = NULL;
+
+	if (u->process)
+		words_end(u->words, why); /* its unfinished line is among the last words */
+	problem = compose_problem(u, why);
+	drop_server(u);
+	u->backoff_until_ms = now + pause;
+	log_warn("upstream_down", LOG_S("server", u->name), LOG_S("problem", problem), LOG_I("pause_ms", pause));
+	upstream_set_state(u, starting ? UPSTREAM_FAILED : UPSTREAM_BACKOFF, problem);
+	calls_down(u, problem, starting || pause > UPSTREAM_PATIENCE_MS);
+	if (!starting)
+		loop_timer_start(u->backoff_timer, pause);
+}
+
+void session_ready(struct upstream *u)
+{
+	loop_timer_stop(u->start_timer);
+	u->ready_since_ms = clock_now_ms();
+	log_info("upstream_ready", LOG_S("server", u->name), LOG_I("pid", process_pid(u->process)));
+	upstream_set_state(u, UPSTREAM_READY, NULL);
+	calls_flush(u);
+}
+
+/* ---- events of wire and process ---- */
+
+static void on_message(void *user, const struct jsonrpc_message *m, struct buf *line)
+{
+	session_message(user, m, line);
+}
+
+static void on_garbage(void *user, struct span line, const char *why)
+{
+	session_unreadable(user, line, why);
+}
+
+static void on_too_large(void *user, struct span head, struct span tail, bool over)
+{
+	session_too_large(user, head, tail, over);
+}
+
+static void on_pause(void *user, bool paused)
+{
+	struct upstream *u = user;
+
+	process_pause(u->process, paused);
+}
+
+static void on_idle(void *user)
+{
+	struct upstream *u = user;
+	_cleanup_free_ char *how = TAKE_PTR(u->ended);
+
+	if (how)
+		session_fail(u, how);
+}
+
+static size_t on_data(void *user, const uint8_t *bytes, size_t len)
+{
+	struct upstream *u = user;
+
+	return wire_data(u->wire, bytes, len);
+}
+
+static void on_words(void *user, const uint8_t *bytes, size_t len)
+{
+	struct upstream *u = user;
+
+	words_add(u->words, bytes, len, clock_now_ms());
+}
+
+static void on_drained(void *user)
+{
+	calls_flush(user);
+}
+
+static void on_ended(void *user, const char *how)
+{
+	struct upstream *u = user;
+
+	if (wire_busy(u->wire) && (u->ended = strdup(how)))
+		return; /* its last answers are still being read */
+	session_fail(u, how);
+}
+
+/* ---- the start ---- */
+
+static int launch(struct upstream *u, struct error *err)
+{
+	static const struct wire_events wire_events = {on_message, on_garbage, on_too_large, on_pause, on_idle};
+	static const struct process_events process_events = {on_data, on_words, on_drained, on_ended};
+	const struct process_options options = {
+		.argv = (const char *const *)u->argv,
+		.envp = (const char *const *)u->envp,
+		.cwd = u->cwd,
+		.read_max = UPSTREAM_READ_MAX,
+		.write_max = UPSTREAM_WRITE_MAX,
+		.step_ms = u->step_ms,
+	};
+	int r = wire_new(u->loop, u->message_max, &wire_events, u, &u->wire, err);
+
+	if (r < 0)
+		return r;
+	r = process_start(u->loop, u->spawner, &options, &process_events, u, &u->process, err);
+	if (r < 0)
+		u->wire = wire_free(u->wire);
+	return r;
+}
+
+static void start(struct upstream *u)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	loop_timer_stop(u->backoff_timer);
+	u->garbage = 0;
+	u->garbage_warned = false;
+	upstream_set_state(u, UPSTREAM_STARTING, NULL);
+	if (launch(u, &err) < 0) {
+		error_wrap(&err, "cannot be started");
+		session_fail(u, error_text(&err));
+		return;
+	}
+	words_begin(u->words, process_pid(u->process));
+	loop_timer_start(u->start_timer, u->start_timeout_ms);
+	session_initialize(u);
+}
+
+bool session_want(struct upstream *u)
+{
+	uint64_t now = clock_now_ms();
+
+	switch (u->state) {
+	case UPSTREAM_STARTING:
+	case UPSTREAM_READY:
+		return true;
+	case UPSTREAM_BACKOFF:
+		return u->backoff_until_ms <= now + UPSTREAM_PATIENCE_MS;
+	case UPSTREAM_FAILED:
+		if (now < u->backoff_until_ms)
+			return false;
+		break;
+	case UPSTREAM_IDLE:
+		break;
+	}
+	start(u);
+	return u->state == UPSTREAM_STARTING;
+}
+
+static void on_start_timeout(void *user)
+{
+	struct upstream *u = user;
+	char why[160];
+
+	snprintf(why, sizeof(why), "did not answer %s within %" PRIu64 " ms",
+		 u->initialize_id ? "initialize" : "tools/list", u->start_timeout_ms);
+	session_fail(u, why);
+}
+
+static void on_backoff(void *user)
+{
+	struct upstream *u = user;
+	_cleanup_free_ char *problem = u->problem ? strdup(u->problem) : NULL;
+
+	if (calls_are_waiting(u))
+		start(u);
+	else
+		upstream_set_state(u, UPSTREAM_IDLE, problem);
+}
+
+int session_init(struct upstream *u, const char *log_path, struct error *err)
+{
+	int r = words_new(log_path, u->redact, u->redact_user, &u->words, err);
+
+	if (r == 0)
+		r = loop_timer_new(u->loop, on_start_timeout, u, &u->start_timer, err);
+	if (r == 0)
+		r = loop_timer_new(u->loop, on_backoff, u, &u->backoff_timer, err);
+	return r;
+}
+
+void session_done(struct upstream *u)
+{
+	if (u->process)
+		words_end(u->words, "is being stopped");
+	drop_server(u);
+	u->start_timer = loop_timer_free(u->start_timer);
+	u->backoff_timer = loop_timer_free(u->backoff_timer);
+	u->words = words_free(u->words);
+}
