@@ -16,6 +16,9 @@ struct carrier_events {
 	/* The link is over (once); its tunnel_link has been freed. The carrier is still to be freed. Also when a newly
 	 * proven link of the same tunnel has replaced this one. */
 	void (*closed)(void *user, const struct error *reason);
+	/* What one read gave has been fed, all tunnel events of it have been called, and nothing has been pulled yet:
+	 * the place to write in one go what the events only collected. May be NULL. */
+	void (*fed)(void *user);
 };
 
 /* fd: connected stream socket or similar, consumed. read_fd and write_fd may be equal. Makes its own
