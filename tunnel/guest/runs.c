@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a run. Everything that happens to it (frames, limits, exits) becomes a call of run_set_state() or
+ * run_stop() here; it ends in run_check() only, which runs on a turn of its own, so that no part is freed in its own
+ * callback.
+ */
+#include "tunnel/guest/runs.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	RUN_TICK_MS = 100, /* how often the CPU budget is looked at */
+	RUN_END_TICK_MS = 5, /* how often the end is looked for */
+	RUN_END_LIMIT_MS = 300, /* after the kill: pipes that somebody still holds open are closed */
+	RUN_CODE_MAX = 16 * 1024 * 1024,
+	RUN_MESSAGE_MAX = 4096,
+};
+
+static void run_check(void *user);
+static void run_on_tick(void *user);
+
+static const char *const state_names[] = {"loading", "running", "stopping", "draining", "over"};
+
+static void run_set_state(struct run *run, enum run_state state)
+{
+	static const unsigned allowed[] = {
+		[RUN_LOADING] = 1 << RUN_RUNNING | 1 << RUN_STOPPING | 1 << RUN_DRAINING,
+		[RUN_RUNNING] = 1 << RUN_STOPPING | 1 << RUN_DRAINING,
+		[RUN_STOPPING] = 1 << RUN_DRAINING,
+		[RUN_DRAINING] = 1 << RUN_OVER,
+		[RUN_OVER] = 0,
+	};
+
+	if (!(allowed[run->state] & 1u << state))
+		abort();
+	log_debug("run_state", LOG_S("run", run->id), LOG_S("from", state_names[run->state]),
+		  LOG_S("to", state_names[state]));
+	run->state = state;
+	switch (state) {
+	case RUN_LOADING:
+		break;
+	case RUN_RUNNING:
+		run->started_ms = clock_now_ms();
+		loop_timer_start(run->wall, run->limits.wall_ms);
+		loop_timer_start(run->tick, RUN_TICK_MS);
+		break;
+	case RUN_STOPPING:
+	case RUN_DRAINING:
+		loop_timer_stop(run->wall);
+		loop_timer_start(run->tick, RUN_END_TICK_MS);
+		if (run->stop_ms == 0)
+			run->stop_ms = clock_now_ms() + RUN_END_LIMIT_MS;
+		if (run->ended_ms == 0)
+			run->ended_ms = clock_now_ms();
+		break;
+	case RUN_OVER:
+		loop_timer_stop(run->tick);
+		break;
+	}
+}
+
+/* ---- ending ---- */
+
+static void run_look(struct run *run, bool kill_them, struct reap_tally *ret)
+{
+	uint64_t cpu;
+
+	reap_look(run->guest, run, kill_them, ret);
+	cpu = run->reaped_cpu_ms + ret->cpu_ms;
+	if (cpu > run->peak_cpu_ms)
+		run->peak_cpu_ms = cpu;
+	if (ret->rss > run->peak_rss)
+		run->peak_rss = ret->rss;
+}
+
+void run_part_over(struct run *run)
+{
+	if (run->checking)
+		return;
+	run->checking = true;
+	loop_defer(run->guest->loop, run_check, run);
+}
+
+static void run_error(struct run *run, const char *kind, const char *message)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(FRAME_HEAD_MAX / 2);
+	size_t len = strnlen(message, RUN_MESSAGE_MAX);
+
+	if (buf_printf(&b, "{\"kind\":\"%s\",\"message\":", kind) < 0 || buf_append_json(&b, message, len) < 0 ||
+	    buf_append_str(&b, "}") < 0)
+		return;
+	free(run->error_json);
+	run->error_json = buf_steal(&b, NULL);
+}
+
+void run_stop(struct run *run, enum run_verdict verdict, const char *reason, const char *kind, const char *message)
+{
+	struct reap_tally tally;
+
+	if (run->state >= RUN_STOPPING)
+		return;
+	run->verdict = verdict;
+	run->reason = reason;
+	if (message)
+		run_error(run, kind, message);
+	run_set_state(run, RUN_STOPPING);
+	run_look(run, true, &tally);
+	if (!run->child || run->child->pid == 0)
+		run_set_state(run, RUN_DRAINING);
+	run_part_over(run);
+}
+
+void run_add_usage(struct run *run, const struct rusage *u)
+{
+	run->reaped_cpu_ms += (uint64_t)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1000 +
+			      (uint64_t)(u->ru_utime.tv_usec + u->ru_stime.tv_usec) / 1000;
+	if ((uint64_t)u->ru_maxrss * 1024 > run->max_rss)
+		run->max_rss = (uint64_t)u->ru_maxrss * 1024;
+}
+
+void run_child_exited(struct run *run, int status, const struct rusage *usage)
+{
+	struct reap_tally tally;
+
+	run_add_usage(run, usage);
+	run->exited = true;
+	run->exit_status = status;
+	if (run->state != RUN_DRAINING)
+		run_set_state(run, RUN_DRAINING);
+	run_look(run, true, &tally);
+	run_part_over(run);
+}
+
+static bool run_drained(const struct run *run)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(run->outputs); i++)
+		if (!output_over(run->outputs[i]))
+			return false;
+	return shim_main_over(run);
+}
+
+static struct run *run_free(struct run *run)
+{
+	struct guest *g = run->guest;
+
+	for (struct run **at = &g->runs; *at; at = &(*at)->next)
+		if (*at == run) {
+			*at = run->next;
+			g->run_count--;
+			break;
+		}
+	shim_close_all(run);
+	for (size_t i = 0; i < ARRAY_SIZE(run->outputs); i++)
+		output_free(run->outputs[i]);
+	loop_fd_free(run->lobby);
+	cleanup_closep(&run->lobby_fd);
+	loop_timer_free(run->wall);
+	loop_timer_free(run->tick);
+	child_free(run->child);
+	buf_done(&run->code);
+	free(run->error_json);
+	free(run->file);
+	free(run->id);
+	free(run);
+	return NULL;
+}
+
+static void run_finish(struct run *run)
+{
+	_cleanup_buf_ struct buf tail = BUF_INIT(FRAME_HEAD_MAX);
+	struct guest *g = run->guest;
+
+	run_set_state(run, RUN_OVER);
+	if (!run->lost) {
+		if (run_tail_json(run, &tail) < 0) { /* the shim's error was too long for a tail */
+			buf_clear(&tail);
+			run_error(run, "internal", "the error of the program is over 16 KiB");
+			(void)!run_tail_json(run, &tail);
+		}
+		shim_close_all(run); /* its calls are cancelled before it ends */
+		if (tunnel_tail(g->tunnel, run->stream.id, (const char *)buf_head(&tail), tail.len) < 0)
+			log_warn("tail_failed", LOG_S("run", run->id));
+		guest_stream_remove(g, &run->stream);
+	}
+	run_free(run);
+	park_fill(g);
+	guest_kick(g);
+}
+
+/* On a turn of its own: the only place where a run ends. */
+static void run_check(void *user)
+{
+	struct run *run = user;
+	struct reap_tally tally;
+	bool late;
+
+	run->checking = false;
+	if (run->state != RUN_DRAINING)
+		return;
+	late = clock_now_ms() >= run->stop_ms;
+	run_look(run, true, &tally);
+	if (late) {
+		for (size_t i = 0; i < ARRAY_SIZE(run->outputs); i++)
+			output_last(run->outputs[i]);
+		shim_main_last(run);
+	}
+	if (run_drained(run) && (tally.alive == 0 || late))
+		run_finish(run);
+}
+
+/* ---- limits ---- */
+
+static void run_on_wall(void *user)
+{
+	struct run *run = user;
+
+	run_stop(run, RUN_TIMEOUT, "wall", NULL, NULL);
+	guest_kick(run->guest);
+}
+
+static void run_on_tick(void *user)
+{
+	struct run *run = user;
+	struct reap_tally tally;
+
+	loop_timer_start(run->tick, run->state == RUN_RUNNING ? RUN_TICK_MS : RUN_END_TICK_MS);
+	run_writable(run); /* whoever waits for more room than there is looks again */
+	if (run->state == RUN_RUNNING) {
+		run_look(run, false, &tally);
+		if (run->reaped_cpu_ms + tally.cpu_ms > run->limits.cpu_ms)
+			run_stop(run, RUN_TIMEOUT, "cpu", NULL, NULL);
+	} else if (run->state == RUN_STOPPING) {
+		run_look(run, true, &tally);
+	} else {
+		run_part_over(run);
+	}
+	guest_kick(run->guest);
+}
+
+/* ---- beginning ---- */
+
+static int run_launch(struct run *run, const char *file, struct error *err)
+{
+	static const uint16_t channels[] = {CHANNEL_STDOUT, CHANNEL_STDERR, CHANNEL_LOG};
+	const struct child_limits limits = {run->limits.memory, run->limits.processes, run->limits.file};
+	struct guest *g = run->guest;
+	_cleanup_free_ char *work = NULL;
+	struct child *c = file ? NULL : park_take(g, run->language, &limits);
+	int r = 0;
+
+	if (!c) {
+		if (file) {
+			work = strndup(file, (size_t)(strrchr(file, '/') - file));
+			r = work ? 0 : error_set(err, -ENOMEM, "no memory for a run");
+		} else {
+			r = child_work_dir(g, &work, err);
+		}
+		if (r == 0)
+			r = child_new(g, run->language, &limits, work, file ? strrchr(file, '/') + 1 : NULL, &c, err);
+		if (r < 0)
+			return r;
+	}
+	c->run = run;
+	run->child = c;
+	run->session = c->pid;
+	for (size_t i = 0; i < ARRAY_SIZE(channels) && r == 0; i++)
+		r = output_new(run, channels[i], TAKE_FD(c->fds[i]), &run->outputs[i], err);
+	if (r == 0 && run->language == LANGUAGE_BASH)
+		cleanup_closep(&c->fds[CHILD_SHIM]);
+	else if (r == 0)
+		r = shim_main_new(run, TAKE_FD(c->fds[CHILD_SHIM]), err);
+	if (r == 0)
+		r = shim_lobby_new(run, TAKE_FD(c->fds[CHILD_LOBBY]), err);
+	return r;
+}
+
+static void run_launch_failed(struct run *run, const struct error *err)
+{
+	_cleanup_free_ char *message = NULL;
+
+	if (asprintf(&message, "the %s interpreter of this sandbox did not start: %s",
+		     guest_language_name(run->language), error_text(err)) < 0)
+		message = NULL;
+	run_stop(run, RUN_FAILED, "interpreter", "interpreter", message ? message : error_text(err));
+}
+
+static void refuse(struct guest *g, uint32_t stream, const char *reason, const char *message)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(FRAME_HEAD_MAX);
+
+	if (buf_printf(&b, "{\"reason\":\"%s\",\"message\":", reason) == 0 &&
+	    buf_append_json(&b, message, strnlen(message, RUN_MESSAGE_MAX)) == 0 && buf_append_str(&b, "}") == 0)
+		tunnel_reset(g->tunnel, stream, (const char *)buf_head(&b), b.len);
+}
+
+static int run_new(struct guest *g, uint32_t stream, struct span head, struct run **ret, struct error *err)
+{
+	struct run *run;
+	int r;
+
+	if (g->run_count >= GUEST_RUNS_MAX)
+		return error_set(err, -EBUSY, "%d runs are open in this sandbox", GUEST_RUNS_MAX);
+	run = calloc(1, sizeof(*run));
+	if (!run)
+		return error_set(err, -ENOMEM, "no memory for a run");
+	run->stream = (struct guest_stream){.kind = STREAM_RUN, .id = stream};
+	run->guest = g;
+	run->lobby_fd = -1;
+	run->code = (struct buf)BUF_INIT(RUN_CODE_MAX);
+	r = run_read_head(run, head, err);
+	if (r == 0)
+		r = loop_timer_new(g->loop, run_on_wall, run, &run->wall, err);
+	if (r == 0)
+		r = loop_timer_new(g->loop, run_on_tick, run, &run->tick, err);
+	if (r < 0) {
+		run_free(run);
+		return r;
+	}
+	run->next = g->runs;
+	g->runs = run;
+	g->run_count++;
+	*ret = run;
+	return 0;
+}
+
+void run_open(struct guest *g, uint32_t stream, struct span head)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct run *run = NULL;
+	int r = run_new(g, stream, head, &run, &err);
+
+	if (r < 0) {
+		refuse(g, stream, r == -EBUSY ? "too_many_runs" : "bad_head", error_text(&err));
+		return;
+	}
+	guest_stream_add(g, &run->stream);
+	tunnel_keep_after_reset(g->tunnel, stream);
+	if (run->language == LANGUAGE_BASH)
+		return; /* its code must be there first */
+	r = run_launch(run, NULL, &err);
+	if (r == 0)
+		r = shim_send_open(run, head);
+	if (r < 0)
+		run_launch_failed(run, &err);
+}
+
+/* ---- frames of the broker ---- */
+
+void run_body(struct run *run, uint16_t channel, const uint8_t *data, size_t len)
+{
+	struct tunnel *t = run->guest->tunnel;
+
+	if (channel != CHANNEL_MAIN || run->state != RUN_LOADING) {
+		tunnel_consumed(t, run->stream.id, len);
+		return;
+	}
+	if (run->language != LANGUAGE_BASH) {
+		if (shim_send_code(run, data, len, false) < 0)
+			run_stop(run, RUN_FAILED, "shim", "internal", "the interpreter does not take its code");
+		return;
+	}
+	if (buf_append(&run->code, data, len) < 0)
+		run_stop(run, RUN_FAILED, "too_large", "too_large", "the code is over 16 MiB");
+	tunnel_consumed(t, run->stream.id, len);
+}
+
+static int write_file(const char *path, const struct buf *b, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	size_t done = 0;
+
+	while (fd >= 0 && done < b->len) {
+		ssize_t n = write(fd, buf_head(b) + done, b->len - done);
+
+		if (n < 0)
+			return error_set_errno(err, -errno, "writing %s", path);
+		done += (size_t)n;
+	}
+	return fd < 0 ? error_set_errno(err, -errno, "making %s", path) : 0;
+}
+
+/* The code is whole: into its file, and bash on it. */
+static int run_launch_file(struct run *run, struct error *err)
+{
+	_cleanup_free_ char *work = NULL, *path = NULL;
+	int r = child_work_dir(run->guest, &work, err);
+
+	if (r < 0)
+		return r;
+	if (asprintf(&path, "%s/%s", work, run->file) < 0)
+		return error_set(err, -ENOMEM, "no memory for a path");
+	r = write_file(path, &run->code, err);
+	return r < 0 ? r : run_launch(run, path, err);
+}
+
+void run_end(struct run *run)
+{
+	static const char started[] = "{\"started\":true}";
+	_cleanup_error_ struct error err = ERROR_INIT;
+	int r;
+
+	if (run->state != RUN_LOADING)
+		return;
+	if (run->language == LANGUAGE_BASH)
+		r = run_launch_file(run, &err);
+	else
+		r = shim_send_code(run, NULL, 0, true);
+	if (r == 0)
+		r = tunnel_head(run->guest->tunnel, run->stream.id, started, sizeof(started) - 1, NULL, 0, false, &err);
+	if (r < 0)
+		run_launch_failed(run, &err);
+	else
+		run_set_state(run, RUN_RUNNING);
+}
+
+void run_reset(struct run *run, struct span json)
+{
+	static const char *const reasons[] = {"deadline", "budget", NULL};
+	const char *reason = "cancelled";
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct span object;
+
+	if (span_check(json, false, &object, &err) == 0)
+		for (size_t i = 0; reasons[i]; i++)
+			if (span_string_equals(span_member(object, "reason"), reasons[i]))
+				reason = reasons[i];
+	run_stop(run, RUN_CANCELLED, reason, NULL, NULL);
+}
+
+void run_writable(struct run *run)
+{
+	/* Records first: they need a whole frame's room, which a stream of bytes would never leave them. */
+	for (size_t i = ARRAY_SIZE(run->outputs); i-- > 0;)
+		output_writable(run->outputs[i]);
+	shim_run_writable(run);
+}
+
+void run_lost(struct run *run)
+{
+	guest_stream_remove(run->guest, &run->stream);
+	run->lost = true;
+	run_stop(run, RUN_CANCELLED, "lost", NULL, NULL);
+}
+
+void run_shim_tail(struct run *run, struct span json)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct span object, error;
+
+	if (run->shim_said_end)
+		return;
+	if (span_check(json, false, &object, &err) < 0) {
+		run_stop(run, RUN_FAILED, "shim", "internal", "the end of the run is not JSON");
+		return;
+	}
+	run->shim_said_end = true;
+	error = span_member(object, "error");
+	if (span_type(error) == SPAN_OBJECT) {
+		free(run->error_json);
+		run->error_json = strndup(error.p, error.len);
+	}
+}
