@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* for the analyzer error.h wraps them */
+#undef error_set
+#undef error_set_errno
+#undef error_wrap
+
 static void error_replace(struct error *err, int code, char *msg)
 {
 	free(err->msg);

@@ -33,4 +33,15 @@ const char *error_text(const struct error *err);
 int error_move(struct error *dst, struct error *src);
 void error_done(struct error *err);
 
+#ifdef __clang_analyzer__
+/* The analyzer reads one file at a time: this tells it that these never return 0. */
+static inline int error_negative_(int code)
+{
+	return code < 0 ? code : -1;
+}
+#define error_set(...) error_negative_((error_set)(__VA_ARGS__))
+#define error_set_errno(...) error_negative_((error_set_errno)(__VA_ARGS__))
+#define error_wrap(...) error_negative_((error_wrap)(__VA_ARGS__))
+#endif
+
 #endif

@@ -8,7 +8,7 @@
 #define LIMIT(member, low, high, standard, sentence)                                                          \
 	{                                                                                                     \
 		.name = #member, .kind = JSON_KIND_INTEGER, .offset = offsetof(struct config_limits, member), \
-		.least = (low), .most = (high), .preset = (standard), .text = sentence                        \
+		.least = (low), .most = (high), .preset = (standard), .text = (sentence)                      \
 	}
 
 const struct json_field config_limits_table[] = {
