@@ -141,7 +141,13 @@ void on_rig_done(void *user, struct upstream_reply *reply)
 	a->outcome = reply->outcome;
 	a->sent = reply->sent;
 	a->message = reply->message ? strdup(reply->message) : NULL;
-	a->text = buf_steal(reply->result, &a->len);
+	/* Moved, as a caller would do it: a big result is not copied on the loop. */
+	a->len = reply->result->len;
+	a->storage = *reply->result;
+	*reply->result = (struct buf)BUF_INIT(0);
+	a->storage.max = SIZE_MAX / 8;
+	a->text = (char *)buf_reserve(&a->storage, 1) - a->len;
+	a->text[a->len] = '\0';
 }
 
 void on_rig_progress(void *user, struct span params)
@@ -182,7 +188,7 @@ void rig_ensure(struct rig *rig, struct answer *ret)
 
 void answer_done(struct answer *a)
 {
-	free(a->text);
+	buf_done(&a->storage);
 	free(a->message);
 	*a = (struct answer)ANSWER_INIT;
 }

@@ -23,8 +23,9 @@ struct answer {
 	bool done;
 	unsigned times; /* of being called */
 	enum upstream_outcome outcome;
-	char *text; /* the result */
+	char *text; /* the result, NUL-terminated; inside storage */
 	size_t len;
+	struct buf storage;
 	char *message;
 	bool sent;
 	struct rig *rig;
