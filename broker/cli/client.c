@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/cli/client.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { LINE_MAX_BYTES = 300 * 1024 * 1024, CHUNK = 256 * 1024 };
+
+static int send_all(int fd, const void *data, size_t len, struct error *err)
+{
+	const char *p = data;
+
+	while (len > 0) {
+		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_set_errno(err, -errno, "the broker was lost");
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int send_request(struct wire *w, const char *method, struct span params, struct error *err)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(LINE_MAX_BYTES);
+	char id[24];
+
+	snprintf(id, sizeof(id), "%" PRId64, ++w->last_id);
+	if (jsonrpc_write_request(&out, span_of(id, strlen(id)), method, params) < 0)
+		return error_set(err, -E2BIG, "the request is too large");
+	return send_all(w->fd, buf_head(&out), out.len, err);
+}
+
+void wire_send(struct wire *w, const char *method, struct span params)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	(void)!send_request(w, method, params, &err);
+}
+
+/* -EINTR: a signal came first. */
+static int read_more(struct wire *w, struct error *err)
+{
+	uint8_t *room = buf_reserve(&w->in, CHUNK);
+	ssize_t n;
+
+	if (!room)
+		return error_set(err, -E2BIG, "an answer of the broker is too large");
+	n = recv(w->fd, room, CHUNK, 0);
+	if (n < 0 && errno == EINTR)
+		return -EINTR;
+	if (n <= 0)
+		return error_set(err, -EPIPE, "the broker was lost; its log is broker.log in the state folder");
+	buf_commit(&w->in, (size_t)n);
+	return 0;
+}
+
+/* The next message; what it borrows lasts until the next call. */
+static int next_message(struct wire *w, struct jsonrpc_message *ret, struct error *err)
+{
+	struct span line;
+	int r;
+
+	buf_consume(&w->in, w->used);
+	w->used = 0;
+	while (!jsonrpc_next_line(&w->framer, buf_head(&w->in), w->in.len, &line, &w->used)) {
+		w->used = 0;
+		r = read_more(w, err);
+		if (r < 0)
+			return r;
+	}
+	r = jsonrpc_parse(line, false, ret, err);
+	return r < 0 ? error_wrap(err, "an answer of the broker") : 0;
+}
+
+int wire_request(struct wire *w, const char *method, struct span params, const struct wire_events *events, void *user,
+		 struct wire_answer *ret, struct error *err)
+{
+	struct jsonrpc_message m;
+	int64_t wanted, id;
+	int r = send_request(w, method, params, err);
+
+	wanted = w->last_id;
+	while (r == 0 || r == -EINTR) {
+		r = next_message(w, &m, err);
+		if (r == -EINTR && events && events->interrupted)
+			events->interrupted(user, w, wanted);
+		if (r < 0)
+			continue;
+		if (m.kind == JSONRPC_NOTIFICATION && events && events->notification)
+			events->notification(user, m.method, m.params);
+		if ((m.kind != JSONRPC_RESPONSE && m.kind != JSONRPC_ERROR) || span_int64(m.id, &id) < 0 || id != wanted)
+			continue;
+		*ret = (struct wire_answer){.result = m.result};
+		if (m.kind == JSONRPC_ERROR) {
+			ret->code = (int)m.error.code ? (int)m.error.code : -1;
+			ret->message = span_strdup(m.error.message, m.error.message.len + 1);
+		}
+		return 0;
+	}
+	return r;
+}
+
+int wire_ask(struct wire *w, const char *method, struct span params, const struct wire_events *events, void *user,
+	     struct span *ret_result)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct wire_answer answer;
+	int status;
+
+	if (wire_request(w, method, params, events, user, &answer, &err) < 0)
+		return cli_say(CLI_UNREACHABLE, "%s", error_text(&err));
+	if (answer.code == 0) {
+		*ret_result = answer.result;
+		return CLI_OK;
+	}
+	status = answer.code == WIRE_CODE_CONFIG ? CLI_USAGE : CLI_FAILED;
+	cli_say(status, "%s", answer.message ? answer.message : "failed");
+	free(answer.message);
+	return status;
+}
+
+/* ---- opening ---- */
+
+int client_hello(const struct cli_args *args, const struct paths *paths, struct buf *out, struct error *err)
+{
+	_cleanup_free_ char *cwd = getcwd(NULL, 0), *config = NULL;
+	json_auto_t *hello = NULL;
+
+	if (!cwd)
+		return error_set_errno(err, -errno, "the working directory");
+	if (args->config && args->config[0] == '/')
+		config = strdup(args->config);
+	else if (args->config && asprintf(&config, "%s/%s", cwd, args->config) < 0)
+		config = NULL;
+	hello = json_pack("{s:s, s:s, s:s*, s:s}", "version", HAWSER_VERSION, "cwd", cwd, "config", config, "config_home",
+			  paths->config);
+	if (!hello || json_print(out, hello) < 0)
+		return error_set(err, -EINVAL, "the working directory or the path of the configuration is not UTF-8");
+	return 0;
+}
+
+int client_values(struct span names, struct buf *out, struct error *err)
+{
+	struct span name;
+	size_t at = 0, n = 0;
+	int r = buf_append_str(out, "{\"values\":[");
+
+	while (r == 0 && span_next_element(names, &at, &name)) {
+		_cleanup_free_ char *key = span_strdup(name, 1024), *pair = NULL;
+		const char *value = key ? getenv(key) : NULL;
+
+		if (!value || asprintf(&pair, "%s=%s", key, value) < 0)
+			continue;
+		if (n++ > 0)
+			r = buf_append_str(out, ",");
+		if (r == 0)
+			r = buf_append_json(out, pair, strlen(pair));
+	}
+	if (r == 0)
+		r = buf_append_str(out, "]}");
+	return r < 0 ? error_set(err, r, "the values of the variables are too large") : 0;
+}
+
+static int ask(struct wire *w, const char *method, struct buf *params, struct span *ret, struct error *err)
+{
+	struct wire_answer answer;
+	int r = wire_request(w, method, span_of(buf_head(params), params->len), NULL, NULL, &answer, err);
+
+	if (r < 0)
+		return r;
+	if (answer.code) {
+		error_set(err, -EPROTO, "%s: %s", method, answer.message ? answer.message : "refused");
+		free(answer.message);
+		return -EPROTO;
+	}
+	*ret = answer.result;
+	return 0;
+}
+
+static int greet(struct wire *w, const struct cli_args *args, const struct paths *paths, struct error *err)
+{
+	_cleanup_buf_ struct buf hello = BUF_INIT(64 * 1024), values = BUF_INIT(8 * 1024 * 1024);
+	struct span answer;
+	int r = client_hello(args, paths, &hello, err);
+
+	if (r == 0)
+		r = ask(w, "hello", &hello, &answer, err);
+	if (r < 0)
+		return r;
+	w->fault = cli_member(answer, "fault");
+	if (w->fault)
+		return 0;
+	r = client_values(span_member(answer, "variables"), &values, err);
+	if (r == 0)
+		r = ask(w, "env", &values, &answer, err);
+	if (r == 0)
+		w->fault = cli_member(answer, "fault");
+	return r;
+}
+
+int wire_open(const struct cli_args *args, bool start, struct wire *ret, struct error *err)
+{
+	struct wire w = {.fd = -1, .in = {.max = LINE_MAX_BYTES}};
+	struct paths paths;
+	int r = paths_find(&paths, err);
+
+	if (r < 0)
+		return r;
+	w.fd = r = start_connect(paths.socket, err);
+	if (r == -ENOENT && start)
+		w.fd = r = start_broker(&paths, err);
+	if (r >= 0)
+		r = greet(&w, args, &paths, err);
+	if (r < 0) {
+		wire_close(&w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+void wire_close(struct wire *w)
+{
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = -1;
+	buf_done(&w->in);
+	free(w->fault);
+	w->fault = NULL;
+}
+
+int wire_open_or_say(const struct cli_args *args, bool needs_config, struct wire *ret)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	if (wire_open(args, true, ret, &err) < 0)
+		return cli_say(CLI_UNREACHABLE, "%s", error_text(&err));
+	if (ret->fault && needs_config) {
+		cli_say(CLI_USAGE, "the configuration is wrong\n%s", ret->fault);
+		wire_close(ret);
+		return CLI_USAGE;
+	}
+	return CLI_OK;
+}

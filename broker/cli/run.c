@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hawser run: output as it comes, the value at the end on stdout, everything else on stderr. */
+#include "broker/cli/client.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { CODE_MAX = 7 * 1024 * 1024 };
+
+struct show {
+	bool json, verbose, terminal; /* terminal: stderr is one, so a state line may stand there */
+	bool line_shown;
+	size_t printed[3]; /* bytes of stdout, stderr, log */
+};
+
+static volatile sig_atomic_t interrupts;
+
+static void on_signal(int signo)
+{
+	interrupts++;
+}
+
+/* ---- the request ---- */
+
+static int read_code(const char *path, struct buf *out, struct error *err)
+{
+	_cleanup_close_ int opened = -1;
+	int fd = 0;
+	ssize_t n;
+
+	if (path && strcmp(path, "-") != 0) {
+		fd = opened = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return error_set_errno(err, -errno, "reading %s", path);
+	}
+	do {
+		uint8_t *room = buf_reserve(out, 64 * 1024);
+
+		if (!room)
+			return error_set(err, -E2BIG, "the code is over %d bytes; put data into files", CODE_MAX);
+		n = read(fd, room, 64 * 1024);
+		if (n < 0 && errno != EINTR)
+			return error_set_errno(err, -errno, "reading %s", path ? path : "stdin");
+		if (n > 0)
+			buf_commit(out, (size_t)n);
+	} while (n != 0);
+	return 0;
+}
+
+static const struct {
+	const char *name, *ends, *words; /* words: of a first line that begins with #! */
+} languages[] = {
+	{"javascript", ".js .mjs .cjs", "node deno bun"},
+	{"python", ".py", "python python3"},
+	{"bash", ".sh .bash", "bash sh"},
+};
+
+static bool listed(const char *list, const char *word, size_t len)
+{
+	for (const char *p = list; *p; p += strcspn(p, " "), p += strspn(p, " "))
+		if (len > 0 && strcspn(p, " ") == len && strncmp(p, word, len) == 0)
+			return true;
+	return false;
+}
+
+/* By --language, the file's ending, the #! line; JavaScript otherwise. */
+static const char *guess_language(const struct cli_args *args, struct span code)
+{
+	const char *path = args->operand_count ? args->operands[0] : "-", *dot = strrchr(path, '.');
+	const char *end = memchr(code.p, '\n', code.len), *word;
+
+	if (args->language)
+		return args->language;
+	for (size_t i = 0; dot && i < ARRAY_SIZE(languages); i++)
+		if (listed(languages[i].ends, dot, strlen(dot)))
+			return languages[i].name;
+	if (code.len < 3 || memcmp(code.p, "#!", 2) != 0 || !end)
+		return languages[0].name;
+	for (word = code.p + 2; word < end; word++) {
+		size_t n = 0;
+
+		while (word + n < end && (isalnum((unsigned char)word[n]) || word[n] == '.'))
+			n++;
+		for (size_t i = 0; i < ARRAY_SIZE(languages); i++)
+			if (listed(languages[i].words, word, n))
+				return languages[i].name;
+		word += n;
+	}
+	return languages[0].name;
+}
+
+static int print_request(const struct cli_args *args, struct span code, struct buf *out, struct error *err)
+{
+	const char *language = guess_language(args, code);
+	int64_t ms = 0;
+	int r;
+
+	if (args->timeout && (r = cli_parse_duration(args->timeout, &ms, err)) < 0)
+		return r;
+	r = buf_printf(out, "{\"live\":%s,\"request\":{\"code\":", args->json ? "false" : "true");
+	if (r == 0)
+		r = buf_append_json(out, code.p, code.len);
+	if (r == 0)
+		r = buf_append_str(out, ",\"language\":");
+	if (r == 0)
+		r = buf_append_json(out, language, strlen(language));
+	if (r == 0 && ms > 0)
+		r = buf_printf(out, ",\"timeout_ms\":%" PRId64, ms);
+	for (size_t i = 0; r == 0 && i < args->allow_count; i++) {
+		r = buf_append_str(out, i ? "," : ",\"allowed_tools\":[");
+		if (r == 0)
+			r = buf_append_json(out, args->allow[i], strlen(args->allow[i]));
+	}
+	if (r == 0)
+		r = buf_append_str(out, args->allow_count ? "]}}" : "}}");
+	return r < 0 ? error_set(err, r, "the code is over %d bytes; put data into files", CODE_MAX) : 0;
+}
+
+/* ---- while it runs ---- */
+
+static void clear_line(struct show *s)
+{
+	if (s->line_shown)
+		fputs("\r\033[K", stderr);
+	s->line_shown = false;
+}
+
+static int base64_digit(char ch)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = ch ? strchr(digits, ch) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+static int decode_base64(struct span text, struct buf *out)
+{
+	unsigned bits = 0, have = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < text.len && r == 0; i++) {
+		int digit = base64_digit(text.p[i]);
+		unsigned char byte;
+
+		if (digit < 0)
+			continue;
+		bits = bits << 6 | (unsigned)digit;
+		have += 6;
+		if (have < 8)
+			continue;
+		have -= 8;
+		byte = (unsigned char)(bits >> have);
+		r = buf_append(out, &byte, 1);
+	}
+	return r;
+}
+
+/* Log records are JSON objects {level, text}, a line each: what is said goes to stdout, what is wrong to stderr. */
+static void print_log(struct span text)
+{
+	while (text.len > 0) {
+		const char *lf = memchr(text.p, '\n', text.len);
+		struct span line = span_of(text.p, lf ? (size_t)(lf - text.p) : text.len), record;
+		_cleanup_error_ struct error err = ERROR_INIT;
+		_cleanup_free_ char *level = NULL, *words = NULL;
+
+		text = span_of(line.p + line.len + (lf ? 1 : 0), text.len - line.len - (lf ? 1 : 0));
+		if (line.len == 0)
+			continue;
+		if (span_check(line, false, &record, &err) == 0 && span_type(record) == SPAN_OBJECT) {
+			level = cli_member(record, "level");
+			words = cli_member(record, "text");
+		}
+		if (!words)
+			fprintf(stdout, "%.*s\n", (int)line.len, line.p);
+		else if (level && (strcmp(level, "error") == 0 || strcmp(level, "warn") == 0))
+			fprintf(stderr, "%s\n", words);
+		else
+			fprintf(stdout, "%s\n", words);
+	}
+}
+
+static void print_output(struct show *s, struct span params)
+{
+	_cleanup_free_ char *channel = cli_member(params, "channel");
+	struct span data = span_member(params, "data");
+	_cleanup_buf_ struct buf bytes = BUF_INIT(data.len + 1);
+	struct span text;
+
+	if (!channel || !data.p || decode_base64(data, &bytes) < 0)
+		return;
+	clear_line(s);
+	text = span_of(buf_head(&bytes), bytes.len);
+	if (strcmp(channel, "log") == 0) {
+		print_log(text);
+	} else {
+		FILE *to = strcmp(channel, "stderr") == 0 ? stderr : stdout;
+
+		fwrite(text.p, 1, text.len, to);
+	}
+	fflush(stdout);
+}
+
+static void on_notification(void *user, struct span method, struct span params)
+{
+	struct show *s = user;
+
+	if (span_string_equals(method, "run.output")) {
+		print_output(s, params);
+	} else if (span_string_equals(method, "run.state") && !s->json && (s->terminal || s->verbose)) {
+		_cleanup_free_ char *what = cli_member(params, "what");
+
+		clear_line(s);
+		if (what && s->verbose)
+			fprintf(stderr, "hawser: %s\n", what);
+		else if (what)
+			s->line_shown = fprintf(stderr, "%s ...", what) > 0;
+	}
+}
+
+static void on_interrupted(void *user, struct wire *w, int64_t id)
+{
+	char params[64];
+
+	snprintf(params, sizeof(params), "{\"id\":%" PRId64 "}", id);
+	wire_send(w, "run.cancel", span_of(params, strlen(params)));
+}
+
+/* ---- the end ---- */
+
+/* What was left out of the live output because this end was too slow. */
+static void print_rest(struct span result, struct span live, const char *channel, FILE *to)
+{
+	_cleanup_free_ char *text = cli_member(result, channel);
+	int64_t sent = 0;
+
+	if (text && span_int64(span_member(live, channel), &sent) == 0 && sent >= 0 && (size_t)sent < strlen(text))
+		fputs(text + sent, to);
+	fflush(to);
+}
+
+static void print_error(struct span result)
+{
+	struct span detail = span_member(result, "error_detail"), line;
+	_cleanup_free_ char *error = cli_member(result, "error"), *fix = cli_member(detail, "fix");
+	_cleanup_free_ char *name = cli_member(detail, "name"), *file = cli_member(detail, "file");
+	const char *where = file ? file : "line";
+
+	if (!error)
+		return;
+	line = detail.p ? span_member(detail, "line") : SPAN_NONE;
+	fprintf(stderr, "%s%s%s", name && strncmp(error, name, strlen(name)) != 0 ? name : "",
+		name && strncmp(error, name, strlen(name)) != 0 ? ": " : "", error);
+	if (span_type(line) == SPAN_NUMBER)
+		fprintf(stderr, " (%s%c%.*s)", where, file ? ':' : ' ', (int)line.len, line.p);
+	fprintf(stderr, "\n%s%s%s", fix ? "fix: " : "", fix ? fix : "", fix ? "\n" : "");
+}
+
+static void print_summary(struct span result)
+{
+	struct span calls = span_member(result, "tool_calls"), call, usage = span_member(result, "usage");
+	struct span wall = usage.p ? span_member(usage, "wall_ms") : SPAN_NONE;
+	_cleanup_free_ char *provider = cli_member(span_member(result, "sandbox"), "provider");
+	size_t at = 0;
+
+	fprintf(stderr, "hawser: %.*s ms%s%s", wall.p ? (int)wall.len : 1, wall.p ? wall.p : "?", provider ? ", " : "",
+		provider ? provider : "");
+	while (calls.p && span_next_element(calls, &at, &call)) {
+		_cleanup_free_ char *server = cli_member(call, "server"), *tool = cli_member(call, "tool");
+		struct span n = span_member(call, "calls");
+
+		fprintf(stderr, ", %s.%s %.*s", server ? server : "?", tool ? tool : "?", (int)n.len, n.p ? n.p : "");
+	}
+	fputc('\n', stderr);
+}
+
+static int finish(const struct cli_args *args, struct show *s, struct span answer)
+{
+	struct span result = span_member(answer, "result"), live = span_member(answer, "live"), value;
+	_cleanup_free_ char *status = cli_member(result, "status");
+	bool ok = span_bool(span_member(answer, "ok"), false);
+
+	clear_line(s);
+	if (args->json) {
+		cli_print_span(result);
+	} else {
+		print_rest(result, live, "stdout", stdout);
+		print_rest(result, live, "stderr", stderr);
+		value = span_member(result, "result");
+		if (value.p && span_type(value) != SPAN_NULL)
+			cli_print_value(value);
+		print_error(result);
+		if (args->verbose || s->terminal)
+			print_summary(result);
+	}
+	if (ok)
+		return CLI_OK;
+	if (status && strcmp(status, "timeout") == 0)
+		return CLI_TIMEOUT;
+	return interrupts ? CLI_INTERRUPTED : CLI_FAILED;
+}
+
+int cli_run(const struct cli_args *args)
+{
+	static const struct wire_events events = {.notification = on_notification, .interrupted = on_interrupted};
+	struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: waiting ends with EINTR */
+	_cleanup_buf_ struct buf code = BUF_INIT(CODE_MAX), request = BUF_INIT(8 * CODE_MAX);
+	struct show s = {.json = args->json, .verbose = args->verbose, .terminal = isatty(2)};
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct span answer;
+	struct wire w;
+	int status;
+
+	if (read_code(args->operand_count ? args->operands[0] : NULL, &code, &err) < 0 ||
+	    print_request(args, span_of(buf_head(&code), code.len), &request, &err) < 0)
+		return cli_say(CLI_USAGE, "%s", error_text(&err));
+	status = wire_open_or_say(args, true, &w);
+	if (status != CLI_OK)
+		return status;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	status = wire_ask(&w, "run.start", span_of(buf_head(&request), request.len), &events, &s, &answer);
+	if (status == CLI_OK)
+		status = finish(args, &s, answer);
+	else
+		clear_line(&s);
+	wire_close(&w);
+	return status;
+}

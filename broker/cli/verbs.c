@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct cli_verb cli_verbs[] = {
+	{"run", "[FILE|-]", 0, 1, "language timeout allow verbose", "run code in a sandbox, with your tools", 
+	 "Without FILE, or with -, the code is read from stdin. What it prints comes at once, its value at the end.\n"
+	 "In code a server is an object and its tools are functions: await github.list_issues({...}) in JavaScript,\n"
+	 "await github.list_issues(...) in Python, `tool call github.list_issues --json '{...}'` in the shell.",
+	 cli_run},
+	{"tools", "[QUERY]", 0, 1, "servers logs", "find tools of your MCP servers, or look at the servers",
+	 "QUERY is words of a tool's name, description or parameters; without it all tools are listed.", cli_tools},
+	{"call", "SERVER.TOOL", 1, 1, "args", "call one tool", "Goes through the same policy, limits and log as calls from code.",
+	 cli_call},
+	{"mcp", "", 0, 0, "", "be an MCP server on stdin and stdout",
+	 "For the configuration of an MCP client: {\"command\": \"hawser\", \"args\": [\"mcp\"]}.", cli_mcp},
+	{"serve", "", 0, 0, "spawned log-format", "be the broker, until stopped",
+	 "The other verbs start one of their own if none is there; it leaves after ten idle minutes.", NULL},
+	{"config", "check|show", 1, 1, "", "check the configuration, or print what it comes to",
+	 "hawser.yaml or hawser.json in $XDG_CONFIG_HOME/hawser (else ~/.config/hawser). The least that is useful:\n\n"
+	 "  mcpServers:\n"
+	 "    files:\n"
+	 "      command: npx\n"
+	 "      args: [-y, \"@modelcontextprotocol/server-filesystem\", \"${HOME}/Documents\"]\n\n"
+	 "Keys: mcpServers, include, policy, limits, providers, isolation, runtimes.",
+	 cli_config},
+	{"doctor", "", 0, 0, "", "try the real way of a run and say what fails and what to do",
+	 "Runs a line of code in each language and starts each server once. Status 1 if something is bad.", cli_doctor},
+	{"stop", "", 0, 0, "", "stop the broker; its runs are cancelled", "", cli_stop},
+	{"version", "", 0, 0, "", "print the version", "", cli_version},
+	{"help", "[VERB]", 0, 1, "", "say what a verb does", "", cli_help},
+	{NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
+};
+
+int cli_version(const struct cli_args *args)
+{
+	printf(args->json ? "{\"version\":\"%s\"}\n" : "hawser %s\n", HAWSER_VERSION);
+	return CLI_OK;
+}
+
+int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args))
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct cli_args args;
+
+	if (cli_parse(argc - 1, argv + 1, &args, &err) < 0)
+		return cli_say(CLI_USAGE, "%s", error_text(&err));
+	if (args.help) {
+		cli_help_verb(args.verb);
+		return CLI_OK;
+	}
+	return args.verb->run ? args.verb->run(&args) : serve(&args);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/doors/client.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	VALUES_MAX = 1024,
+	VALUE_BYTES_MAX = 128 * 1024, /* one "K=V"; execve() takes no longer string */
+	RETIRED_MAX = 8,
+};
+
+struct door_client {
+	struct core *core;
+	char *cwd, *config_path, *config_home, *subject;
+	struct client *client, *next; /* next waits for variables */
+	struct client *retired[RETIRED_MAX];
+	size_t retired_count;
+	struct error fault;
+	char **env;         /* "K=V", NULL-terminated */
+	size_t env_count;
+	char **asked;       /* names, NULL-terminated */
+	size_t asked_count;
+	const char **wanted; /* answer of door_client_variables() */
+};
+
+static char *copy(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+int door_client_new(struct core *core, const struct door_client_info *info, struct door_client **ret, struct error *err)
+{
+	struct door_client *d;
+
+	if (!info->cwd || info->cwd[0] != '/' || !info->config_home || info->config_home[0] != '/' ||
+	    (info->config_path && info->config_path[0] != '/'))
+		return error_set(err, -EINVAL, "cwd, config and config_home must be absolute paths");
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return error_set(err, -ENOMEM, "no memory");
+	d->core = core;
+	d->cwd = copy(info->cwd);
+	d->config_path = copy(info->config_path);
+	d->config_home = copy(info->config_home);
+	if (asprintf(&d->subject, "local:%u", (unsigned)getuid()) < 0)
+		d->subject = NULL;
+	if (!d->cwd || !d->config_home || !d->subject) {
+		door_client_free(d);
+		return error_set(err, -ENOMEM, "no memory");
+	}
+	*ret = d;
+	return 0;
+}
+
+static void free_list(char **list)
+{
+	for (size_t i = 0; list && list[i]; i++) {
+		explicit_bzero(list[i], strlen(list[i]));
+		free(list[i]);
+	}
+	free(list);
+}
+
+struct door_client *door_client_free(struct door_client *d)
+{
+	if (!d)
+		return NULL;
+	door_client_idle(d);
+	client_free(d->client);
+	client_free(d->next);
+	error_done(&d->fault);
+	free_list(d->env);
+	free_list(d->asked);
+	free(d->wanted);
+	free(d->cwd);
+	free(d->config_path);
+	free(d->config_home);
+	free(d->subject);
+	free(d);
+	return NULL;
+}
+
+void door_client_idle(struct door_client *d)
+{
+	while (d->retired_count > 0)
+		client_free(d->retired[--d->retired_count]);
+}
+
+static bool was_asked(const struct door_client *d, const char *name)
+{
+	for (size_t i = 0; i < d->asked_count; i++)
+		if (strcmp(d->asked[i], name) == 0)
+			return true;
+	return false;
+}
+
+const char *const *door_client_variables(struct door_client *d)
+{
+	static const char *const none[] = {NULL};
+	const char *const *names = d->next ? client_variables(d->next) : none;
+	size_t n = 0, wanted = 0;
+
+	while (names[n])
+		n++;
+	free(d->wanted);
+	d->wanted = calloc(n + 1, sizeof(*d->wanted));
+	if (!d->wanted)
+		return none;
+	for (size_t i = 0; i < n; i++)
+		if (!was_asked(d, names[i]))
+			d->wanted[wanted++] = names[i];
+	return d->wanted;
+}
+
+static enum door_client_state adopt_next(struct door_client *d)
+{
+	static char *const nothing[] = {NULL};
+	const char *const *env = (const char *const *)(d->env ? d->env : nothing);
+
+	error_done(&d->fault);
+	if (client_resolve(d->next, env, &d->fault) < 0) {
+		d->next = client_free(d->next);
+		return DOOR_CLIENT_FAULTY;
+	}
+	if (d->client && d->retired_count == RETIRED_MAX) { /* the oldest has had its time */
+		client_free(d->retired[0]);
+		memmove(d->retired, d->retired + 1, --d->retired_count * sizeof(*d->retired));
+	}
+	if (d->client)
+		d->retired[d->retired_count++] = d->client;
+	d->client = TAKE_PTR(d->next);
+	return DOOR_CLIENT_READY;
+}
+
+enum door_client_state door_client_check(struct door_client *d)
+{
+	struct client_info info = {
+		.subject = d->subject, .cwd = d->cwd, .config_path = d->config_path, .config_home = d->config_home};
+
+	if (!d->next && d->client && !d->fault.code && !config_is_stale(client_config(d->client)))
+		return DOOR_CLIENT_READY;
+	if (!d->next) {
+		error_done(&d->fault);
+		if (client_new(d->core, &info, &d->next, &d->fault) < 0)
+			return DOOR_CLIENT_FAULTY;
+	}
+	return door_client_variables(d)[0] ? DOOR_CLIENT_WANTS_VARIABLES : adopt_next(d);
+}
+
+struct client *door_client_get(const struct door_client *d)
+{
+	return d->client;
+}
+
+const char *door_client_fault(const struct door_client *d)
+{
+	return error_text(&d->fault);
+}
+
+static int list_add(char ***list, size_t *count, const char *text)
+{
+	char **items = realloc(*list, (*count + 2) * sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	*list = items;
+	items[*count] = strdup(text);
+	if (!items[*count])
+		return -ENOMEM;
+	items[++*count] = NULL;
+	return 0;
+}
+
+static int keep_value(struct door_client *d, const char *pair, struct error *err)
+{
+	const char *equals = strchr(pair, '=');
+	size_t n = equals ? (size_t)(equals + 1 - pair) : 0;
+
+	if (n < 2 || strlen(pair) > VALUE_BYTES_MAX)
+		return error_set(err, -EINVAL, "a variable is NAME=VALUE of at most %d bytes", VALUE_BYTES_MAX);
+	for (size_t i = 0; i < d->env_count; i++) {
+		char *value;
+
+		if (strncmp(d->env[i], pair, n) != 0)
+			continue;
+		value = strdup(pair);
+		if (!value)
+			return error_set(err, -ENOMEM, "no memory");
+		free(d->env[i]);
+		d->env[i] = value;
+		return 0;
+	}
+	if (d->env_count >= VALUES_MAX)
+		return error_set(err, -E2BIG, "more than %d variables", VALUES_MAX);
+	return list_add(&d->env, &d->env_count, pair) < 0 ? error_set(err, -ENOMEM, "no memory") : 0;
+}
+
+int door_client_bring(struct door_client *d, const json_t *values, struct error *err)
+{
+	const char *const *names = door_client_variables(d);
+	json_t *value;
+	size_t i;
+	int r;
+
+	if (!json_is_array(values))
+		return error_set(err, -EINVAL, "values: a list of NAME=VALUE is wanted");
+	json_array_foreach (values, i, value) {
+		if (!json_is_string(value))
+			return error_set(err, -EINVAL, "values: a list of NAME=VALUE is wanted");
+		r = keep_value(d, json_string_value(value), err);
+		if (r < 0)
+			return r;
+	}
+	for (; *names; names++)
+		if (list_add(&d->asked, &d->asked_count, *names) < 0)
+			return error_set(err, -ENOMEM, "no memory");
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_DOORS_CLIENT_H
+#define HAWSER_BROKER_DOORS_CLIENT_H
+
+#include "broker/core/core.h"
+
+/*
+ * Who stands at a door: the client of core that belongs to a connection, made anew when its configuration changes. Its
+ * variables come from the thin client, which is asked only for names that the configuration has.
+ *
+ *   check() -> READY            get() is the client
+ *           -> WANTS_VARIABLES  bring() the values of variables(), then check() again
+ *           -> FAULTY           fault() says what is wrong with the configuration, for a person
+ */
+struct door_client;
+struct door_client_info {
+	const char *cwd;         /* absolute */
+	const char *config_path; /* absolute, or NULL: search */
+	const char *config_home; /* absolute */
+};
+enum door_client_state { DOOR_CLIENT_READY, DOOR_CLIENT_WANTS_VARIABLES, DOOR_CLIENT_FAULTY };
+
+int door_client_new(struct core *core, const struct door_client_info *info, struct door_client **ret,
+		    struct error *err) _must_check_;
+struct door_client *door_client_free(struct door_client *d);
+/* Looks at the files; cheap when they have not changed. */
+enum door_client_state door_client_check(struct door_client *d);
+/* The last client that was ready; NULL: there was none. */
+struct client *door_client_get(const struct door_client *d);
+const char *door_client_fault(const struct door_client *d);
+/* Names whose values were never asked for, NULL-terminated; borrowed until the next call. */
+const char *const *door_client_variables(struct door_client *d);
+/* values: array of "K=V" for those that are set. */
+int door_client_bring(struct door_client *d, const json_t *values, struct error *err) _must_check_;
+/* No run of this connection lasts: clients of earlier configurations may go. */
+void door_client_idle(struct door_client *d);
+
+#endif

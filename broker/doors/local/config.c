@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/doors/local/internal.h"
+
+#include <string.h>
+
+enum { SHOW_MAX = 16 * 1024 * 1024 };
+
+/* The faults are the answer here, not an error: {path, faults: "FILE:LINE: ...\n...", notes: [...]}. */
+void method_config_check(struct request *q, struct span params)
+{
+	enum door_client_state state = door_client_check(q->conn->client);
+	_cleanup_buf_ struct buf out = BUF_INIT(SHOW_MAX);
+	json_auto_t *answer = json_object(), *notes = json_array();
+	const struct config *c;
+
+	if (state == DOOR_CLIENT_WANTS_VARIABLES)
+		return request_fail(q, JSONRPC_INVALID_REQUEST, "the values of the variables come first: env");
+	if (state == DOOR_CLIENT_FAULTY) {
+		json_object_set_new(answer, "faults", json_string(door_client_fault(q->conn->client)));
+	} else {
+		c = client_config(door_client_get(q->conn->client));
+		json_object_set_new(answer, "path", c->path ? json_string(c->path) : json_null());
+		json_object_set_new(answer, "servers", json_integer((json_int_t)c->server_count));
+		for (size_t i = 0; i < c->notes.count; i++)
+			json_array_append_new(notes, json_string(c->notes.items[i]));
+	}
+	json_object_set(answer, "notes", notes);
+	if (json_print(&out, answer) < 0)
+		request_fail(q, LOCAL_CODE_FAILED, "the answer is too large");
+	else
+		request_answer_buf(q, &out);
+}
+
+void method_config_show(struct request *q, struct span params)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(SHOW_MAX);
+
+	if (config_show(client_config(door_client_get(q->conn->client)), &out) < 0)
+		request_fail(q, LOCAL_CODE_FAILED, "the configuration is too large to be shown");
+	else
+		request_answer_buf(q, &out);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.start {request, live}: while the run lasts notifications run.state {id, run, what} and, with live, run.output
+ * {id, channel, data} (base64: output is bytes); its answer is {result, live: {stdout, stderr, log}} with how much was sent
+ * live, so that a client that was too slow prints the rest from the result.
+ */
+#include "broker/doors/local/internal.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { RUN_CODE_MAX = 8 * 1024 * 1024 };
+
+static const char *const channel_names[4] = {NULL, "stdout", "stderr", "log"};
+
+static void on_state(void *user, const char *what)
+{
+	_cleanup_buf_ struct buf members = BUF_INIT(4096);
+	struct request *q = user;
+
+	if (buf_printf(&members, "\"run\":\"%s\",\"what\":", run_id(q->run)) == 0 &&
+	    buf_append_json(&members, what, strlen(what)) == 0)
+		request_notify(q, "run.state", span_of(buf_head(&members), members.len));
+}
+
+static void send_output(struct request *q, unsigned channel, const uint8_t *data, size_t len)
+{
+	size_t room = 4 * ((len + 2) / 3) + 1;
+	_cleanup_buf_ struct buf members = BUF_INIT(room + 64);
+	uint8_t *text;
+
+	if (buf_printf(&members, "\"channel\":\"%s\",\"data\":\"", channel_names[channel]) < 0)
+		return;
+	text = buf_reserve(&members, room);
+	if (!text)
+		return;
+	buf_commit(&members, (size_t)EVP_EncodeBlock(text, data, (int)len));
+	if (buf_append_str(&members, "\"") == 0)
+		request_notify(q, "run.output", span_of(buf_head(&members), members.len));
+}
+
+static void on_output(void *user, unsigned channel, const uint8_t *data, size_t len)
+{
+	struct request *q = user;
+
+	if (!q->live || channel == 0 || channel >= ARRAY_SIZE(channel_names) || !q->conn)
+		return;
+	/* In order or not at all: once something was left out, the rest of it comes with the result. */
+	if (q->lagging || io_queued(q->conn->io) > LOCAL_LIVE_MAX) {
+		q->lagging = true;
+		return;
+	}
+	q->sent[channel] += len;
+	send_output(q, channel, data, len);
+}
+
+static void on_end(void *user, const struct run_result *result)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(LOCAL_QUEUE_MAX - 4096);
+	struct request *q = user;
+	int r;
+
+	q->run = NULL;
+	r = buf_append_str(&out, "{\"result\":");
+	if (r == 0)
+		r = run_result_json(result, 0, &out);
+	if (r == 0)
+		r = buf_printf(&out, ",\"ok\":%s,\"live\":{\"on\":%s,\"stdout\":%zu,\"stderr\":%zu,\"log\":%zu}}",
+			       run_result_ok(result) ? "true" : "false", q->live ? "true" : "false", q->sent[1], q->sent[2],
+			       q->sent[3]);
+	if (r < 0)
+		request_fail(q, LOCAL_CODE_FAILED, "the result is too large to be sent");
+	else
+		request_answer_buf(q, &out);
+}
+
+static const struct run_events run_events = {.state = on_state, .output = on_output, .end = on_end};
+
+static int decode(struct span params, struct run_request *ret, bool *ret_live, struct error *err)
+{
+	json_auto_t *p = NULL;
+	int r;
+
+	if (!params.p || params.len > RUN_CODE_MAX)
+		return error_set(err, -E2BIG, "the code is over %d bytes; put data into files", RUN_CODE_MAX);
+	r = json_parse(params.p, params.len, &p, err);
+	if (r < 0)
+		return r;
+	*ret_live = json_is_true(json_object_get(p, "live"));
+	return json_table_decode(run_request_table, run_request_count, json_object_get(p, "request"), false, ret, err);
+}
+
+void method_run_start(struct request *q, struct span params)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct run_request request = {0};
+	int r;
+
+	r = decode(params, &request, &q->live, &err);
+	if (r == 0)
+		r = run_start(door_client_get(q->conn->client), &request, &run_events, q, &q->run, &err);
+	json_table_done(run_request_table, run_request_count, &request);
+	if (r < 0)
+		request_fail_error(q, LOCAL_CODE_CONFIG, &err);
+}
+
+/* {"id": the id of the run.start} */
+void method_run_cancel(struct request *q, struct span params)
+{
+	struct span id = params.p ? span_member(params, "id") : SPAN_NONE;
+
+	for (struct request *other = q->conn->requests; other && id.p; other = other->next)
+		if (other->run && span_equals(id, other->id)) {
+			run_cancel(other->run, "cancelled by the person who started it");
+			break;
+		}
+	request_answer(q, SPAN_LIT("{}"));
+}
+
+void request_abandon_run(struct request *q)
+{
+	struct run *run = TAKE_PTR(q->run);
+
+	run_follow(run, NULL, NULL);
+	run_cancel(run, "the client hung up");
+}
