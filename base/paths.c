@@ -80,9 +80,10 @@ int paths_find(struct paths *ret, struct error *err)
 	if (r < 0)
 		return r;
 	if (strlen(ret->socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return error_set(err, -ENAMETOOLONG,
-				 "%s is longer than the 107 bytes of a socket's path; set XDG_RUNTIME_DIR to a shorter one",
-				 ret->socket);
+		return error_set(
+			err, -ENAMETOOLONG,
+			"%s is longer than the 107 bytes of a socket's path; set XDG_RUNTIME_DIR to a shorter one",
+			ret->socket);
 	return 0;
 }
 
@@ -128,7 +129,8 @@ int paths_make(const struct paths *p, struct error *err)
 	return r < 0 ? r : make_private(p->runtime, err);
 }
 
-int paths_find_helper(const char *variable, const char *name, const char *build_subdir, char ret[PATH_MAX], struct error *err)
+int paths_find_helper(const char *variable, const char *name, const char *build_subdir, char ret[PATH_MAX],
+		      struct error *err)
 {
 	const char *named = variable ? getenv(variable) : NULL;
 	char exe[PATH_MAX];
@@ -145,9 +147,9 @@ int paths_find_helper(const char *variable, const char *name, const char *build_
 	exe[n] = '\0';
 	*strrchr(exe, '/') = '\0';
 	for (int i = 0; i < 3; i++) {
-		int r = i == 0 ? put(ret, err, "%s/../libexec/hawser/%s", exe, name) :
-			i == 1 ? put(ret, err, "%s/%s", exe, name) :
-				 put(ret, err, "%s/../%s/%s", exe, build_subdir, name);
+		int r = i == 0   ? put(ret, err, "%s/../libexec/hawser/%s", exe, name)
+			: i == 1 ? put(ret, err, "%s/%s", exe, name)
+				 : put(ret, err, "%s/../%s/%s", exe, build_subdir, name);
 
 		if (r < 0)
 			return r;

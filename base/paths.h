@@ -11,10 +11,10 @@
  * All absolute.
  */
 struct paths {
-	char state[PATH_MAX];   /* $XDG_STATE_HOME/hawser, else ~/.local/state/hawser */
+	char state[PATH_MAX]; /* $XDG_STATE_HOME/hawser, else ~/.local/state/hawser */
 	char runtime[PATH_MAX]; /* $XDG_RUNTIME_DIR/hawser if that folder is ours, else STATE/run */
-	char socket[PATH_MAX];  /* RUNTIME/broker.sock: at most 107 bytes */
-	char config[PATH_MAX];  /* $XDG_CONFIG_HOME, else ~/.config */
+	char socket[PATH_MAX]; /* RUNTIME/broker.sock: at most 107 bytes */
+	char config[PATH_MAX]; /* $XDG_CONFIG_HOME, else ~/.config */
 };
 int paths_find(struct paths *ret, struct error *err) _must_check_;
 /* Makes the state and runtime folders, 0700 and ours. */

@@ -246,7 +246,8 @@ static void say_ready(const struct broker *b)
 		dup2(null, 2);
 		close(null);
 	}
-	log_info("broker_started", LOG_S("version", HAWSER_VERSION), LOG_I("pid", getpid()), LOG_S("socket", b->paths.socket));
+	log_info("broker_started", LOG_S("version", HAWSER_VERSION), LOG_I("pid", getpid()),
+		 LOG_S("socket", b->paths.socket));
 	if (!b->spawned && isatty(2))
 		fprintf(stderr, "hawser: listening on %s; log in %s\n", b->paths.socket, b->log_path);
 }

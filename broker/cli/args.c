@@ -11,9 +11,11 @@ const struct cli_option cli_options[] = {
 	{"config", 0, "FILE", AT(config), "configuration to use instead of the one in $XDG_CONFIG_HOME/hawser"},
 	{"json", 0, NULL, AT(json), "one JSON value on stdout, for programs"},
 	{"help", 'h', NULL, AT(help), "say what the verb does"},
-	{"language", 'l', "NAME", AT(language), "javascript, python or bash; else told by the file's name or first line"},
+	{"language", 'l', "NAME", AT(language),
+	 "javascript, python or bash; else told by the file's name or first line"},
 	{"timeout", 't', "TIME", AT(timeout), "wall time of the run: 500ms, 30s, 5m"},
-	{"allow", 'a', "GLOB", AT(allow), "only these tools may be called, for instance 'github.list_*'; may be repeated"},
+	{"allow", 'a', "GLOB", AT(allow),
+	 "only these tools may be called, for instance 'github.list_*'; may be repeated"},
 	{"verbose", 'v', NULL, AT(verbose), "say what the sandbox is doing, and what was called"},
 	{"servers", 's', NULL, AT(servers), "list the servers and how they are"},
 	{"logs", 0, "SERVER", AT(logs), "print the end of a server's log"},
@@ -47,8 +49,8 @@ static int unknown_verb(const char *name, struct error *err)
 		names[n] = cli_verbs[n].name;
 	names[n] = NULL;
 	near = json_nearest(name, names);
-	return error_set(err, -EINVAL, "there is no verb %.40s; %s%s%s", name, near ? "did you mean " : "hawser help lists them",
-			 near ? near : "", near ? "?" : "");
+	return error_set(err, -EINVAL, "there is no verb %.40s; %s%s%s", name,
+			 near ? "did you mean " : "hawser help lists them", near ? near : "", near ? "?" : "");
 }
 
 static int unknown_option(const struct cli_verb *verb, const char *name, struct error *err)

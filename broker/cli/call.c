@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hawser call SERVER.TOOL: text of the answer on stdout, or with --json the whole CallToolResult as the server wrote it. */
+/* hawser call SERVER.TOOL: text of the answer on stdout, or with --json the whole CallToolResult as the server wrote
+ * it. */
 #include "broker/cli/client.h"
 
 #include <errno.h>
@@ -66,8 +67,8 @@ static void print_item(struct span item)
 	if (type && strcmp(type, "text") == 0)
 		cli_print_value(span_member(item, "text"));
 	else
-		printf("[%s%s%s%s%s, %zu bytes of base64; --json has it]\n", type ? type : "?", mime ? " " : "", mime ? mime : "",
-		       uri ? " " : "", uri ? uri : "", data.len);
+		printf("[%s%s%s%s%s, %zu bytes of base64; --json has it]\n", type ? type : "?", mime ? " " : "",
+		       mime ? mime : "", uri ? " " : "", uri ? uri : "", data.len);
 }
 
 static int print_answer(const struct cli_args *args, struct span answer)

@@ -10,10 +10,10 @@
 
 enum cli_exit {
 	CLI_OK = 0,
-	CLI_FAILED = 1,       /* the run, the tool or a check failed */
-	CLI_USAGE = 2,        /* the command line or the configuration is wrong */
-	CLI_UNREACHABLE = 3,  /* the broker could not be started or was lost */
-	CLI_TIMEOUT = 124,    /* the run was ended by its deadline, as timeout(1) says it */
+	CLI_FAILED = 1, /* the run, the tool or a check failed */
+	CLI_USAGE = 2, /* the command line or the configuration is wrong */
+	CLI_UNREACHABLE = 3, /* the broker could not be started or was lost */
+	CLI_TIMEOUT = 124, /* the run was ended by its deadline, as timeout(1) says it */
 	CLI_INTERRUPTED = 130,
 };
 
@@ -31,20 +31,20 @@ struct cli_args {
 
 struct cli_verb {
 	const char *name;
-	const char *operands;   /* "[FILE|-]" */
-	size_t least, most;     /* how many of them */
-	const char *options;    /* names of its options, a space between; --config, --json and --help are everybody's */
-	const char *summary;    /* half a line */
-	const char *details;    /* for `hawser help VERB` */
+	const char *operands; /* "[FILE|-]" */
+	size_t least, most; /* how many of them */
+	const char *options; /* names of its options, a space between; --config, --json and --help are everybody's */
+	const char *summary; /* half a line */
+	const char *details; /* for `hawser help VERB` */
 	int (*run)(const struct cli_args *args); /* returns enum cli_exit; NULL: main() has it (serve) */
 };
 extern const struct cli_verb cli_verbs[]; /* ends with name NULL */
 
 struct cli_option {
 	const char *name;
-	char letter;       /* 0: none */
+	char letter; /* 0: none */
 	const char *value; /* NULL: a flag */
-	size_t offset;     /* in struct cli_args: const char *, or bool for a flag */
+	size_t offset; /* in struct cli_args: const char *, or bool for a flag */
 	const char *text;
 };
 extern const struct cli_option cli_options[]; /* ends with name NULL */

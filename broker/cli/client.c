@@ -96,7 +96,8 @@ int wire_request(struct wire *w, const char *method, struct span params, const s
 			continue;
 		if (m.kind == JSONRPC_NOTIFICATION && events && events->notification)
 			events->notification(user, m.method, m.params);
-		if ((m.kind != JSONRPC_RESPONSE && m.kind != JSONRPC_ERROR) || span_int64(m.id, &id) < 0 || id != wanted)
+		if ((m.kind != JSONRPC_RESPONSE && m.kind != JSONRPC_ERROR) || span_int64(m.id, &id) < 0 ||
+		    id != wanted)
 			continue;
 		*ret = (struct wire_answer){.result = m.result};
 		if (m.kind == JSONRPC_ERROR) {
@@ -140,8 +141,8 @@ int client_hello(const struct cli_args *args, const struct paths *paths, struct 
 		config = strdup(args->config);
 	else if (args->config && asprintf(&config, "%s/%s", cwd, args->config) < 0)
 		config = NULL;
-	hello = json_pack("{s:s, s:s, s:s*, s:s}", "version", HAWSER_VERSION, "cwd", cwd, "config", config, "config_home",
-			  paths->config);
+	hello = json_pack("{s:s, s:s, s:s*, s:s}", "version", HAWSER_VERSION, "cwd", cwd, "config", config,
+			  "config_home", paths->config);
 	if (!hello || json_print(out, hello) < 0)
 		return error_set(err, -EINVAL, "the working directory or the path of the configuration is not UTF-8");
 	return 0;

@@ -21,8 +21,8 @@ struct wire {
 /* Connects; starts a broker if none is there and start is set (else -ENOENT). Then hello and env. */
 int wire_open(const struct cli_args *args, bool start, struct wire *ret, struct error *err) _must_check_;
 void wire_close(struct wire *w);
-/* wire_open() for verbs: says what is wrong. needs_config: a fault of the configuration ends the verb too. CLI_OK or the
- * status to leave with. */
+/* wire_open() for verbs: says what is wrong. needs_config: a fault of the configuration ends the verb too. CLI_OK or
+ * the status to leave with. */
 int wire_open_or_say(const struct cli_args *args, bool needs_config, struct wire *ret);
 
 struct wire_events {
@@ -32,9 +32,9 @@ struct wire_events {
 	void (*interrupted)(void *user, struct wire *w, int64_t id);
 };
 struct wire_answer {
-	struct span result;  /* borrowed until the next request */
-	int code;            /* of the error answer; 0: none */
-	char *message;       /* owned */
+	struct span result; /* borrowed until the next request */
+	int code; /* of the error answer; 0: none */
+	char *message; /* owned */
 };
 enum { WIRE_CODE_CONFIG = 1 };
 /* params: raw JSON. Negative only if the broker was lost; an error answer is in ret. */
@@ -51,7 +51,8 @@ int start_broker(const struct paths *paths, struct error *err) _must_check_;
 /* Connects to the socket; -ENOENT: nobody listens there. */
 int start_connect(const char *path, struct error *err) _must_check_;
 /* {version, cwd, config, config_home} of this process. */
-int client_hello(const struct cli_args *args, const struct paths *paths, struct buf *out, struct error *err) _must_check_;
+int client_hello(const struct cli_args *args, const struct paths *paths, struct buf *out,
+		 struct error *err) _must_check_;
 /* {"values":["K=V", ...]} of names, a JSON array of strings. */
 int client_values(struct span names, struct buf *out, struct error *err) _must_check_;
 

@@ -41,7 +41,8 @@ static void print_all(void)
 	}
 	printf("\nEvery verb takes:\n");
 	print_options("config json help");
-	printf("\nStatus: 0 done; 1 the run, tool or check failed; 2 wrong command line or configuration; 3 no broker;\n"
+	printf("\nStatus: 0 done; 1 the run, tool or check failed; 2 wrong command line or configuration; 3 no "
+	       "broker;\n"
 	       "124 the run was ended by its deadline; 130 interrupted.\n");
 }
 
@@ -52,8 +53,8 @@ static void print_json(void)
 
 	for (size_t i = 0; cli_verbs[i].name; i++)
 		json_array_append_new(verbs, json_pack("{s:s, s:s, s:s, s:s}", "name", cli_verbs[i].name, "operands",
-						       cli_verbs[i].operands, "options", cli_verbs[i].options, "summary",
-						       cli_verbs[i].summary));
+						       cli_verbs[i].operands, "options", cli_verbs[i].options,
+						       "summary", cli_verbs[i].summary));
 	if (json_print(&out, verbs) == 0)
 		cli_print_span(span_of(buf_head(&out), out.len));
 }

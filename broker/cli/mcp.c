@@ -18,15 +18,15 @@
 
 enum {
 	RELAY_MAX = 96 * 1024 * 1024, /* bytes of one line */
-	RELAY_HIGH = 1024 * 1024,     /* reading stops while so much waits for the other side */
+	RELAY_HIGH = 1024 * 1024, /* reading stops while so much waits for the other side */
 	RELAY_CHUNK = 64 * 1024,
-	RELAY_WRITE = 4096,           /* PIPE_BUF: a pipe that polls writable takes it without blocking */
+	RELAY_WRITE = 4096, /* PIPE_BUF: a pipe that polls writable takes it without blocking */
 };
 
 struct relay {
-	int fd;             /* to the broker */
+	int fd; /* to the broker */
 	struct buf up, down; /* for the broker; for stdout */
-	struct buf in;      /* from the broker, up to the end of a line */
+	struct buf in; /* from the broker, up to the end of a line */
 	struct jsonrpc_framer framer;
 	bool stdin_ended;
 };

@@ -41,8 +41,10 @@ int start_connect(const char *path, struct error *err)
  * secrets do not stay in the environment of a process that serves others. */
 static bool broker_needs(const char *entry)
 {
-	static const char *const names[] = {"HOME=", "PATH=", "USER=", "LOGNAME=", "SHELL=", "LANG=", "TZ=", "TMPDIR=",
-					    "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS="};
+	static const char *const names[] = {
+		"HOME=",          "PATH=",        "USER=",   "LOGNAME=",         "SHELL=",
+		"LANG=",          "TZ=",          "TMPDIR=", "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
+		"UBSAN_OPTIONS=", "LSAN_OPTIONS="};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strncmp(entry, names[i], strlen(names[i])) == 0)
@@ -147,5 +149,6 @@ int start_broker(const struct paths *paths, struct error *err)
 			return fd;
 		nanosleep(&pause, NULL);
 	}
-	return error_set(err, -ETIMEDOUT, "the broker does not listen on %s; see %s/broker.log", paths->socket, paths->state);
+	return error_set(err, -ETIMEDOUT, "the broker does not listen on %s; see %s/broker.log", paths->socket,
+			 paths->state);
 }

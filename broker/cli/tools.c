@@ -12,7 +12,8 @@ static void print_tool(struct span tool)
 
 	if (text)
 		text[strcspn(text, "\n")] = '\0';
-	printf("%s.%s%s%.200s\n", server ? server : "?", name ? name : "?", text && *text ? "  " : "", text ? text : "");
+	printf("%s.%s%s%.200s\n", server ? server : "?", name ? name : "?", text && *text ? "  " : "",
+	       text ? text : "");
 }
 
 static int search(struct wire *w, const struct cli_args *args)
@@ -39,7 +40,8 @@ static int search(struct wire *w, const struct cli_args *args)
 		n++;
 	}
 	if (n == 0)
-		cli_say(0, "%s; hawser tools --servers says how the servers are", *query ? "no tool was found" : "there are no tools");
+		cli_say(0, "%s; hawser tools --servers says how the servers are",
+			*query ? "no tool was found" : "there are no tools");
 	return CLI_OK;
 }
 
@@ -79,8 +81,8 @@ static int print_logs(struct wire *w, const struct cli_args *args)
 	struct span answer;
 	int status;
 
-	if (buf_append_str(&params, "{\"server\":") < 0 || buf_append_json(&params, args->logs, strlen(args->logs)) < 0 ||
-	    buf_append_str(&params, "}") < 0)
+	if (buf_append_str(&params, "{\"server\":") < 0 ||
+	    buf_append_json(&params, args->logs, strlen(args->logs)) < 0 || buf_append_str(&params, "}") < 0)
 		return cli_say(CLI_USAGE, "the name is too long");
 	status = wire_ask(w, "tools.logs", span_of(buf_head(&params), params.len), NULL, NULL, &answer);
 	if (status != CLI_OK)

@@ -5,15 +5,15 @@
 #include <string.h>
 
 const struct cli_verb cli_verbs[] = {
-	{"run", "[FILE|-]", 0, 1, "language timeout allow verbose", "run code in a sandbox, with your tools", 
+	{"run", "[FILE|-]", 0, 1, "language timeout allow verbose", "run code in a sandbox, with your tools",
 	 "Without FILE, or with -, the code is read from stdin. What it prints comes at once, its value at the end.\n"
 	 "In code a server is an object and its tools are functions: await github.list_issues({...}) in JavaScript,\n"
 	 "await github.list_issues(...) in Python, `tool call github.list_issues --json '{...}'` in the shell.",
 	 cli_run},
 	{"tools", "[QUERY]", 0, 1, "servers logs", "find tools of your MCP servers, or look at the servers",
 	 "QUERY is words of a tool's name, description or parameters; without it all tools are listed.", cli_tools},
-	{"call", "SERVER.TOOL", 1, 1, "args", "call one tool", "Goes through the same policy, limits and log as calls from code.",
-	 cli_call},
+	{"call", "SERVER.TOOL", 1, 1, "args", "call one tool",
+	 "Goes through the same policy, limits and log as calls from code.", cli_call},
 	{"mcp", "", 0, 0, "", "be an MCP server on stdin and stdout",
 	 "For the configuration of an MCP client: {\"command\": \"hawser\", \"args\": [\"mcp\"]}.", cli_mcp},
 	{"serve", "", 0, 0, "spawned log-format", "be the broker, until stopped",

@@ -18,9 +18,9 @@ struct door_client {
 	struct client *retired[RETIRED_MAX];
 	size_t retired_count;
 	struct error fault;
-	char **env;         /* "K=V", NULL-terminated */
+	char **env; /* "K=V", NULL-terminated */
 	size_t env_count;
-	char **asked;       /* names, NULL-terminated */
+	char **asked; /* names, NULL-terminated */
 	size_t asked_count;
 	const char **wanted; /* answer of door_client_variables() */
 };

@@ -14,7 +14,7 @@
  */
 struct door_client;
 struct door_client_info {
-	const char *cwd;         /* absolute */
+	const char *cwd; /* absolute */
 	const char *config_path; /* absolute, or NULL: search */
 	const char *config_home; /* absolute */
 };

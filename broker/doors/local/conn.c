@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One thin client. Its lines are requests for the table of methods, until mcp.attach hands the connection to the MCP door.
- * A client that hangs up takes its runs with it.
+ * One thin client. Its lines are requests for the table of methods, until mcp.attach hands the connection to the MCP
+ * door. A client that hangs up takes its runs with it.
  */
 #include "broker/doors/local/conn.h"
 
@@ -131,8 +131,8 @@ static void dispatch(struct conn *c, const struct jsonrpc_message *m)
 			break;
 	if (i == ARRAY_SIZE(methods))
 		return request_fail(q, JSONRPC_METHOD_NOT_FOUND, "no such method");
-	if (methods[i].handle != method_hello && methods[i].handle != method_status && methods[i].handle != method_stop &&
-	    !c->client)
+	if (methods[i].handle != method_hello && methods[i].handle != method_status &&
+	    methods[i].handle != method_stop && !c->client)
 		return request_fail(q, JSONRPC_INVALID_REQUEST, "hello comes first");
 	if (methods[i].needs_client) {
 		enum door_client_state state = door_client_check(c->client);
@@ -330,9 +330,9 @@ static void method_status(struct request *q, struct span params)
 {
 	struct local *l = q->conn->local;
 	json_auto_t *answer = json_pack("{s:s, s:s, s:i, s:I, s:I, s:b, s:b, s:s}", "version", HAWSER_VERSION, "build",
-					l->o.build, "pid", (int)getpid(), "connections", (json_int_t)l->count, "uptime_ms",
-					(json_int_t)(clock_now_ms() - l->started_ms), "spawned", l->o.spawned, "idle",
-					core_is_idle(l->o.core), "state_dir", l->o.state_dir);
+					l->o.build, "pid", (int)getpid(), "connections", (json_int_t)l->count,
+					"uptime_ms", (json_int_t)(clock_now_ms() - l->started_ms), "spawned",
+					l->o.spawned, "idle", core_is_idle(l->o.core), "state_dir", l->o.state_dir);
 
 	answer_json(q, answer);
 }

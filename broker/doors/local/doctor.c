@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * doctor: walks the real path step by step and tells each finding at once (doctor.line {id, key, text, good}); the answer
- * is {bad: how many}.
+ * doctor: walks the real path step by step and tells each finding at once (doctor.line {id, key, text, good}); the
+ * answer is {bad: how many}.
  *
  *   configuration -> providers' report -> one tiny run a language -> each server started once -> answer
  */
@@ -147,7 +147,8 @@ static void tell_config(struct request *q, const struct config *c)
 	if (c->path)
 		snprintf(text, sizeof(text), "%s, %zu servers", c->path, c->server_count);
 	else
-		snprintf(text, sizeof(text), "there is no configuration; write hawser.yaml with mcpServers (hawser help config)");
+		snprintf(text, sizeof(text),
+			 "there is no configuration; write hawser.yaml with mcpServers (hawser help config)");
 	tell(q, "configuration", text, c->path != NULL);
 	for (size_t i = 0; i < c->notes.count; i++)
 		tell(q, "note", c->notes.items[i], 1);
@@ -164,7 +165,8 @@ void method_doctor(struct request *q, struct span params)
 		tell_config(q, client_config(door_client_get(q->conn->client)));
 	} else {
 		tell(q, "configuration",
-		     state == DOOR_CLIENT_FAULTY ? door_client_fault(q->conn->client) : "the variables were not sent", 0);
+		     state == DOOR_CLIENT_FAULTY ? door_client_fault(q->conn->client) : "the variables were not sent",
+		     0);
 		return finish(q);
 	}
 	if (q->conn)

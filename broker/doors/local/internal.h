@@ -10,11 +10,11 @@
 
 enum {
 	LOCAL_CONNECTIONS_MAX = 128,
-	LOCAL_REQUESTS_MAX = 64,               /* open at once on one connection */
-	LOCAL_LINE_MAX = 80 * 1024 * 1024,     /* a call's arguments of 64 MiB and what is around them */
-	LOCAL_QUEUE_MAX = 256 * 1024 * 1024,   /* bytes waiting for a slow client */
-	LOCAL_LIVE_MAX = 1024 * 1024,          /* live output stops when so much waits; the result has all of it */
-	LOCAL_CODE_CONFIG = 1,                 /* JSON-RPC error: the configuration or the request is wrong */
+	LOCAL_REQUESTS_MAX = 64, /* open at once on one connection */
+	LOCAL_LINE_MAX = 80 * 1024 * 1024, /* a call's arguments of 64 MiB and what is around them */
+	LOCAL_QUEUE_MAX = 256 * 1024 * 1024, /* bytes waiting for a slow client */
+	LOCAL_LIVE_MAX = 1024 * 1024, /* live output stops when so much waits; the result has all of it */
+	LOCAL_CODE_CONFIG = 1, /* JSON-RPC error: the configuration or the request is wrong */
 	LOCAL_CODE_FAILED = 2,
 };
 
@@ -32,7 +32,7 @@ struct conn {
 	struct io *io;
 	struct jsonrpc_framer framer;
 	struct door_client *client; /* NULL before hello */
-	struct mcp *mcp;            /* from mcp.attach on all lines are its */
+	struct mcp *mcp; /* from mcp.attach on all lines are its */
 	struct request *requests;
 	size_t request_count;
 	bool closing; /* freed on the next turn */
@@ -42,12 +42,12 @@ struct conn {
 /* One request from its line to its answer. Lives on without its connection while core still owes it a callback. */
 struct request {
 	struct conn *conn; /* NULL: hung up, nobody hears the answer */
-	char *id;          /* raw JSON */
+	char *id; /* raw JSON */
 	struct run *run;
 	struct call *call;
 	bool live, lagging;
-	size_t sent[4];    /* of run.start: bytes of live output by channel */
-	void *state;       /* of the method, on the heap */
+	size_t sent[4]; /* of run.start: bytes of live output by channel */
+	void *state; /* of the method, on the heap */
 	struct request *prev, *next;
 };
 
@@ -62,8 +62,8 @@ struct request *request_free(struct request *q);
 void request_notify(struct request *q, const char *method, struct span members);
 
 typedef void method_fn(struct request *q, struct span params);
-method_fn method_run_start, method_run_cancel, method_tools_search, method_tools_servers, method_tools_logs, method_call,
-	method_config_check, method_config_show, method_doctor;
+method_fn method_run_start, method_run_cancel, method_tools_search, method_tools_servers, method_tools_logs,
+	method_call, method_config_check, method_config_show, method_doctor;
 
 /* Before the connection of a request goes: stops what it stands for. */
 void request_abandon_run(struct request *q);

@@ -32,7 +32,8 @@ static void on_listener(void *user, unsigned events)
 			return;
 		}
 		if (!peer_is_us(fd) || l->count >= LOCAL_CONNECTIONS_MAX) {
-			log_warn("local_refused", LOG_S("why", l->count >= LOCAL_CONNECTIONS_MAX ? "too many" : "another user"));
+			log_warn("local_refused",
+				 LOG_S("why", l->count >= LOCAL_CONNECTIONS_MAX ? "too many" : "another user"));
 			close(fd);
 			continue;
 		}
@@ -49,7 +50,8 @@ static int open_listener(const char *path, struct error *err)
 	int r;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return error_set(err, -ENAMETOOLONG, "%s is too long for a socket; set XDG_RUNTIME_DIR to a shorter path", path);
+		return error_set(err, -ENAMETOOLONG,
+				 "%s is too long for a socket; set XDG_RUNTIME_DIR to a shorter path", path);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)

@@ -11,8 +11,8 @@ struct local_options {
 	struct core *core;
 	const char *socket_path;
 	const char *state_dir;
-	const char *build;   /* tells two builds of one version apart */
-	bool spawned;        /* started by a thin client: it may be asked to leave when nobody needs it */
+	const char *build; /* tells two builds of one version apart */
+	bool spawned; /* started by a thin client: it may be asked to leave when nobody needs it */
 	/* Somebody asked the broker to stop. */
 	void (*stop)(void *user);
 	void *user;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * run.start {request, live}: while the run lasts notifications run.state {id, run, what} and, with live, run.output
- * {id, channel, data} (base64: output is bytes); its answer is {result, live: {stdout, stderr, log}} with how much was sent
- * live, so that a client that was too slow prints the rest from the result.
+ * {id, channel, data} (base64: output is bytes); its answer is {result, live: {stdout, stderr, log}} with how much was
+ * sent live, so that a client that was too slow prints the rest from the result.
  */
 #include "broker/doors/local/internal.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,8 +68,8 @@ static void on_end(void *user, const struct run_result *result)
 		r = run_result_json(result, 0, &out);
 	if (r == 0)
 		r = buf_printf(&out, ",\"ok\":%s,\"live\":{\"on\":%s,\"stdout\":%zu,\"stderr\":%zu,\"log\":%zu}}",
-			       run_result_ok(result) ? "true" : "false", q->live ? "true" : "false", q->sent[1], q->sent[2],
-			       q->sent[3]);
+			       run_result_ok(result) ? "true" : "false", q->live ? "true" : "false", q->sent[1],
+			       q->sent[2], q->sent[3]);
 	if (r < 0)
 		request_fail(q, LOCAL_CODE_FAILED, "the result is too large to be sent");
 	else

@@ -108,8 +108,8 @@ void method_tools_logs(struct request *q, struct span params)
 	if (!path || read_tail(path, &text, &err) < 0)
 		return request_fail(q, LOCAL_CODE_FAILED, err.code ? error_text(&err) : "the server has no log");
 	if (buf_append_str(&out, "{\"path\":") < 0 || buf_append_json(&out, path, strlen(path)) < 0 ||
-	    buf_append_str(&out, ",\"text\":") < 0 || buf_append_json(&out, (const char *)buf_head(&text), text.len) < 0 ||
-	    buf_append_str(&out, "}") < 0)
+	    buf_append_str(&out, ",\"text\":") < 0 ||
+	    buf_append_json(&out, (const char *)buf_head(&text), text.len) < 0 || buf_append_str(&out, "}") < 0)
 		return request_fail(q, LOCAL_CODE_FAILED, "the log is too large");
 	request_answer_buf(q, &out);
 }
@@ -125,7 +125,8 @@ static int put_string(struct buf *out, const char *name, const char *text)
 
 static int print_reply(struct buf *out, const struct call_reply *reply)
 {
-	int r = buf_printf(out, "{\"ok\":%s,\"retryable\":%s", reply->ok ? "true" : "false", reply->retryable ? "true" : "false");
+	int r = buf_printf(out, "{\"ok\":%s,\"retryable\":%s", reply->ok ? "true" : "false",
+			   reply->retryable ? "true" : "false");
 
 	if (r == 0 && reply->kind)
 		r = put_string(out, "kind", reply->kind);

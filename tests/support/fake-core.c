@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A core that pretends, so that the doors and the command line can be tried by themselves. What a run does, its code
+ * says: "print TEXT"  output TEXT, then value 1      "sleep MS"   ends after MS      "fail"  an error      "hang" never
+ * ends "big N"       a value of N bytes             anything else: the value 1
+ */
+#include "broker/core/core.h"
+
+#include "base/ids.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct core {
+	struct loop *loop;
+	size_t clients, runs;
+	struct run *kept;
+};
+struct client {
+	struct core *core;
+	struct config *config;
+	const char **variables;
+};
+struct run_result {
+	const char *status;
+	char *value, *error;
+};
+struct run {
+	struct core *core;
+	struct client *client;
+	char id[ID_TEXT_MAX];
+	char *code;
+	struct loop_timer *timer;
+	struct run_events events;
+	void *user;
+	struct run_result result;
+	bool finished;
+	struct run *next;
+};
+
+const struct json_field run_request_table[] = {
+	{.name = "code",
+	 .kind = JSON_KIND_STRING,
+	 .offset = offsetof(struct run_request, code),
+	 .required = true,
+	 .most = 4 << 20,
+	 .text = "The program."},
+	{.name = "language",
+	 .kind = JSON_KIND_ENUM,
+	 .offset = offsetof(struct run_request, language),
+	 .names = (const char *const[]){"javascript", "python", "bash", NULL},
+	 .text = "Its language."},
+	{.name = "timeout_ms",
+	 .alias = "timeout",
+	 .kind = JSON_KIND_INTEGER,
+	 .offset = offsetof(struct run_request, timeout_ms),
+	 .most = 900000,
+	 .text = "Wall time in ms."},
+	{.name = "allowed_tools",
+	 .kind = JSON_KIND_STRINGS,
+	 .offset = offsetof(struct run_request, allowed_tools),
+	 .most = 256,
+	 .text = "Globs."},
+};
+const size_t run_request_count = ARRAY_SIZE(run_request_table);
+const struct json_field search_request_table[] = {
+	{.name = "query", .kind = JSON_KIND_STRING, .offset = offsetof(struct search_request, query), .text = "Words."},
+	{.name = "detail_level",
+	 .kind = JSON_KIND_ENUM,
+	 .offset = offsetof(struct search_request, detail),
+	 .names = (const char *const[]){"full", "descriptions", "names", NULL},
+	 .text = "How much."},
+	{.name = "limit",
+	 .kind = JSON_KIND_INTEGER,
+	 .offset = offsetof(struct search_request, limit),
+	 .text = "How many."},
+	{.name = "offset",
+	 .kind = JSON_KIND_INTEGER,
+	 .offset = offsetof(struct search_request, offset),
+	 .text = "From."},
+};
+const size_t search_request_count = ARRAY_SIZE(search_request_table);
+
+int core_new(struct loop *loop, struct spawner *spawner, const struct core_options *options, struct core **ret,
+	     struct error *err)
+{
+	*ret = calloc(1, sizeof(**ret));
+	if (!*ret)
+		return error_set(err, -ENOMEM, "no memory");
+	(*ret)->loop = loop;
+	return 0;
+}
+
+void core_shutdown(struct core *core, void (*done)(void *user), void *user)
+{
+	for (struct run *run = core->kept; run; run = run->next)
+		run_cancel(run, "the broker is stopping");
+	loop_defer(core->loop, done, user);
+}
+
+struct core *core_free(struct core *core)
+{
+	while (core && core->kept) {
+		struct run *run = core->kept;
+
+		core->kept = run->next;
+		loop_timer_free(run->timer);
+		free(run->result.value);
+		free(run->code);
+		free(run);
+	}
+	free(core);
+	return NULL;
+}
+
+bool core_is_idle(const struct core *core)
+{
+	return core->clients == 0 && core->runs == 0;
+}
+
+int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err)
+{
+	struct client *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return error_set(err, -ENOMEM, "no memory");
+	c->core = core;
+	r = config_load(info->config_path, info->config_home, &c->config, err);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	core->clients++;
+	*ret = c;
+	return 0;
+}
+
+const char *const *client_variables(const struct client *c)
+{
+	static const char *const none[] = {NULL};
+
+	return c->config->variables.items ? (const char *const *)c->config->variables.items : none;
+}
+
+int client_resolve(struct client *c, const char *const *env, struct error *err)
+{
+	return 0;
+}
+
+const struct config *client_config(const struct client *c)
+{
+	return c->config;
+}
+
+struct client *client_free(struct client *c)
+{
+	if (!c)
+		return NULL;
+	c->core->clients--;
+	config_free(c->config);
+	free(c);
+	return NULL;
+}
+
+static void end_run(struct run *run, const char *status, const char *error)
+{
+	if (run->finished)
+		return;
+	run->finished = true;
+	run->core->runs--;
+	run->result.status = status;
+	run->result.error = (char *)error;
+	if (run->events.end)
+		run->events.end(run->user, &run->result);
+}
+
+static void on_timer(void *user)
+{
+	struct run *run = user;
+	size_t big = 0;
+
+	if (strncmp(run->code, "print ", 6) == 0 && run->events.output)
+		run->events.output(run->user, 1, (const uint8_t *)run->code + 6, strlen(run->code + 6));
+	if (sscanf(run->code, "big %zu", &big) == 1) {
+		run->result.value = malloc(big + 3);
+		memset(run->result.value, 'x', big + 2);
+		run->result.value[0] = run->result.value[big + 1] = '"';
+		run->result.value[big + 2] = '\0';
+	}
+	end_run(run, strcmp(run->code, "fail") == 0 ? "error" : "ok", strcmp(run->code, "fail") == 0 ? "Boom" : NULL);
+}
+
+int run_start(struct client *c, const struct run_request *request, const struct run_events *events, void *user,
+	      struct run **ret, struct error *err)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	unsigned ms = 1;
+
+	if (!run || loop_timer_new(c->core->loop, on_timer, run, &run->timer, err) < 0)
+		return -ENOMEM;
+	id_make(run->id, "run");
+	run->core = c->core;
+	run->client = c;
+	run->code = strdup(request->code);
+	run->events = *events;
+	run->user = user;
+	run->next = c->core->kept;
+	c->core->kept = run;
+	c->core->runs++;
+	(void)!sscanf(request->code, "sleep %u", &ms);
+	if (strcmp(request->code, "hang") != 0)
+		loop_timer_start(run->timer, ms);
+	*ret = run;
+	return 0;
+}
+
+const char *run_id(const struct run *run)
+{
+	return run->id;
+}
+
+struct run *run_find(struct client *c, const char *id)
+{
+	struct run *run = c->core->kept;
+
+	while (run && strcmp(run->id, id) != 0)
+		run = run->next;
+	return run;
+}
+
+const struct run_result *run_finished(const struct run *run)
+{
+	return run->finished ? &run->result : NULL;
+}
+
+void run_follow(struct run *run, const struct run_events *events, void *user)
+{
+	run->events = events ? *events : (struct run_events){0};
+	run->user = user;
+}
+
+static void on_cancelled(void *user)
+{
+	end_run(user, "cancelled", "cancelled");
+}
+
+void run_cancel(struct run *run, const char *reason)
+{
+	loop_timer_stop(run->timer);
+	loop_defer(run->core->loop, on_cancelled, run);
+}
+
+int run_progress_text(const struct run *run, struct buf *out)
+{
+	return buf_append_str(out, "so far nothing");
+}
+
+int run_result_json(const struct run_result *r, size_t max_text, struct buf *out)
+{
+	const char *value = r->value ? r->value : "1";
+
+	return buf_printf(out,
+			  "{\"result\":%.*s%s,\"logs\":[],\"error\":%s%s%s,\"execution_time\":0.001,\"status\":\"%s\","
+			  "\"run_id\":\"run_x\",\"stdout\":\"\",\"stderr\":\"\",\"exit_code\":0}",
+			  max_text && strlen(value) > max_text ? (int)max_text : (int)strlen(value), value,
+			  max_text && strlen(value) > max_text ? "\"" : "", r->error ? "\"" : "",
+			  r->error ? r->error : "null", r->error ? "\"" : "", r->status);
+}
+
+int run_result_slice(const struct run_result *r, size_t offset, size_t max, struct buf *out, size_t *ret_total,
+		     struct error *err)
+{
+	const char *value = r->error ? r->error : r->value ? r->value : "1";
+	size_t total = strlen(value), n;
+
+	*ret_total = total;
+	if (offset > total)
+		return error_set(err, -ERANGE, "offset");
+	n = total - offset < max ? total - offset : max;
+	return buf_append(out, value + offset, n);
+}
+
+int run_result_text(const struct run_result *r, size_t max, struct buf *out)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	size_t total;
+
+	return run_result_slice(r, 0, max, out, &total, &err);
+}
+
+bool run_result_ok(const struct run_result *r)
+{
+	return strcmp(r->status, "ok") == 0;
+}
+
+int run_result_exit_code(const struct run_result *r)
+{
+	return !run_result_ok(r);
+}
+
+struct search {
+	search_done_fn *done;
+	void *user;
+};
+
+static void on_search(void *user)
+{
+	struct search *s = user;
+	struct buf out = BUF_INIT(4096);
+
+	if (buf_append_str(&out,
+			   "{\"meta\":{\"total_tools\":1,\"namespaces\":[\"fake\"],\"result_count\":1},\"results\":"
+			   "[{\"name\":\"echo\",\"server\":\"fake\",\"description\":\"Says it again.\"}]}") == 0)
+		s->done(s->user, &out, NULL);
+	buf_done(&out);
+	free(s);
+}
+
+int tools_search(struct client *c, const struct search_request *request, search_done_fn *done, void *user,
+		 struct error *err)
+{
+	struct search *s = calloc(1, sizeof(*s));
+
+	*s = (struct search){done, user};
+	loop_defer(c->core->loop, on_search, s);
+	return 0;
+}
+
+int tools_servers(struct client *c, struct buf *out)
+{
+	return buf_append_str(out,
+			      "[{\"name\":\"fake\",\"id\":\"fake\",\"state\":\"ready\",\"tools\":1,\"problem\":\"\"}]");
+}
+
+struct call {
+	call_done_fn *done;
+	void *user;
+	char *args;
+};
+
+static void on_call(void *user)
+{
+	struct call *call = user;
+	struct buf body = BUF_INIT(1 << 20);
+	struct call_reply reply = {.ok = true, .body = &body};
+
+	if (buf_printf(&body, "{\"content\":[{\"type\":\"text\",\"text\":\"called\"}],\"args\":%s}", call->args) == 0)
+		call->done(call->user, &reply);
+	buf_done(&body);
+	free(call->args);
+	free(call);
+}
+
+int call_start(struct client *c, const char *server, const char *tool, struct span args, call_done_fn *done, void *user,
+	       struct call **ret, struct error *err)
+{
+	struct call *call = calloc(1, sizeof(*call));
+
+	*call = (struct call){done, user, strndup(args.p, args.len)};
+	loop_defer(c->core->loop, on_call, call);
+	*ret = call;
+	return 0;
+}
+
+void call_cancel(struct call *call)
+{
+}
+
+void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void *user)
+{
+	tell(user, "wall", "there is none: this is a core for tests", 1);
+}
