@@ -106,12 +106,13 @@ class Files:
 
     def read_file(self, path, offset=0, limit=READ_MAX):
         fd = self.open(path)
-        with os.fdopen(fd, "rb") as f:
+        try:
             st = os.fstat(fd)
             if not stat.S_ISREG(st.st_mode):
-                raise Fault("%s is a %s, not a file" % (path, kind_of(st.st_mode)))
-            f.seek(offset)
-            data = f.read(min(limit, READ_MAX))
+                raise Fault("%s is no file but of type %s" % (path, kind_of(st.st_mode)))
+            data = os.pread(fd, min(limit, READ_MAX), offset)
+        finally:
+            os.close(fd)
         truncated = offset + len(data) < st.st_size
         try:
             text = decode(data, offset > 0, truncated)

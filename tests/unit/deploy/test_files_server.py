@@ -83,8 +83,8 @@ class FilesServer(unittest.TestCase):
         self.assertEqual(self.call("read_file", path="a.txt", offset=2)["text"], "llo\n")
         self.assertIn("not UTF-8", self.call("read_file", path="bin"))
         self.assertIn("there is no nothing.txt", self.call("read_file", path="nothing.txt"))
-        self.assertIn("is a directory", self.call("read_file", path="sub"))
-        self.assertIn("not a file", self.call("read_file", path="fifo"))  # and does not hang
+        self.assertIn("no file but of type directory", self.call("read_file", path="sub"))
+        self.assertIn("no file but of type other", self.call("read_file", path="fifo"))  # and does not hang
 
     def test_nothing_outside(self):
         for path in ("../secret.txt", "sub/../../secret.txt", "/etc/passwd", "link", "up/secret.txt", "up/root/a.txt", "inner",
