@@ -89,18 +89,19 @@ static void add_provider(struct config_reader *reader, const struct config_node 
 {
 	struct config *c = &reader->whole->c;
 	struct config_provider *all;
+	int line = n ? n->line : 0; /* the preset stands nowhere */
 
 	if (!provider_name_ok(name))
-		return config_complain(reader, n->line, "providers: %.40s is no name of a provider", name);
+		return config_complain(reader, line, "providers: %.40s is no name of a provider", name);
 	if (settings && settings->kind != CONFIG_OBJECT && settings->kind != CONFIG_NULL)
 		return config_complain(reader, settings->line, "providers: the settings of %s are an object, not %s",
 				       name, config_kind_name(settings->kind));
 	for (size_t i = 0; i < c->provider_count; i++)
 		if (strcmp(c->providers[i].name, name) == 0)
-			return config_complain(reader, n->line, "providers: %s stands here twice; keep one", name);
+			return config_complain(reader, line, "providers: %s stands here twice; keep one", name);
 	all = realloc(c->providers, (c->provider_count + 1) * sizeof(*all));
 	if (!all)
-		return config_complain(reader, n->line, "no memory");
+		return config_complain(reader, line, "no memory");
 	c->providers = all;
 	all[c->provider_count] = (struct config_provider){
 		.name = strdup(name),
