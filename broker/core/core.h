@@ -10,8 +10,8 @@
 #include "broker/core/config.h"
 
 /*
- * What the product does, as the doors see it: clients, runs, calls, tools. Everything asynchronous takes (done, user), calls
- * done exactly once, never inside the starting call.
+ * What the product does, as the doors see it: clients, runs, calls, tools. Everything asynchronous takes (done, user),
+ * calls done exactly once, never inside the starting call.
  */
 struct core;
 struct client; /* one subject with one configuration: what a thin client's connection is about */
@@ -19,10 +19,10 @@ struct run;
 struct call;
 
 struct core_options {
-	const char *state_dir;   /* $XDG_STATE_HOME/hawser: runs/, logs/, audit.jsonl */
+	const char *state_dir; /* $XDG_STATE_HOME/hawser: runs/, logs/, audit.jsonl */
 	const char *runtime_dir; /* $XDG_RUNTIME_DIR/hawser: broker.sock, sandboxes/ */
 	const char *guest_path, *keeper_path;
-	const char *trace_path;  /* HAWSER_TRACE or NULL */
+	const char *trace_path; /* HAWSER_TRACE or NULL */
 };
 int core_new(struct loop *loop, struct spawner *spawner, const struct core_options *options, struct core **ret,
 	     struct error *err) _must_check_;
@@ -34,14 +34,15 @@ bool core_is_idle(const struct core *core);
 
 /* ---- clients ---- */
 struct client_info {
-	const char *subject;      /* "local:1000" */
-	const char *cwd;          /* absolute */
-	const char *config_path;  /* --config, absolute; NULL: search */
-	const char *config_home;  /* the client's $XDG_CONFIG_HOME or ~/.config */
+	const char *subject; /* "local:1000" */
+	const char *cwd; /* absolute */
+	const char *config_path; /* --config, absolute; NULL: search */
+	const char *config_home; /* the client's $XDG_CONFIG_HOME or ~/.config */
 };
 /* Reads the configuration. Its faults are the error. */
 int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err) _must_check_;
-/* Names of the variables (NULL-terminated) whose values the client must bring, the allow-list for upstreams included. */
+/* Names of the variables (NULL-terminated) whose values the client must bring, the allow-list for upstreams included.
+ */
 const char *const *client_variables(const struct client *c);
 /* env: "K=V" for those that are set. Unset variables are an error of each server that names them, not of the client:
  * that server is listed as unusable, with the reason. */
@@ -55,7 +56,7 @@ enum run_language { RUN_JAVASCRIPT, RUN_PYTHON, RUN_BASH };
 struct run_request {
 	char *code;
 	int language;
-	int64_t timeout_ms;                /* 0: limits.run_ms */
+	int64_t timeout_ms; /* 0: limits.run_ms */
 	struct json_strings allowed_tools; /* count 0 and items NULL: not narrowed */
 };
 /* Decodes {code, language, timeout_ms|timeout, allowed_tools}; the schema of execute_code is printed from it. */
@@ -81,10 +82,11 @@ void run_follow(struct run *run, const struct run_events *events, void *user);
 void run_cancel(struct run *run, const char *reason);
 /* What happened so far, for a yield: head and tail of the logs. */
 int run_progress_text(const struct run *run, struct buf *out) _must_check_;
-/* {result, logs, error, execution_time, run_id, status, ...}. result, logs, stdout and stderr are cut to max_text bytes each
- * (head and tail; "truncated" says by how many bytes); 0: whole. */
+/* {result, logs, error, execution_time, run_id, status, ...}. result, logs, stdout and stderr are cut to max_text bytes
+ * each (head and tail; "truncated" says by how many bytes); 0: whole. */
 int run_result_json(const struct run_result *r, size_t max_text, struct buf *out) _must_check_;
-/* What a model gets: result, head and tail of the logs, one summary line; at most max bytes with the number left out. */
+/* What a model gets: result, head and tail of the logs, one summary line; at most max bytes with the number left out.
+ */
 int run_result_text(const struct run_result *r, size_t max, struct buf *out) _must_check_;
 /* max bytes of the whole text from offset on (as run_result_text would be without a limit). ret_total: its size. */
 int run_result_slice(const struct run_result *r, size_t offset, size_t max, struct buf *out, size_t *ret_total,

@@ -16,7 +16,7 @@ static void make_token(struct redact_word *word, const char *name)
 	char plain[REDACT_NAME_MAX + 1];
 	size_t n = 0;
 
-	for (; name[n] && n < REDACT_NAME_MAX; n++) {
+	for (; n < REDACT_NAME_MAX && name[n]; n++) {
 		char c = name[n];
 		bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
 			    c == '-' || c == '.';

@@ -94,7 +94,7 @@ static int read_bytes(struct span object, struct spec_grant *grant, struct error
 
 static int read_grant(struct span object, struct spec_grant *grant, struct error *err)
 {
-	uint64_t kind, fd;
+	uint64_t kind = 0, fd = 0;
 	int r;
 
 	r = read_number(object, "grant", SPEC_GRANT_PATH, &kind, err);

@@ -128,7 +128,8 @@ void reap_look(struct guest *g, struct run *run, bool kill_them, struct reap_tal
 	if (kill_them && g->pid1 && g->run_count == 1)
 		kill(-1, SIGKILL); /* all at once: a fork bomb has no time to go on */
 	read_table(&t);
-	qsort(t.all, t.count, sizeof(*t.all), by_pid);
+	if (t.count > 0)
+		qsort(t.all, t.count, sizeof(*t.all), by_pid);
 	for (size_t i = 0; i < t.count; i++) {
 		const struct process *p = &t.all[i];
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -269,6 +270,7 @@ static int run_launch(struct run *run, const char *file, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	assert(c);
 	c->run = run;
 	run->child = c;
 	run->session = c->pid;
