@@ -70,16 +70,27 @@ void hello_proof(const struct tunnel *t, bool listener, const uint8_t *dialler_h
 	explicit_bzero(&ctx, sizeof(ctx));
 }
 
-void hello_next_boot(const struct tunnel *t, const struct tunnel_id *dialler, struct tunnel_id *ret)
+static void hello_derive_boot(const struct tunnel *t, const uint8_t epoch[16], const struct tunnel_id *dialler,
+			      struct tunnel_id *ret)
 {
 	struct hmac_sha256_ctx ctx;
 
 	hmac_sha256_set_key(&ctx, sizeof(t->options.secret), t->options.secret);
 	hmac_sha256_update(&ctx, strlen("hawser boot"), (const uint8_t *)"hawser boot");
-	hmac_sha256_update(&ctx, sizeof(t->epoch), t->epoch);
+	hmac_sha256_update(&ctx, 16, epoch);
 	hmac_sha256_update(&ctx, sizeof(*dialler), dialler->bytes);
 	hmac_sha256_digest(&ctx, sizeof(*ret), ret->bytes);
 	explicit_bzero(&ctx, sizeof(ctx));
+}
+
+void hello_next_boot(const struct tunnel *t, const struct tunnel_id *dialler, const struct tunnel_id *named,
+		     struct tunnel_id *ret)
+{
+	/* Said under the seed of before, while a late PROOF of another dialler used that up: still good. */
+	hello_derive_boot(t, t->epoch_before, dialler, ret);
+	if (id_equal(ret, named) && !id_equal(dialler, &t->epoch_user))
+		return;
+	hello_derive_boot(t, t->epoch, dialler, ret);
 }
 
 static void hello_send(struct tunnel_link *link, const struct hello *h)
@@ -149,7 +160,7 @@ static int listener_hello(struct tunnel_link *link, const uint8_t *payload, stru
 		l.received = seq_wire(t->received);
 		l.handled = seq_wire(t->handled);
 	} else {
-		hello_next_boot(t, &d->boot, &l.boot);
+		hello_next_boot(t, &d->boot, &d->other, &l.boot);
 	}
 	link->boot = l.boot;
 	link->state = LINK_PROOF;
@@ -179,6 +190,8 @@ static int listener_proof(struct tunnel_link *link, const uint8_t *payload, stru
 	t->boot = link->boot;
 	t->other_boot = d->boot;
 	t->other_known = true;
+	t->epoch_user = d->boot;
+	memcpy(t->epoch_before, t->epoch, sizeof(t->epoch));
 	t->options.random(t->options.random_user, t->epoch, sizeof(t->epoch));
 	return tunnel_take_link(link, false, 0, 0, err);
 }

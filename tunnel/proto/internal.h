@@ -87,7 +87,10 @@ struct tunnel {
 	bool moved;
 	struct tunnel_id boot, other_boot;
 	bool other_known;
-	uint8_t epoch[16]; /* seed of a listener's next boot id */
+	/* Seeds of a listener's next boot id: the present one, and the one before with the dialler that it was used
+	 * for. */
+	uint8_t epoch[16], epoch_before[16];
+	struct tunnel_id epoch_user;
 	uint64_t conversation; /* counts conversations, so that a link can see that its HELLO is stale */
 
 	/* sending */
@@ -218,8 +221,9 @@ void hello_encode(const struct hello *h, uint8_t data[HELLO_SIZE]);
 const char *hello_decode(const uint8_t data[HELLO_SIZE], struct hello *ret);
 void hello_proof(const struct tunnel *t, bool listener, const uint8_t *dialler_hello, const uint8_t *listener_hello,
 		 uint8_t proof[PROOF_SIZE]);
-/* The boot id with which a listener would begin anew with this dialler. */
-void hello_next_boot(const struct tunnel *t, const struct tunnel_id *dialler, struct tunnel_id *ret);
+/* The boot id with which a listener begins anew with this dialler, who names named as ours. */
+void hello_next_boot(const struct tunnel *t, const struct tunnel_id *dialler, const struct tunnel_id *named,
+		     struct tunnel_id *ret);
 /* The parts of a link's handshake. */
 void handshake_start(struct tunnel_link *link);
 int handshake_frame(struct tunnel_link *link, const struct frame *f, const uint8_t *payload,

@@ -32,6 +32,7 @@ int tunnel_new(const struct tunnel_options *options, const struct tunnel_events 
 		t->options.streams_max = STREAMS_DEFAULT;
 	t->boot = options->boot;
 	t->options.random(t->options.random_user, t->epoch, sizeof(t->epoch));
+	t->options.random(t->options.random_user, t->epoch_before, sizeof(t->epoch_before));
 	t->ack_deadline = UINT64_MAX;
 	t->next_id = options->dialler ? 1 : 2;
 	node_init(&t->ready);
@@ -122,6 +123,7 @@ void tunnel_break(struct tunnel *t)
 {
 	t->options.random(t->options.random_user, &t->boot, sizeof(t->boot));
 	t->options.random(t->options.random_user, t->epoch, sizeof(t->epoch));
+	t->options.random(t->options.random_user, t->epoch_before, sizeof(t->epoch_before));
 	t->moved = false;
 	tunnel_begin_anew(t);
 }
