@@ -11,7 +11,8 @@ from hawser_tunnel import Tunnel, unix_connect
 
 
 class Guest:
-    """with Guest(binary) as g: t = g.tunnel()"""
+    """with Guest(binary) as g: t = g.tunnel(). In a jail the guest is never root, whoever runs the tests: root in a user
+    name space has no limit of processes, and sees through non-dumpable."""
 
     def __init__(self, binary, *args, jail=False, tcp=False, tunnel_id=None):
         self.binary, self.args, self.jail, self.tcp = binary, list(args), jail, tcp
@@ -20,6 +21,7 @@ class Guest:
         self.path = os.path.join(self.dir, "socket")
         self.process, self.port = None, None
         self.tunnel_id = tunnel_id
+        self.uid = 61000 + os.getpid() % 1000
 
     def __enter__(self):
         os.mkdir(os.path.join(self.dir, "home"))
@@ -42,8 +44,11 @@ class Guest:
             fds[7] = listener.fileno()
         command = [self.binary, "serve", *listen, "--secret-fd", "8", *self.args]
         home = os.path.join(self.dir, "home")
+        options = {}
         if self.jail:
             home = "/tmp"
+            if os.getuid() == 0:
+                options = {"user": self.uid, "group": self.uid, "extra_groups": []}
             command = self.wall() + command
         self.log = open(os.path.join(self.dir, "log"), "w+b")
         # The numbers 7 and 8 in the child: by way of copies above them.
@@ -51,7 +56,8 @@ class Guest:
         script = " ".join("%d<&%d %d<&-" % (c, h, h) for c, h in high.items())
         self.process = subprocess.Popen(["bash", "-c", 'exec "$@" ' + script, "bash", *command],
                                         pass_fds=list(high.values()), stdin=subprocess.DEVNULL, stdout=self.log,
-                                        stderr=self.log, env={"PATH": os.environ["PATH"], "HOME": home})
+                                        stderr=self.log, cwd="/", env={"PATH": os.environ["PATH"], "HOME": home},
+                                        **options)
         for fd in [read, *high.values()]:
             os.close(fd)
         if not self.tcp:
