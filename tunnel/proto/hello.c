@@ -13,7 +13,15 @@
 
 static const char magic[4] = {'H', 'W', 'S', 'R'};
 
-enum { VERSION = 1, AT_TUNNEL = 8, AT_BOOT = 24, AT_OTHER = 40, AT_RECEIVED = 56, AT_HANDLED = 60, AT_NONCE = 64 };
+enum {
+	VERSION = 1,
+	AT_TUNNEL = 8,
+	AT_BOOT = 24,
+	AT_OTHER = 40,
+	AT_RECEIVED = HELLO_RECEIVED,
+	AT_HANDLED = 60,
+	AT_NONCE = 64
+};
 
 bool id_zero(const struct tunnel_id *id)
 {

@@ -32,6 +32,7 @@ enum {
 	DEAD_MS = 10000, /* and after it */
 	CONTROL_MAX = 4096, /* bytes of HELLO, PROOF, BYE and PONGs waiting on a link */
 	HELLO_SIZE = 96,
+	HELLO_RECEIVED = 56, /* offset */
 	PROOF_SIZE = 32,
 	NONCE_SIZE = 32,
 };
@@ -279,7 +280,7 @@ void stream_wake_blocked(struct tunnel *t);
 void stream_wake(struct tunnel *t, struct stream *s);
 
 /* ---- tunnel.c ---- */
-void tunnel_trace(struct tunnel *t, bool outgoing, const struct frame *f);
+void tunnel_trace(struct tunnel *t, bool outgoing, const struct frame *f, const uint8_t *payload);
 /* A new conversation: if there was one before, all its streams are lost (events) and both numberings begin at 1. */
 void tunnel_begin_anew(struct tunnel *t);
 /* The other end broke the rules of the conversation: lose it, forget the other end, take a new boot id. Calls events.

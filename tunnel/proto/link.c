@@ -58,7 +58,7 @@ bool link_control(struct tunnel_link *link, uint8_t type, uint32_t stream, const
 	if (len)
 		memcpy(p + FRAME_HEADER, payload, len);
 	link->control_len += FRAME_HEADER + len;
-	tunnel_trace(link->t, true, &f);
+	tunnel_trace(link->t, true, &f, payload);
 	return true;
 }
 
@@ -97,7 +97,7 @@ int link_bye(struct tunnel_link *link, const uint8_t *payload, size_t len, struc
 
 static int link_frame(struct tunnel_link *link, const struct frame *f, const uint8_t *payload, struct error *err)
 {
-	tunnel_trace(link->t, false, f);
+	tunnel_trace(link->t, false, f, payload);
 	if (link->state == LINK_UP)
 		return receive_frame(link, f, payload, err);
 	return handshake_frame(link, f, payload, err);

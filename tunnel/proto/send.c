@@ -253,7 +253,7 @@ static size_t pulled_frame(struct tunnel *t, size_t bytes)
 	if (o->count <= t->resend_until)
 		t->stats.resent++;
 	if (t->options.trace && frame_decode(o->data, &f, &why) == 0)
-		tunnel_trace(t, true, &f);
+		tunnel_trace(t, true, &f, o->data + FRAME_HEADER);
 	return rest;
 }
 

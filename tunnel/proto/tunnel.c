@@ -75,10 +75,22 @@ struct tunnel *tunnel_free(struct tunnel *t)
 	return NULL;
 }
 
-void tunnel_trace(struct tunnel *t, bool outgoing, const struct frame *f)
+/* trace.h says which fields of the copy tell what stands in the payload. */
+void tunnel_trace(struct tunnel *t, bool outgoing, const struct frame *f, const uint8_t *payload)
 {
-	if (t->options.trace)
-		t->options.trace(t->options.trace_user, t->now, outgoing, f);
+	struct frame copy = *f;
+
+	if (!t->options.trace)
+		return;
+	if (f->type == FRAME_HELLO)
+		copy.sequence = get32(payload + HELLO_RECEIVED);
+	else if (f->type == FRAME_ACK)
+		copy.sequence = get32(payload);
+	else if (f->type == FRAME_CREDIT)
+		copy.sequence = get32(payload) ? UINT32_MAX : get32(payload + 4);
+	else if (f->type == FRAME_OPEN || f->type == FRAME_HEAD)
+		copy.channel = (uint16_t)(payload[0] << 8 | payload[1]);
+	t->options.trace(t->options.trace_user, t->now, outgoing, &copy);
 }
 
 /* The link that is up carries the tunnel no longer. */

@@ -37,7 +37,7 @@ struct tunnel_options {
 	size_t streams_max; /* streams open at once that the other end opened; 0 = 1024 */
 	void (*random)(void *user, void *data, size_t len); /* nonces and new boot ids */
 	void *random_user;
-	/* HAWSER_TRACE: each frame header, outgoing or incoming. May be NULL. */
+	/* HAWSER_TRACE: each frame header, outgoing or incoming, with what tunnel/proto/trace.h says. May be NULL. */
 	void (*trace)(void *user, uint64_t now_ms, bool outgoing, const struct frame *frame);
 	void *trace_user;
 };
