@@ -17,7 +17,8 @@
 #include <sys/wait.h>
 
 #define PROCESS_GRACE_MS 500u
-#define PROCESS_PIPE_SIZE (1 << 20) /* wished for; the kernel may refuse (limit a user) */
+#define PROCESS_PIPE_SIZE \
+	(256 << 10) /* fewer turns for big messages; small beside the 64 MiB that the kernel grants a user */
 
 enum leaving { STAYS, STDIN_CLOSED, TERM_SENT, KILL_SENT };
 
@@ -201,7 +202,6 @@ static int pipes_open(struct pipes *pipes, struct error *err)
 {
 	if (pipe2(pipes->in, O_CLOEXEC) < 0 || pipe2(pipes->out, O_CLOEXEC) < 0 || pipe2(pipes->err, O_CLOEXEC) < 0)
 		return error_set_errno(err, -errno, "making pipes");
-	/* Fewer turns for big messages. */
 	(void)fcntl(pipes->in[1], F_SETPIPE_SZ, PROCESS_PIPE_SIZE);
 	(void)fcntl(pipes->out[0], F_SETPIPE_SZ, PROCESS_PIPE_SIZE);
 	return 0;
