@@ -65,6 +65,9 @@ static void test_results(void **state)
 		size_t size = sizes[i / ARRAY_SIZE(shapes)];
 		uint64_t began;
 
+		if (size > MIB && i % ARRAY_SIZE(shapes)) /* one that big is enough */
+			continue;
+
 		snprintf(args, sizeof(args), "{\"bytes\":%zu,\"shape\":\"%s\"}", size, shape);
 		loop_longest_turn_ns(rig->loop, true);
 		began = clock_now_ns();
@@ -85,7 +88,7 @@ static void test_small_calls_pass_a_big_one(void **state)
 
 	rig_open(rig);
 	rig_ensure(rig, &small);
-	rig_begin(rig, "huge", "{\"bytes\":30000000,\"shape\":\"structured\"}", 0, &big);
+	rig_begin(rig, "huge", "{\"bytes\":10000000,\"shape\":\"structured\"}", 0, &big);
 	rig_begin(rig, "echo", "{}", 0, &small);
 	rig_until(rig, &small.done);
 	assert_int_equal(small.outcome, UPSTREAM_OK);
@@ -125,7 +128,7 @@ static void test_many_at_once(void **state)
 	/* More than are checked on other threads at a time: reading pauses and goes on. */
 	rig_open(rig);
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
-		rig_begin(rig, "huge", "{\"bytes\":3000000,\"shape\":\"structured\"}", 0, &answers[i]);
+		rig_begin(rig, "huge", "{\"bytes\":1000000,\"shape\":\"structured\"}", 0, &answers[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
 		rig_until(rig, &answers[i].done);
 		assert_int_equal(answers[i].outcome, UPSTREAM_OK);
@@ -136,15 +139,15 @@ static void test_many_at_once(void **state)
 static void test_a_server_that_does_not_read(void **state)
 {
 	struct rig *rig = *state;
-	_cleanup_free_ char *args = make_args(50 * MIB);
+	_cleanup_free_ char *args = make_args(34 * MIB);
 	struct answer answers[5] = {0}, busy = ANSWER_INIT;
 
-	/* 250 MiB are more than the write queue takes: the rest waits its turn. */
+	/* 170 MiB are more than the write queue takes: the rest waits its turn. */
 	rig_open(rig);
 	rig_ensure(rig, &busy);
 	rig_begin(rig, "busy", "{\"ms\":200}", 0, &busy);
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
-		rig_begin(rig, "put_note", args, 0, &answers[i]);
+		rig_begin(rig, "pid", args, 0, &answers[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
 		rig_until(rig, &answers[i].done);
 		assert_int_equal(answers[i].outcome, UPSTREAM_OK);
