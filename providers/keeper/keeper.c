@@ -93,17 +93,22 @@ void keeper_end(struct keeper *k, const char *reason, const char *fmt, ...)
 	loop_timer_start(k->build, 0);
 }
 
-void keeper_ready(struct keeper *k)
+int keeper_ready(struct keeper *k, struct error *err)
 {
 	char limits[256];
+	int r;
 
 	if (k->state != KEEPER_BUILDING)
-		return;
+		return 0;
+	r = limits_watch(k, err);
+	if (r < 0)
+		return r;
 	k->state = KEEPER_READY;
 	k->build = loop_timer_free(k->build);
 	limits_name(k, limits, sizeof(limits));
 	control_tell(k, "ready pid=%d uid=%lld %s\n", (int)k->pid1, k->uid == (uid_t)-1 ? -1ll : (long long)k->uid,
 		     limits);
+	return 0;
 }
 
 /* ---- the beginning ---- */
@@ -202,7 +207,7 @@ int main(int argc, char **argv)
 		return probe();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		return puts("hawser-keeper " HAWSER_VERSION) < 0;
-	umask(077);
+	umask(022); /* the sandbox inherits it; our own files say their mode */
 	prctl(PR_SET_DUMPABLE, 0); /* it holds the secret for a moment */
 	r = read_spec(0, &k.spec, &err);
 	if (r == 0)

@@ -63,7 +63,8 @@ struct keeper {
 /* ---- keeper.c ---- */
 /* Begins the end: kills the wall. The first reason counts. */
 void keeper_end(struct keeper *k, const char *reason, const char *fmt, ...) _printf_(3, 4);
-void keeper_ready(struct keeper *k);
+/* The guest runs, behind a finished wall. */
+int keeper_ready(struct keeper *k, struct error *err) _must_check_;
 
 /* ---- wall.c ---- */
 /* Makes the listening socket and starts the wall; from here on keeper_ready() or keeper_end() comes. */
@@ -77,7 +78,7 @@ const char *wall_last_words(struct keeper *k);
 /* ---- limits.c ---- */
 /* Makes the cgroups. Fails for a limit that nothing here can enforce. */
 int limits_prepare(struct keeper *k, struct error *err) _must_check_;
-/* Starts the watchdog if it is needed; pid 1 is known. */
+/* Starts the watchdog if it is needed; pid 1 stands behind its wall. */
 int limits_watch(struct keeper *k, struct error *err) _must_check_;
 /* "memory=cgroup_v1 processes=watchdog cpu=none" */
 void limits_name(const struct keeper *k, char *text, size_t size);

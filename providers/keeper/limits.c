@@ -63,12 +63,12 @@ int limits_watch(struct keeper *k, struct error *err)
 
 	if (!memory && !processes)
 		return 0;
+	k->watching = true;
 	r = watch_open(&k->watch, k->pid1, k->spec.tmpfs, err);
 	if (r < 0)
 		return r;
 	k->watch.memory = memory ? k->spec.memory + headroom : 0;
 	k->watch.processes = processes ? k->spec.processes + PROCESS_HEADROOM : 0;
-	k->watching = true;
 	r = loop_timer_new(k->loop, on_look, k, &k->look, err);
 	if (r == 0)
 		loop_timer_start(k->look, WATCH_FAR_MS);

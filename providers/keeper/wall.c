@@ -55,7 +55,7 @@ static int sealed_bytes(const struct spec_grant *grant_spec, int *ret, struct er
 
 static int make_grant(struct keeper *k, const struct spec_grant *s, struct grants *g, struct error *err)
 {
-	int fds[2], r;
+	int fds[2] = {-1, -1}, r;
 
 	switch (s->kind) {
 	case SPEC_GRANT_LISTEN:
@@ -165,14 +165,15 @@ static int place(struct keeper *k, pid_t pid, int depth, struct error *err)
 static void on_secret_read(void *user, unsigned events)
 {
 	struct keeper *k = user;
+	_cleanup_error_ struct error err = ERROR_INIT;
 	int left = 0;
 
 	(void)events;
 	k->secret_watch = loop_fd_free(k->secret_watch);
 	ioctl(k->secret_fd, FIONREAD, &left);
 	close(TAKE_FD(k->secret_fd));
-	if (left == 0)
-		keeper_ready(k);
+	if (left == 0 && keeper_ready(k, &err) < 0)
+		keeper_end(k, "failed", "%s", error_text(&err));
 	/* else the wall died: its exit comes */
 }
 
@@ -183,13 +184,8 @@ static int give_secret(struct keeper *k, struct error *err)
 	k->pid1_fd = (int)syscall(SYS_pidfd_open, k->pid1, 0);
 	if (k->pid1_fd < 0)
 		return 0; /* it is gone already: the exit of the wall comes */
-	r = limits_watch(k, err);
-	if (r < 0)
-		return r;
-	if (k->secret_fd < 0) { /* a wall without a guest of ours */
-		keeper_ready(k);
-		return 0;
-	}
+	if (k->secret_fd < 0) /* a wall without a guest of ours */
+		return keeper_ready(k, err);
 	if (write(k->secret_fd, k->spec.secret, sizeof(k->spec.secret)) < 0 && errno != EPIPE)
 		return error_set_errno(err, -errno, "giving the guest its secret");
 	explicit_bzero(k->spec.secret, sizeof(k->spec.secret));

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
@@ -19,6 +20,7 @@ static const uint64_t far_over = 64u << 20; /* so far over it, one victim at a t
 
 int watch_open(struct watch *w, pid_t pid1, char *const *tmpfs, struct error *err)
 {
+	struct stat theirs, ours;
 	char path[PATH_MAX];
 
 	*w = (struct watch){.proc_fd = -1};
@@ -26,6 +28,9 @@ int watch_open(struct watch *w, pid_t pid1, char *const *tmpfs, struct error *er
 	w->proc_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (w->proc_fd < 0)
 		return error_set_errno(err, -errno, "watching the processes of the sandbox");
+	/* Never mistake the machine's processes for the sandbox's: the biggest of them is what gets killed. */
+	if (fstat(w->proc_fd, &theirs) < 0 || stat("/proc", &ours) < 0 || theirs.st_dev == ours.st_dev)
+		return error_set(err, -ENOTSUP, "the wall has no /proc of its own, so its memory cannot be watched");
 	for (; tmpfs && *tmpfs && w->tmpfs_count < WATCH_TMPFS_MAX; tmpfs++) {
 		int fd;
 
@@ -40,7 +45,7 @@ int watch_open(struct watch *w, pid_t pid1, char *const *tmpfs, struct error *er
 
 void watch_close(struct watch *w)
 {
-	if (w->proc_fd > 0)
+	if (w->proc_fd >= 0)
 		close(w->proc_fd);
 	for (size_t i = 0; i < w->tmpfs_count; i++)
 		close(w->tmpfs_fds[i]);

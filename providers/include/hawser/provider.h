@@ -124,6 +124,7 @@ struct hawser_keeper_spec {
 	const char *const *tmpfs;
 	const struct hawser_keeper_hint *hints; /* the first that fits is told; must outlive the create */
 	size_t hint_count;
+	int no_cgroup; /* 1: limits by the watchdog even where control groups could be had */
 };
 
 struct hawser_host {
@@ -173,6 +174,7 @@ struct hawser_provider {
 		       void *user);
 	/* The class under these settings, where they decide it; NULL: isolation above. */
 	enum hawser_isolation (*isolation_of)(void *provider);
+	int kept; /* 1: its sandboxes are held by keepers on this machine */
 };
 
 #endif

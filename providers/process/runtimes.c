@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Interpreters. Those of the system first: they are inside anyway. Others are bound by their prefix (…/bin/node -> …),
+ * at their own place, so that they find their libraries; version managers put shims in front of them, which are
+ * resolved to what they stand for. Nothing of the user's home is bound unless `runtimes:` names it.
+ */
+#include "providers/process/process.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *const process_language_names[PROCESS_LANGUAGES] = {"javascript", "python", "bash"};
+
+static const struct {
+	const char *system, *name;
+} usual[PROCESS_LANGUAGES] = {
+	{"/usr/bin/node", "node"},
+	{"/usr/bin/python3", "python3"},
+	{"/bin/bash", "bash"},
+};
+
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+/* Is path dir itself or below it? */
+static bool is_under(const char *path, const char *dir)
+{
+	size_t len = dir ? strlen(dir) : 0;
+
+	while (len > 1 && dir[len - 1] == '/')
+		len--;
+	return len > 0 && strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0' || len == 1);
+}
+
+static bool in_system(const char *path)
+{
+	return is_under(path, "/usr") || is_under(path, "/bin") || is_under(path, "/sbin");
+}
+
+/* …/bin/node -> … ; false: not in a folder called bin. */
+static bool prefix_of(const char *path, char out[PATH_MAX])
+{
+	char *slash;
+
+	if (snprintf(out, PATH_MAX, "%s", path) >= PATH_MAX)
+		return false;
+	slash = strrchr(out, '/');
+	if (!slash)
+		return false;
+	*slash = '\0';
+	slash = strrchr(out, '/');
+	if (!slash || slash == out || strcmp(slash, "/bin") != 0)
+		return false;
+	*slash = '\0';
+	return true;
+}
+
+/* ---- shims of version managers ---- */
+
+static bool first_line(const char *path, char *line, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	bool ok = f && fgets(line, (int)size, f);
+
+	if (f)
+		fclose(f);
+	if (ok)
+		line[strcspn(line, " \t\r\n")] = '\0';
+	return ok && line[0];
+}
+
+/* pyenv: ROOT/shims/NAME stands for ROOT/versions/V/bin/NAME with V from ROOT/version, which may be the beginning of
+ * one. */
+static bool resolve_pyenv(const char *root, const char *name, char ret[PATH_MAX])
+{
+	char path[PATH_MAX], version[128];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	if (snprintf(path, sizeof(path), "%s/version", root) >= (int)sizeof(path) ||
+	    !first_line(path, version, sizeof(version)) || strchr(version, '/'))
+		return false;
+	if (snprintf(ret, PATH_MAX, "%s/versions/%s/bin/%s", root, version, name) < PATH_MAX && is_program(ret))
+		return true;
+	if (snprintf(path, sizeof(path), "%s/versions", root) >= (int)sizeof(path) || !(dir = opendir(path)))
+		return false;
+	while (!found && (entry = readdir(dir)))
+		found = strncmp(entry->d_name, version, strlen(version)) == 0 &&
+			snprintf(ret, PATH_MAX, "%s/versions/%s/bin/%s", root, entry->d_name, name) < PATH_MAX &&
+			is_program(ret);
+	closedir(dir);
+	return found;
+}
+
+bool runtime_resolve_shim(const char *path, char ret[PATH_MAX])
+{
+	char root[PATH_MAX];
+	const char *name = strrchr(path, '/');
+	char *slash;
+
+	if (!name || snprintf(root, sizeof(root), "%.*s", (int)(name - path), path) >= (int)sizeof(root))
+		return false;
+	slash = strrchr(root, '/');
+	if (!slash || strcmp(slash, "/shims") != 0)
+		return false;
+	*slash = '\0';
+	return resolve_pyenv(root, name + 1, ret);
+}
+
+/* ---- one interpreter ---- */
+
+static bool add_bind(struct runtime *rt, const char *prefix)
+{
+	for (int i = 0; i < RUNTIME_BINDS; i++) {
+		if (rt->binds[i][0] && is_under(prefix, rt->binds[i]))
+			return true;
+		if (rt->binds[i][0])
+			continue;
+		snprintf(rt->binds[i], sizeof(rt->binds[i]), "%s", prefix);
+		return true;
+	}
+	return false;
+}
+
+/* Binds the prefix of path; refuses one that would show the whole home (…/bin right in it) or the whole machine. */
+static bool bind_prefix(struct runtime *rt, const char *path, const char *home)
+{
+	char prefix[PATH_MAX];
+
+	if (in_system(path))
+		return true;
+	if (!prefix_of(path, prefix)) {
+		snprintf(rt->problem, sizeof(rt->problem),
+			 "%s is not in a folder called bin, so its prefix is not known; name the interpreter's real "
+			 "path",
+			 path);
+		return false;
+	}
+	if (!prefix[0] || (home && is_under(home, prefix))) {
+		snprintf(rt->problem, sizeof(rt->problem),
+			 "the prefix of %s is %s, and a sandbox must not see that whole folder; install it elsewhere",
+			 path, prefix[0] ? prefix : "/");
+		return false;
+	}
+	return add_bind(rt, prefix);
+}
+
+/* A virtual environment's interpreter is a link to another prefix: both are needed, and it is started by its own name.
+ */
+static bool is_venv(const char *path)
+{
+	char prefix[PATH_MAX], config[PATH_MAX + 16];
+
+	if (!prefix_of(path, prefix))
+		return false;
+	snprintf(config, sizeof(config), "%s/pyvenv.cfg", prefix);
+	return access(config, F_OK) == 0;
+}
+
+static bool use(const char *path, const char *home, struct runtime *rt)
+{
+	char real[PATH_MAX], resolved[PATH_MAX];
+
+	if (runtime_resolve_shim(path, resolved))
+		path = resolved;
+	if (!is_program(path) || !realpath(path, real)) {
+		snprintf(rt->problem, sizeof(rt->problem), "%s is not a program that can be run", path);
+		return false;
+	}
+	if (!bind_prefix(rt, real, home) || (is_venv(path) && !bind_prefix(rt, path, home))) {
+		rt->binds[0][0] = rt->binds[1][0] = '\0';
+		return false;
+	}
+	snprintf(rt->path, sizeof(rt->path), "%s", is_venv(path) || in_system(path) ? path : real);
+	return true;
+}
+
+static bool use_first_in(const char *search, const char *name, const char *home, struct runtime *rt)
+{
+	char path[PATH_MAX], real[PATH_MAX];
+
+	for (const char *at = search; at && *at;) {
+		size_t len = strcspn(at, ":");
+
+		if (len > 0 && *at == '/' && snprintf(path, sizeof(path), "%.*s/%s", (int)len, at, name) < PATH_MAX &&
+		    is_program(path) && realpath(path, real) && !is_under(path, home) && !is_under(real, home) &&
+		    use(path, home, rt))
+			return true;
+		at += len + (at[len] == ':');
+	}
+	return false;
+}
+
+void runtime_find(enum process_language language, const char *wanted, const char *search, const char *home,
+		  struct runtime *ret)
+{
+	const char *name = usual[language].name;
+
+	memset(ret, 0, sizeof(*ret));
+	if (home && strcmp(home, "/") == 0)
+		home = NULL;
+	if (wanted) {
+		use(wanted, home, ret);
+		return;
+	}
+	if (use(usual[language].system, home, ret) || use_first_in(search, name, home, ret)) {
+		ret->problem[0] = '\0';
+		return;
+	}
+	snprintf(ret->problem, sizeof(ret->problem),
+		 "there is no %s, and none in PATH outside of the home folder; install it, or name one by runtimes: "
+		 "{%s: "
+		 "/path/to/%s}",
+		 usual[language].system, process_language_names[language], name);
+}
