@@ -2,8 +2,7 @@
 /* Providers that are built in. */
 #include "broker/host/internal.h"
 
-#include "providers/fake/fake.h"
-#include "providers/process/process.h"
+#include "providers/include/hawser/builtin.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "providers/fake/fake.h"
+#include "providers/include/hawser/builtin.h"
 
 #include <ctype.h>
 #include <fcntl.h>

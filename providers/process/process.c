@@ -5,6 +5,7 @@
  */
 #include "providers/process/process.h"
 
+#include "providers/include/hawser/builtin.h"
 #include "providers/process/filter.h"
 
 #include <stdio.h>

@@ -84,6 +84,4 @@ struct wall_argv {
 /* false: too long. */
 bool wall_argv_build(const struct wall_input *in, struct wall_argv *ret);
 
-extern const struct hawser_provider hawser_process_provider;
-
 #endif
