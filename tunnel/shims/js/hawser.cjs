@@ -85,7 +85,8 @@ function makeConsole() {
 	let level = 0;
 	const sink = base => ({
 		write(text) {
-			logRecord(level || base, text.endsWith('\n') ? text.slice(0, -1) : text);
+			const shown = text.includes(__filename) ? cleanStack(text) : text;
+			logRecord(level || base, shown.endsWith('\n') ? shown.slice(0, -1) : shown);
 			return true;
 		},
 		on() {}, once() {}, removeListener() {}, listenerCount: () => 0,
@@ -185,6 +186,7 @@ class ResultError extends Error {
 	constructor(message, fix) {
 		super(message);
 		this.fix = fix;
+		this.stack = `TypeError: ${message}`;
 	}
 }
 Object.defineProperty(ResultError.prototype, 'name', { value: 'TypeError' });
@@ -844,17 +846,13 @@ function syntaxError(body, file) {
 
 const LOOKS_LIKE_MODULE = /^[ \t]*(?:import[ \t]*(?:[\w$*{"'])|export[ \t]*(?:[{*]|default\b|const\b|let\b|var\b|function\b|class\b|async\b))/m;
 
-/* A module's syntax error has no position of its own; node's loader prints one. The text does not parse, so it cannot run. */
-async function moduleError(body, thrown, file) {
-	let at = null;
-	const data = `data:text/javascript;base64,${Buffer.from(body).toString('base64')}`;
-	try {
-		await state.importHelper(data);
-	} catch (e) {
-		at = printedPosition(e.stack, data);
-	}
+/* A module's SyntaxError has no position of its own; `node --check`, which only parses, prints one. */
+function moduleError(body, thrown) {
+	const flags = ['--input-type=module', '--check', '-'];
+	const { stderr } = require('child_process').spawnSync(process.execPath, flags, { input: body, timeout: 3000, env: {} });
+	const at = printedPosition(stderr, '[stdin]');
 	const illegal = /Illegal return/.test(thrown.message);
-	return new CompileError(thrown.message, at ? at.line : undefined, at ? at.column : undefined,
+	return new CompileError(thrown.message, at ? at.line : 1, at ? at.column : 1,
 		illegal ? 'A program with import or export is a module: give its result with `export default value`, or use `await import(...)`.' : undefined);
 }
 
@@ -885,7 +883,7 @@ async function runModule(made) {
 }
 
 /* -> function that runs the program and promises its value; throws CompileError. */
-async function compile(source, file) {
+function compile(source, file) {
 	const body = source.replace(/^\ufeff/, '').replace(/^#!.*/, line => ' '.repeat(line.length));
 	let isBody = true;
 	try {
@@ -906,7 +904,7 @@ async function compile(source, file) {
 	try {
 		made = moduleOf(body, file);
 	} catch (e) {
-		throw LOOKS_LIKE_MODULE.test(body) ? await moduleError(body, e, file) : syntaxError(body, file);
+		throw LOOKS_LIKE_MODULE.test(body) ? moduleError(body, e) : syntaxError(body, file);
 	}
 	return () => runModule(made);
 }
@@ -1039,7 +1037,7 @@ async function startRun() {
 	state.code = [];
 	try {
 		state.importHelper = makeImport(path.join(process.cwd(), head.file));
-		const main = await compile(source, head.file);
+		const main = compile(source, head.file);
 		installNames(head, source, state.log);
 		succeed(await main());
 	} catch (e) {
@@ -1060,12 +1058,14 @@ function watchErrors() {
 	process.on('exit', flush);
 }
 
-/* "VM Modules is an experimental feature" is said once a process: let it be said while nobody listens. */
-function swallowWarning() {
-	const listeners = process.listeners('warning');
+/* "VM Modules is an experimental feature" is said once a process: let it be said while nobody listens. What user code
+ * causes later becomes a log record, where node would have printed it. */
+function catchWarnings() {
+	const wanted = process.listenerCount('warning') > 0;
 	process.removeAllListeners('warning');
 	new vm.SourceTextModule('');
-	setImmediate(() => listeners.forEach(listener => process.on('warning', listener)));
+	if (wanted)
+		nextTick(() => process.on('warning', warning => logRecord(LEVELS.warn, `${warning.name}: ${warning.message}`)));
 }
 
 /* A child of user code must not get our flags, nor lose output that a later endless loop would keep in a queue. */
@@ -1078,7 +1078,7 @@ function tidyProcess() {
 	Error.stackTraceLimit = 30;
 }
 
-swallowWarning();
+catchWarnings();
 tidyProcess();
 watchErrors();
 state.log = installConsole();

@@ -123,7 +123,7 @@ class ResultError(TypeError):
         self.fix = fix
 
 
-ResultError.__name__ = "TypeError"
+ResultError.__name__ = ResultError.__qualname__ = "TypeError"
 PLAIN_FIX = "Give plain data: dict, list, str, int, float, bool, None."
 
 
@@ -548,8 +548,8 @@ class PendingCall(collections.abc.Coroutine):
         frame = sys._getframe(1)
         while frame.f_code.co_filename == HERE and frame.f_back:
             frame = frame.f_back
-        self._line = frame.f_lineno
-        program.unawaited[id(self)] = (label, frame.f_code.co_filename, frame.f_lineno)
+        self._made_at = (label, frame.f_code.co_filename, frame.f_lineno)
+        program.unawaited[id(self)] = self._made_at
 
     def _start(self):
         if self._coroutine is None:
@@ -575,26 +575,27 @@ class PendingCall(collections.abc.Coroutine):
         return "<call of %s, not awaited>" % self._label
 
     def _used(self, *args):
-        raise unawaited_error(self._label, self._line)
+        raise unawaited_error(*self._made_at)
 
     __getitem__ = __iter__ = __len__ = __contains__ = __add__ = __radd__ = __bool__ = __lt__ = __gt__ = _used
 
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        raise unawaited_error(self._label, self._line)
+        raise unawaited_error(*self._made_at)
 
 
 class UnawaitedError(TypeError):
-    fix = None
+    fix = place = None
 
 
-UnawaitedError.__name__ = "TypeError"
+UnawaitedError.__name__ = UnawaitedError.__qualname__ = "TypeError"
 
 
-def unawaited_error(label, line):
+def unawaited_error(label, file, line):
     error = UnawaitedError("the call of %s in line %s was never awaited, so it was not made" % (label, line))
     error.fix = "Write `await %s(...)`." % label
+    error.place = {"file": file, "line": line}
     return error
 
 
@@ -791,12 +792,13 @@ def search_step(**args):
 def search_tools(query="", detail_level=None, limit=None, offset=None, **more):
     if isinstance(detail_level, int):
         detail_level, limit = None, detail_level
-    if isinstance(query, dict):
-        query, more = query.get("query", ""), dict(query, **more)
-        more.pop("query", None)
+    wanted = dict(query if isinstance(query, dict) else {"query": query})
+    for key, value in dict(more, detail_level=detail_level, limit=limit, offset=offset).items():
+        if value is not None:
+            wanted[key] = value
 
     def run():
-        answer = yield search_step(query=query, detail_level=detail_level, limit=limit, offset=offset, **more)
+        answer = yield search_step(**wanted)
         return SearchResult(answer) if isinstance(answer, dict) else answer
     return steps(run, "search_tools")
 
@@ -1120,10 +1122,11 @@ def drop_shim(report):
         report = report.__context__
 
 
-def stack_of(error):
+def stack_of(error, compiling):
     import traceback
     try:
-        report = traceback.TracebackException(type(error), error, error.__traceback__)
+        own = compiling or isinstance(error, (ResultError, UnawaitedError))
+        report = traceback.TracebackException(type(error), error, None if own else error.__traceback__)
         drop_shim(report)
         return "".join(report.format()).rstrip("\n")
     except Exception:
@@ -1157,8 +1160,8 @@ def describe(error, compiling):
     elif isinstance(error, ResultError):
         kind = "result"
     elif isinstance(error, UnawaitedError):
-        kind = "unawaited"
-    stack = stack_of(error)
+        kind, place = "unawaited", place or error.place
+    stack = stack_of(error, compiling)
     record = {"kind": kind, "name": name, "message": cut(message, 2000), "stack": stack and cut(stack, 6000), **place,
               "fix": hint(error)}
     return {k: v for k, v in record.items() if v is not None}
@@ -1229,8 +1232,8 @@ def leave_by_exit(error):
 
 
 def check_unawaited():
-    for label, file, line in program.unawaited.values():
-        raise unawaited_error(label, line)
+    for made_at in program.unawaited.values():
+        raise unawaited_error(*made_at)
 
 
 def floating_error(asyncio):

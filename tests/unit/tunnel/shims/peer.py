@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), *[".."] * 4))
 SHIMS = {
@@ -22,6 +23,7 @@ COMMANDS = {
     "javascript": [NODE, "--experimental-vm-modules", SHIMS["javascript"]],
     "python": [PYTHON, "-B", "-X", "utf8", SHIMS["python"]],
 }
+MISSING = set()  # languages whose interpreter is not there
 FILES = {"javascript": "main.js", "python": "main.py"}
 OPEN, HEAD, BODY, TAIL, RESET = 16, 17, 18, 19, 20
 LEVELS = ["log", "info", "debug", "warn", "error"]
@@ -124,6 +126,8 @@ class Run:
     """Starts a shim, gives it a program, answers its calls with `answer(call) -> None | bytes of frames`."""
 
     def __init__(self, language, code, answer=None, servers=SERVERS, file=None, cwd=None, parked=False, limits=None, env=None):
+        if language in MISSING:
+            raise unittest.SkipTest("no %s here" % COMMANDS[language][0])
         self.language, self.answer, self.outcome = language, answer, Outcome()
         self.cwd = cwd or tempfile.mkdtemp(prefix="shim-")
         self.own_cwd = cwd is None
@@ -280,7 +284,7 @@ TOOLBOX = {
     "zeros": lambda a: text("007"),
     "not_json": lambda a: text("{not json}"),
     "big": lambda a: text('{"n": 12345678901234567890, "s": "1234567890123456789 \\" 12345678901234567890", "f": 0.10, "m": -9007199254740993,'
-                          ' "safe": 9007199254740991, "e": 1234567890123456789e2, "d": 0.12345678901234567890}'),
+                          ' "safe": 9007199254740991, "e": 1000000000000000e3, "d": 0.12345678901234567890}'),
     "bad": lambda a: text("it broke", isError=True),
     "get-sum": lambda a: text(str(a["a"] + a["b"])),
     "search_tools": lambda a: dict(text("..."), structuredContent={
