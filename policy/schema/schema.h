@@ -16,7 +16,7 @@ struct schema;
 int schema_compile(struct span text, struct schema **ret, struct error *err) _must_check_;
 struct schema *schema_free(struct schema *s);
 /* true: fits. Otherwise faults gets one line a fault, at most 10, each with what to do:
- * "/message: missing; add it (string)". value is checked JSON. */
+ * "/message: is missing; add it (string)". value is checked JSON. */
 bool schema_check(const struct schema *s, struct span value, struct buf *faults);
 
 #endif
