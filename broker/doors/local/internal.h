@@ -6,7 +6,7 @@
 #include "base/jsonrpc.h"
 #include "broker/doors/client.h"
 #include "broker/doors/local/local.h"
-#include "broker/doors/mcp/mcp.h"
+#include "broker/doors/mcp.h"
 
 enum {
 	LOCAL_CONNECTIONS_MAX = 128,

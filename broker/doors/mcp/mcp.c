@@ -1,14 +1,407 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/doors/mcp/mcp.h"
+/*
+ * One MCP session: a line becomes a message, a message a method of the table. A line that comes while the configuration
+ * has changed and its new variables are not here yet is parked; "hawser/env", which the relay in front answers, brings
+ * them.
+ */
+#include "broker/doors/mcp/internal.h"
+
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
 int mcp_new(const struct mcp_options *options, struct mcp **ret, struct error *err)
 {
-	return error_set(err, -ENOSYS, "not yet");
+	struct mcp *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return error_set(err, -ENOMEM, "no memory");
+	m->o = *options;
+	m->revision = MCP_2025_11_25;
+	*ret = m;
+	return 0;
 }
+
 struct mcp *mcp_free(struct mcp *m)
 {
+	if (!m)
+		return NULL;
+	while (m->requests)
+		mcp_abandon(m->requests, "the client hung up");
+	for (size_t i = 0; i < m->parked_count; i++)
+		free(m->parked[i]);
+	free(m->parked);
+	free(m);
 	return NULL;
 }
+
+/* ---- ends of requests ---- */
+
+static void send_buf(struct mcp *m, struct buf *out)
+{
+	/* a connection that does not take it is torn down by its owner */
+	(void)!m->o.send(m->o.user, buf_head(out), out->len);
+}
+
+struct mcp_request *mcp_request_free(struct mcp_request *q)
+{
+	if (!q)
+		return NULL;
+	if (q->m) {
+		DL_DELETE(q->m->requests, q);
+		q->m->request_count--;
+	}
+	loop_timer_free(q->yield);
+	loop_timer_free(q->progress);
+	free(q->id);
+	free(q->token);
+	free(q);
+	return NULL;
+}
+
+void mcp_abandon(struct mcp_request *q, const char *reason)
+{
+	if (q->run) {
+		struct run *run = TAKE_PTR(q->run);
+
+		run_follow(run, NULL, NULL);
+		run_cancel(run, reason);
+	}
+	if (!q->searching) {
+		mcp_request_free(q);
+		return;
+	}
+	DL_DELETE(q->m->requests, q); /* core still owes it a callback, which frees it */
+	q->m->request_count--;
+	q->m = NULL;
+}
+
+void mcp_answer(struct mcp_request *q, struct span result)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(MCP_ANSWER_MAX);
+	struct mcp *m = q->m;
+
+	if (m && jsonrpc_write_response(&out, span_of(q->id, strlen(q->id)), result) < 0) {
+		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "the answer is too large");
+		return;
+	}
+	mcp_request_free(q);
+	if (m)
+		send_buf(m, &out);
+}
+
+void mcp_answer_buf(struct mcp_request *q, struct buf *result)
+{
+	mcp_answer(q, span_of(buf_head(result), result->len));
+}
+
+void mcp_fail(struct mcp_request *q, int code, const char *message)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(64 * 1024);
+	struct mcp *m = q->m;
+	int r = m ? jsonrpc_write_error(&out, span_of(q->id, strlen(q->id)), code, message, SPAN_NONE) : 0;
+
+	mcp_request_free(q);
+	if (m && r == 0)
+		send_buf(m, &out);
+}
+
+void mcp_answer_tool(struct mcp_request *q, struct span text, struct span structured, bool is_error)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(MCP_ANSWER_MAX);
+	int r = buf_append_str(&out, "{\"content\":[{\"type\":\"text\",\"text\":");
+
+	if (r == 0)
+		r = buf_append_json(&out, text.p ? text.p : "", text.len);
+	if (r == 0)
+		r = buf_append_str(&out, "}]");
+	if (r == 0 && structured.p && q->m && q->m->revision >= MCP_2025_06_18) {
+		r = buf_append_str(&out, ",\"structuredContent\":");
+		if (r == 0)
+			r = buf_append(&out, structured.p, structured.len);
+	}
+	if (r == 0)
+		r = buf_append_str(&out, is_error ? ",\"isError\":true}" : "}");
+	if (r < 0)
+		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "the answer is too large");
+	else
+		mcp_answer_buf(q, &out);
+}
+
+void mcp_answer_text(struct mcp_request *q, bool is_error, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vasprintf(&text, fmt, args);
+	va_end(args);
+	mcp_answer_tool(q, n < 0 ? SPAN_LIT("no memory") : span_of(text, (size_t)n), SPAN_NONE, is_error);
+}
+
+void mcp_notify(struct mcp *m, const char *method, struct span params)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(1024 * 1024);
+
+	if (jsonrpc_write_request(&out, SPAN_NONE, method, params) == 0)
+		send_buf(m, &out);
+}
+
+/* ---- the variables of a changed configuration ---- */
+
+static void ask_for_variables(struct mcp *m)
+{
+	const char *const *names = door_client_variables(m->o.client);
+	_cleanup_buf_ struct buf params = BUF_INIT(512 * 1024);
+	json_auto_t *list = json_array(), *object = json_pack("{s:O}", "variables", list);
+
+	for (; *names; names++)
+		json_array_append_new(list, json_string(*names));
+	if (object && json_print(&params, object) == 0)
+		mcp_notify(m, "hawser/env", span_of(buf_head(&params), params.len));
+}
+
+static bool park(struct mcp *m, struct span line)
+{
+	char **parked;
+
+	if (m->parked_count >= MCP_PARKED_MAX)
+		return false;
+	parked = realloc(m->parked, (m->parked_count + 1) * sizeof(*parked));
+	if (!parked)
+		return false;
+	m->parked = parked;
+	parked[m->parked_count] = strndup(line.p, line.len);
+	if (!parked[m->parked_count])
+		return false;
+	m->parked_count++;
+	return true;
+}
+
+static void on_variables(struct mcp *m, struct span params)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	char **parked = TAKE_PTR(m->parked);
+	size_t count = m->parked_count;
+	json_auto_t *p = NULL;
+
+	m->parked_count = 0;
+	if (params.p && json_parse(params.p, params.len, &p, &err) == 0 &&
+	    door_client_bring(m->o.client, json_object_get(p, "values"), &err) < 0) {
+		/* the calls below say that variables are not set: the relay in front is not ours */
+	}
+	for (size_t i = 0; i < count; i++) {
+		mcp_line(m, span_of(parked[i], strlen(parked[i])));
+		free(parked[i]);
+	}
+	free(parked);
+}
+
+/* ---- methods ---- */
+
+typedef void method_fn(struct mcp_request *q, const struct jsonrpc_message *message);
+
+static void method_initialize(struct mcp_request *q, const struct jsonrpc_message *message)
+{
+	static const char *const known[] = {
+		[MCP_2024_11_05] = "2024-11-05",
+		[MCP_2025_03_26] = "2025-03-26",
+		[MCP_2025_06_18] = "2025-06-18",
+		[MCP_2025_11_25] = "2025-11-25",
+	};
+	struct span wanted = message->params.p ? span_member(message->params, "protocolVersion") : SPAN_NONE;
+	_cleanup_buf_ struct buf out = BUF_INIT(MCP_ANSWER_MAX);
+
+	q->m->revision = MCP_2025_11_25;
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (wanted.p && span_string_equals(wanted, known[i]))
+			q->m->revision = (enum mcp_revision)i;
+	if (buf_printf(&out, "{\"protocolVersion\":\"%s\",", known[q->m->revision]) < 0 ||
+	    mcp_put_initialize(q->m, &out) < 0)
+		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "no memory");
+	else
+		mcp_answer_buf(q, &out);
+}
+
+static void method_ping(struct mcp_request *q, const struct jsonrpc_message *message)
+{
+	mcp_answer(q, SPAN_LIT("{}"));
+}
+
+static void method_tools_list(struct mcp_request *q, const struct jsonrpc_message *message)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(MCP_ANSWER_MAX);
+
+	if (mcp_put_tools(q->m, &out) < 0)
+		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "no memory");
+	else
+		mcp_answer_buf(q, &out);
+}
+
+static void method_prompts_list(struct mcp_request *q, const struct jsonrpc_message *message)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(MCP_ANSWER_MAX);
+
+	if (mcp_put_prompts(&out) < 0)
+		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "no memory");
+	else
+		mcp_answer_buf(q, &out);
+}
+
+static void method_prompts_get(struct mcp_request *q, const struct jsonrpc_message *message)
+{
+	struct span name = message->params.p ? span_member(message->params, "name") : SPAN_NONE;
+	_cleanup_buf_ struct buf out = BUF_INIT(MCP_ANSWER_MAX);
+
+	if (!name.p || !span_string_equals(name, "code_mode"))
+		mcp_fail(q, JSONRPC_INVALID_PARAMS, "no such prompt; there is code_mode");
+	else if (mcp_put_prompt(door_client_get(q->m->o.client), &out) < 0)
+		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "no memory");
+	else
+		mcp_answer_buf(q, &out);
+}
+
+static void take_progress_token(struct mcp_request *q, struct span params)
+{
+	struct span meta = span_member(params, "_meta"),
+		    token = meta.p ? span_member(meta, "progressToken") : SPAN_NONE;
+	enum span_type type = token.p ? span_type(token) : SPAN_INVALID;
+
+	if ((type == SPAN_STRING || type == SPAN_NUMBER) && token.len <= JSONRPC_ID_MAX)
+		q->token = strndup(token.p, token.len);
+}
+
+static const struct {
+	const char *name;
+	mcp_tool_fn *call;
+} tools[] = {
+	{"execute_code", mcp_execute_code},
+	{"wait_run", mcp_wait_run},
+	{"search_tools", mcp_search_tools},
+};
+
+static void method_tools_call(struct mcp_request *q, const struct jsonrpc_message *message)
+{
+	struct span name = message->params.p ? span_member(message->params, "name") : SPAN_NONE;
+	struct span arguments;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tools); i++)
+		if (name.p && span_string_equals(name, tools[i].name))
+			break;
+	if (i == ARRAY_SIZE(tools))
+		return mcp_fail(q, JSONRPC_INVALID_PARAMS,
+				"no such tool; there are execute_code, wait_run and search_tools");
+	arguments = span_member(message->params, "arguments");
+	if (arguments.p && span_type(arguments) == SPAN_NULL)
+		arguments = SPAN_NONE;
+	if (arguments.p && span_type(arguments) != SPAN_OBJECT)
+		return mcp_fail(q, JSONRPC_INVALID_PARAMS, "arguments must be an object");
+	if (arguments.p && arguments.len > MCP_ARGUMENTS_MAX)
+		return mcp_answer_text(q, true, "too_large: the arguments are over %d bytes; put data into files",
+				       MCP_ARGUMENTS_MAX);
+	take_progress_token(q, message->params);
+	/* WANTS_VARIABLES was parked before it came here. */
+	if (door_client_check(q->m->o.client) == DOOR_CLIENT_FAULTY)
+		return mcp_answer_text(q, true,
+				       "The configuration of Hawser is wrong; tell the person who keeps it:\n%s",
+				       door_client_fault(q->m->o.client));
+	tools[i].call(q, arguments);
+}
+
+static const struct {
+	const char *name;
+	method_fn *handle;
+} methods[] = {
+	{"initialize", method_initialize},     {"ping", method_ping},
+	{"tools/list", method_tools_list},     {"tools/call", method_tools_call},
+	{"prompts/list", method_prompts_list}, {"prompts/get", method_prompts_get},
+};
+
+static void on_request(struct mcp *m, const struct jsonrpc_message *message)
+{
+	struct mcp_request *q = calloc(1, sizeof(*q));
+
+	if (!q || !(q->id = strndup(message->id.p, message->id.len))) {
+		free(q);
+		return;
+	}
+	q->m = m;
+	DL_APPEND(m->requests, q);
+	if (++m->request_count > MCP_REQUESTS_MAX)
+		return mcp_fail(q, JSONRPC_INTERNAL_ERROR, "too many requests at once");
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (span_string_equals(message->method, methods[i].name))
+			return methods[i].handle(q, message);
+	mcp_fail(q, JSONRPC_METHOD_NOT_FOUND, "no such method");
+}
+
+static void on_cancelled(struct mcp *m, struct span params)
+{
+	struct span id = params.p ? span_member(params, "requestId") : SPAN_NONE;
+
+	for (struct mcp_request *q = m->requests; q && id.p; q = q->next)
+		if (span_equals(id, q->id))
+			return mcp_abandon(q, "cancelled by the client");
+}
+
+static void on_message(struct mcp *m, const struct jsonrpc_message *message)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(4096);
+	struct span line = message->whole;
+
+	switch (message->kind) {
+	case JSONRPC_REQUEST:
+		if (span_string_equals(message->method, "tools/call") &&
+		    (m->parked_count > 0 || door_client_check(m->o.client) == DOOR_CLIENT_WANTS_VARIABLES) &&
+		    park(m, line)) {
+			if (m->parked_count == 1)
+				ask_for_variables(m);
+			return;
+		}
+		on_request(m, message);
+		return;
+	case JSONRPC_NOTIFICATION:
+		if (span_string_equals(message->method, "notifications/cancelled"))
+			on_cancelled(m, message->params);
+		else if (span_string_equals(message->method, "hawser/env"))
+			on_variables(m, message->params);
+		return;
+	case JSONRPC_RESPONSE: /* nothing was asked */
+	case JSONRPC_ERROR:
+		return;
+	case JSONRPC_INVALID:
+	case JSONRPC_BATCH:
+		break;
+	}
+	if (jsonrpc_write_error(&out, message->id, JSONRPC_INVALID_REQUEST,
+				message->fault ? message->fault : "batches are not spoken in this revision",
+				SPAN_NONE) == 0)
+		send_buf(m, &out);
+}
+
 void mcp_line(struct mcp *m, struct span line)
 {
+	_cleanup_error_ struct error err = ERROR_INIT;
+	_cleanup_buf_ struct buf out = BUF_INIT(4096);
+	struct jsonrpc_message message, part;
+	struct span element;
+	size_t at = 0;
+
+	if (line.len == 0)
+		return;
+	if (jsonrpc_parse(line, true, &message, &err) < 0) {
+		if (jsonrpc_write_error(&out, SPAN_NONE, JSONRPC_PARSE_ERROR, error_text(&err), SPAN_NONE) == 0)
+			send_buf(m, &out);
+		return;
+	}
+	if (message.kind != JSONRPC_BATCH || m->revision != MCP_2025_03_26)
+		return on_message(m, &message);
+	while (span_next_element(message.whole, &at, &element)) { /* each is answered by a line of its own */
+		jsonrpc_read(element, &part);
+		on_message(m, &part);
+	}
 }

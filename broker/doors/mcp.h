@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef HAWSER_BROKER_DOORS_MCP_MCP_H
-#define HAWSER_BROKER_DOORS_MCP_MCP_H
+#ifndef HAWSER_BROKER_DOORS_MCP_H
+#define HAWSER_BROKER_DOORS_MCP_H
 
 #include "broker/doors/client.h"
 

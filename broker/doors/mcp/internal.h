@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_DOORS_MCP_INTERNAL_H
+#define HAWSER_BROKER_DOORS_MCP_INTERNAL_H
+
+#include "base/jsonrpc.h"
+#include "broker/doors/mcp.h"
+
+enum {
+	MCP_REQUESTS_MAX = 256, /* open at once */
+	MCP_PARKED_MAX = 64, /* lines that wait for variables */
+	MCP_ANSWER_MAX = 64 * 1024 * 1024, /* bytes of one answer; budgets keep it far below */
+	MCP_ARGUMENTS_MAX = 8 * 1024 * 1024,
+	MCP_PROGRESS_MS = 10000, /* clients reset their patience with each */
+	MCP_PROGRESS_LEAST_MS = 1000,
+};
+
+enum mcp_revision { MCP_2024_11_05, MCP_2025_03_26, MCP_2025_06_18, MCP_2025_11_25 };
+
+struct mcp {
+	struct mcp_options o;
+	enum mcp_revision revision;
+	struct mcp_request *requests;
+	size_t request_count;
+	char **parked; /* lines, oldest first */
+	size_t parked_count;
+};
+
+/* One tools/call (or another request) from its line to its answer. Lives on without its session while core still owes
+ * it a callback. */
+struct mcp_request {
+	struct mcp *m; /* NULL: nobody hears the answer */
+	char *id; /* raw JSON */
+	char *token; /* progressToken, raw JSON, or NULL */
+	/* execute_code and wait_run */
+	struct run *run;
+	struct loop_timer *yield, *progress;
+	uint64_t started_ms, told_ms;
+	uint64_t beats; /* of progress: must rise */
+	size_t offset; /* wait_run */
+	bool has_offset;
+	char what[96]; /* last state */
+	/* search_tools */
+	bool searching;
+	int64_t search_offset;
+	struct mcp_request *prev, *next;
+};
+
+/* The client as its configuration is now: one that a request began with may have been replaced. */
+static inline struct client *mcp_client(const struct mcp_request *q)
+{
+	return door_client_get(q->m->o.client);
+}
+
+/* ---- mcp.c: each ends the request ---- */
+void mcp_answer(struct mcp_request *q, struct span result);
+void mcp_answer_buf(struct mcp_request *q, struct buf *result);
+void mcp_fail(struct mcp_request *q, int code, const char *message);
+/* A CallToolResult. structured: raw JSON object or SPAN_NONE; left out for revisions that do not know it. */
+void mcp_answer_tool(struct mcp_request *q, struct span text, struct span structured, bool is_error);
+void mcp_answer_text(struct mcp_request *q, bool is_error, const char *fmt, ...) _printf_(3, 4);
+struct mcp_request *mcp_request_free(struct mcp_request *q);
+void mcp_notify(struct mcp *m, const char *method, struct span params);
+/* Ends the request without an answer and gives up what it stands for. */
+void mcp_abandon(struct mcp_request *q, const char *reason);
+
+/* ---- describe.c ---- */
+int mcp_put_initialize(struct mcp *m, struct buf *out) _must_check_;
+int mcp_put_tools(const struct mcp *m, struct buf *out) _must_check_;
+int mcp_put_prompts(struct buf *out) _must_check_;
+int mcp_put_prompt(const struct client *c, struct buf *out) _must_check_;
+
+/* ---- the tools: arguments is a raw object or SPAN_NONE ---- */
+typedef void mcp_tool_fn(struct mcp_request *q, struct span arguments);
+mcp_tool_fn mcp_execute_code, mcp_wait_run, mcp_search_tools;
+
+/* execute.c, for wait.c: follows q->run until it ends or it is time to yield. */
+void mcp_follow(struct mcp_request *q);
+void mcp_answer_result(struct mcp_request *q, const struct run_result *result);
+/* What to do when there is no configuration, or NULL. */
+const char *mcp_config_hint(const struct client *c);
+
+#endif
