@@ -124,7 +124,7 @@ static enum door_client_state adopt_next(struct door_client *d)
 		d->next = client_free(d->next);
 		return DOOR_CLIENT_FAULTY;
 	}
-	if (d->client && d->retired_count == RETIRED_MAX) { /* the oldest has had its time */
+	if (d->retired_count == RETIRED_MAX) { /* runs of the oldest that nobody follows end here */
 		client_free(d->retired[0]);
 		memmove(d->retired, d->retired + 1, --d->retired_count * sizeof(*d->retired));
 	}

@@ -7,7 +7,7 @@
 struct mcp_wait_request {
 	char *run_id;
 	bool cancel;
-	int64_t offset; /* -1: not given */
+	int64_t offset;
 };
 extern const struct json_field mcp_wait_table[];
 extern const size_t mcp_wait_count;

@@ -25,7 +25,7 @@ const struct json_field mcp_wait_table[] = {
 };
 const size_t mcp_wait_count = ARRAY_SIZE(mcp_wait_table);
 
-static void begin(struct mcp_request *q, const struct mcp_wait_request *request)
+static void begin(struct mcp_request *q, const struct mcp_wait_request *request, bool has_offset)
 {
 	const struct run_result *result;
 
@@ -35,8 +35,8 @@ static void begin(struct mcp_request *q, const struct mcp_wait_request *request)
 				request->run_id, (int)client_config(mcp_client(q))->limits.runs_kept);
 		return;
 	}
-	q->has_offset = request->offset >= 0;
-	q->offset = q->has_offset ? (size_t)request->offset : 0;
+	q->has_offset = has_offset;
+	q->offset = (size_t)request->offset;
 	result = run_finished(q->run);
 	if (result) {
 		mcp_answer_result(q, result);
@@ -63,6 +63,6 @@ void mcp_wait_run(struct mcp_request *q, struct span arguments)
 	if (r < 0)
 		mcp_answer_text(q, true, "%s", error_text(&err));
 	else
-		begin(q, &request);
+		begin(q, &request, json_object_get(p, "offset") != NULL);
 	json_table_done(mcp_wait_table, mcp_wait_count, &request);
 }
