@@ -80,9 +80,9 @@ bool fault_type(struct schema_run *run, unsigned wanted, struct span value)
 
 	if (!run->faults)
 		return false;
-	put_types(schema_types_of(value) & ~(unsigned)TYPE_INTEGER, type_names, is, sizeof(is));
-	put_types(wanted & TYPE_NUMBER ? wanted & ~(unsigned)TYPE_INTEGER : wanted, type_phrases, must, sizeof(must));
 	fault_shown(value, shown);
+	put_types(schema_types_of(value) & ~(unsigned)TYPE_INTEGER, *shown ? type_names : type_phrases, is, sizeof(is));
+	put_types(wanted & TYPE_NUMBER ? wanted & ~(unsigned)TYPE_INTEGER : wanted, type_phrases, must, sizeof(must));
 	if (unquotable(wanted, value, &inside))
 		return fault_text(run, "%s: is %s (%s) but must be %s; write %.*s without quotes", where(run), shown,
 				  is, must, inside.len > 60 ? 60 : (int)inside.len, inside.p);

@@ -52,7 +52,7 @@ static void test_faults_say_what_to_do(void **state)
 			    "/list: must have at most 2 items");
 	assert_string_equal(faults_of(ECHO, "{\"message\":\"x\",\"deep\":\"{}\",\"list\":[]}"),
 			    "/deep: is \"{}\" (string) but must be an object; write {} without quotes");
-	assert_string_equal(faults_of(ECHO, "[]"), "arguments: is array but must be an object");
+	assert_string_equal(faults_of(ECHO, "[]"), "arguments: is an array but must be an object");
 }
 
 static void test_keywords(void **state)
