@@ -3,7 +3,9 @@
 #include "broker/cli/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 
 static void answer_stopped(const struct cli_args *args, bool was_there)
@@ -12,6 +14,18 @@ static void answer_stopped(const struct cli_args *args, bool was_there)
 		printf("{\"stopped\":%s}\n", was_there ? "true" : "false");
 	else
 		printf(was_there ? "the broker has stopped\n" : "no broker is running\n");
+}
+
+/* The lock is what the broker gives up last. */
+static void wait_for_lock(const struct paths *paths)
+{
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/broker.lock", paths->state);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && flock(fd, LOCK_SH) < 0 && errno == EINTR)
+		;
 }
 
 int cli_stop(const struct cli_args *args)
@@ -36,7 +50,9 @@ int cli_stop(const struct cli_args *args)
 	while (status == CLI_OK && recv(w.fd, &ch, 1, 0) > 0) /* it hangs up when everything has ended */
 		;
 	wire_close(&w);
-	if (status == CLI_OK)
-		answer_stopped(args, true);
+	if (status != CLI_OK)
+		return status;
+	wait_for_lock(&paths);
+	answer_stopped(args, true);
 	return status;
 }

@@ -259,7 +259,7 @@ int run_progress_text(const struct run *run, struct buf *out)
 
 int run_result_json(const struct run_result *r, size_t max_text, struct buf *out)
 {
-	const char *value = r->value ? r->value : "1";
+	const char *value = r->error ? "null" : r->value ? r->value : "1";
 
 	return buf_printf(out,
 			  "{\"result\":%.*s%s,\"logs\":[],\"error\":%s%s%s,\"execution_time\":0.001,\"status\":\"%s\","

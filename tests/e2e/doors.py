@@ -1,0 +1,350 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The doors and the command line over a core that pretends (tests/support/fake-core.c): what is theirs alone."""
+import json
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+# pylint: disable=wrong-import-position
+from hawser import FAKE, Home, alive, text_of, wait_for
+from tap import Cases
+
+cases = Cases()
+EMPTY = "mcpServers: {}\n"
+
+
+def fake(config=EMPTY, **kwargs):
+    return Home(config, binary=FAKE, **kwargs)
+
+
+# ---- command line ----
+
+@cases.table([
+    ("value", ["run", "-"], "anything", 0, "1\n", ""),
+    ("output", ["run", "-"], "print hello", 0, "hello1\n", ""),
+    ("failure", ["run", "-"], "fail", 1, "", "Boom\n"),
+    ("no verb like this", ["rnu"], None, 2, "", "hawser: there is no verb rnu; did you mean run?\n"),
+    ("no option like this", ["run", "--tiemout", "3s"], None, 2, "",
+     "hawser: hawser run takes no option --tiemout; did you mean --timeout?\n"),
+    ("bad time", ["run", "-", "--timeout", "soon"], "x", 2, "", "hawser: soon is no time; write 500ms, 30s or 5m\n"),
+    ("no file", ["run", "nowhere.js"], None, 2, "", "hawser: reading nowhere.js: No such file or directory\n"),
+    ("bad language", ["run", "-", "-l", "cobol"], "x", 2, "", None),
+    ("bad arguments", ["call", "a.b", "--args", "[1]"], None, 2, "", None),
+    ("bad name", ["call", "ab"], None, 2, "", "hawser: a tool is named SERVER.TOOL; hawser tools lists them\n"),
+    ("call", ["call", "fake.echo", "--args", '{"n":0.10}'], None, 0, "called\n", ""),
+    ("call as json", ["call", "mcp__fake__echo", "--json", "--args", '{"n":0.10,"i":12345678901234567890}'], None, 0,
+     '{"content":[{"type":"text","text":"called"}],"args":{"n":0.10,"i":12345678901234567890}}\n', ""),
+    ("tools", ["tools", "echo"], None, 0, "fake.echo  Says it again.\n", ""),
+    ("servers", ["tools", "--servers"], None, 0, "fake  ready, 1 tools\n", ""),
+    ("check", ["config", "check"], None, 0, None, ""),
+    ("neither check nor show", ["config", "chek"], None, 2, "", "hawser: hawser config check, or hawser config show\n"),
+    ("version", ["--version"], None, 0, None, ""),
+])
+def command(args, text, status, out, err):
+    with fake() as home:
+        done = home.run(*args, input=text)
+        assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+        assert out is None or done.stdout == out, done.stdout
+        assert err is None or done.stderr == err, done.stderr
+
+
+@cases.add
+def help_names_every_verb_and_json_is_json():
+    with fake() as home:
+        verbs = json.loads(home.run("help", "--json").stdout)
+        text = home.run("help").stdout
+        assert len(verbs) >= 10
+        for verb in verbs:
+            assert "hawser " + verb["name"] in text
+            assert home.run(verb["name"], "--help").stdout.startswith("hawser " + verb["name"])
+        for args in (["run", "-"], ["tools"], ["tools", "--servers"], ["call", "a.b"], ["config", "check"],
+                     ["config", "show"], ["doctor"], ["version"], ["stop"]):
+            json.loads(home.run(*args, "--json", input="x").stdout)
+
+
+@cases.add
+def ten_at_once_start_one_broker():
+    with fake() as home:
+        runs = [home.popen("run", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(10)]
+        for run in runs:
+            assert run.communicate(b"x", timeout=30)[0] == b"1\n"
+            assert run.returncode == 0
+        assert home.log().count("broker_started") == 1
+
+
+@cases.add
+def a_second_serve_is_refused_by_name():
+    with fake() as home:
+        home.run("run", "-", input="x")
+        done = home.run("serve")
+        assert done.returncode == 3 and "a broker (pid %d) has" % home.broker_pid() in done.stderr, done.stderr
+
+
+@cases.add
+def a_broker_that_was_killed_is_replaced():
+    with fake() as home:
+        home.run("run", "-", input="x")
+        pid = home.broker_pid()
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not alive(pid))
+        assert home.run("run", "-", input="x").stdout == "1\n"
+        assert home.broker_pid() != pid
+
+
+@cases.add
+def a_spawned_broker_keeps_no_secrets_of_its_starter():
+    with fake() as home:
+        home.run("run", "-", input="x", env={"GITHUB_TOKEN": "hunter2"})
+        with open("/proc/%d/environ" % home.broker_pid(), "rb") as f:
+            assert b"hunter2" not in f.read()
+
+
+@cases.add
+def a_long_socket_path_is_told():
+    with fake() as home:
+        deep = home.path("x" * 100)
+        os.mkdir(deep)
+        done = home.run("run", "-", input="x", env={"XDG_RUNTIME_DIR": deep})
+        assert done.returncode == 3 and "XDG_RUNTIME_DIR" in done.stderr, done.stderr
+
+
+@cases.add
+def interrupt_cancels_the_run():
+    with fake() as home:
+        run = home.popen("run", "-v", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        run.stdin.write(b"hang")
+        run.stdin.close()
+        wait_for(lambda: os.path.exists(home.socket_path()) and not home.status()["idle"])
+        with home.wire() as wire:
+            wait_for(lambda: wire.ask("status")["connections"] == 2)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(30) == 130
+        run.stdout.close()
+        run.stderr.close()
+
+
+# ---- local door ----
+
+@cases.add
+def folders_and_socket_are_private():
+    with fake() as home:
+        home.run("version")
+        home.run("run", "-", input="x")
+        assert os.stat(home.socket_path()).st_mode & 0o777 == 0o600
+        for folder in (home.path("state", "hawser"), home.path("runtime", "hawser")):
+            assert os.stat(folder).st_mode & 0o777 == 0o700
+
+
+@cases.add
+def hanging_up_cancels_runs():
+    with fake() as home:
+        home.run("version")
+        home.run("run", "-", input="x")
+        with home.wire() as wire:
+            wire.send("run.start", request={"code": "hang"})
+            wire.ask("status")
+        wait_for(lambda: home.status()["idle"])
+
+
+@cases.table([
+    ("garbage", "nonsense\n", -32700),
+    ("no method", '{"jsonrpc":"2.0","id":1,"method":"nope"}\n', -32601),
+    ("hello first", '{"jsonrpc":"2.0","id":1,"method":"run.start"}\n', -32600),
+    ("a notification", '{"jsonrpc":"2.0","method":"hello"}\n', -32600),
+    ("hello without paths", '{"jsonrpc":"2.0","id":1,"method":"hello","params":{}}\n', -32602),
+    ("hello with a relative path",
+     '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"cwd":".","config_home":"/x"}}\n', -32602),
+])
+def wrong_line(line, code):
+    with fake() as home:
+        home.run("run", "-", input="x")
+        with home.wire(hello=False) as wire:
+            wire.raw(line)
+            assert wire.message()["error"]["code"] == code
+            assert wire.ask("status")["version"]  # and the connection goes on
+
+
+@cases.add
+def too_many_requests_at_once_are_refused():
+    with fake() as home:
+        home.run("run", "-", input="x")
+        with home.wire() as wire:
+            ids = [wire.send("run.start", request={"code": "hang"}) for _ in range(65)]
+            assert "too many" in wire.reply(ids[-1])["error"]["message"]
+
+
+# ---- configuration ----
+
+BROKEN = "mcpServers:\n  a: {comand: x}\nlimit: 3\n"
+
+
+@cases.add
+def a_broken_config_is_told_whole_at_every_door():
+    with fake(BROKEN) as home:
+        for args in (["run", "-"], ["tools"], ["config", "show"], ["config", "check"]):
+            done = home.run(*args, input="x")
+            assert done.returncode == 2, done
+            assert "hawser.yaml:2: server a: unknown key comand; did you mean command?" in done.stderr, done.stderr
+            assert "hawser.yaml:3: hawser: unknown key limit; did you mean limits?" in done.stderr, done.stderr
+        done = home.run("doctor")
+        assert done.returncode == 1 and "BAD   configuration" in done.stdout, done.stdout
+        with home.mcp() as mcp:
+            result = mcp.code("x")
+            assert result["isError"] and "hawser.yaml:3" in text_of(result), result
+            home.write_config(EMPTY)
+            assert text_of(mcp.code("x")) == "1"  # read again, without a restart of anything
+            home.write_config("mcpServers:\n  a: {command: x, env: {T: '${SOME_TOKEN}'}}\n")
+            assert text_of(mcp.code("x")) == "1"  # its new variable was asked for on the way
+            assert not [n for n in mcp.notes if n.get("method") == "hawser/env"]
+
+
+@cases.add
+def no_config_says_what_to_do():
+    with fake(None) as home:
+        assert "write hawser.yaml" in home.run("config", "check").stdout
+        with home.mcp() as mcp:
+            assert "hawser.yaml" in text_of(mcp.code("fail"))
+            assert text_of(mcp.code("x")) == "1"
+
+
+@cases.add
+def config_by_option_is_relative_to_the_client():
+    with fake() as home:
+        home.write("work/mine.yaml", "limits: {pool: 7}\n")
+        shown = json.loads(home.run("config", "show", "--config", "mine.yaml").stdout)
+        assert shown["limits"]["pool"]["value"] == 7
+        assert shown["limits"]["pool"]["from"].endswith("work/mine.yaml:1")
+
+
+# ---- MCP ----
+
+@cases.table([(r, r, r) for r in ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")] +
+             [("unknown", "2031-01-01", "2025-11-25")])
+def revision(asked, given):
+    with fake() as home, home.mcp(revision=asked) as mcp:
+        assert mcp.hello["protocolVersion"] == given
+        tools = {t["name"]: t for t in mcp.ask("tools/list")["tools"]}
+        assert sorted(tools) == ["execute_code", "search_tools", "wait_run"]
+        assert ("outputSchema" in tools["wait_run"]) == (given >= "2025-06-18")
+        assert ("annotations" in tools["wait_run"]) == (given >= "2025-03-26")
+        result = mcp.code("x")
+        assert ("structuredContent" in result) == (given >= "2025-06-18")
+        assert mcp.ask("ping") == {}
+
+
+@cases.add
+def what_a_model_reads_stays_small():
+    with fake() as home, home.mcp() as mcp:
+        sizes = {t["name"]: len(t["description"]) for t in mcp.ask("tools/list")["tools"]}
+        assert sizes["execute_code"] <= 600 and sizes["search_tools"] <= 150 and sizes["wait_run"] <= 150, sizes
+        assert len(mcp.hello["instructions"]) <= 1000, len(mcp.hello["instructions"])
+        prompt = mcp.ask("prompts/get", name="code_mode")["messages"][0]["content"]["text"]
+        assert len(prompt) <= 3000, len(prompt)
+
+
+@cases.table([
+    ("no tool", {"name": "nope"}, -32602), ("no name", {}, -32602),
+    ("arguments are no object", {"name": "execute_code", "arguments": [1]}, -32602),
+])
+def protocol_error(params, code):
+    with fake() as home, home.mcp() as mcp:
+        assert mcp.reply(mcp.begin("tools/call", **params))["error"]["code"] == code
+        assert mcp.reply(mcp.begin("no/such"))["error"]["code"] == -32601
+        mcp.process.stdin.write(b"{nonsense\n")
+        mcp.process.stdin.flush()
+        assert mcp.message()["error"]["code"] == -32700
+
+
+@cases.table([
+    ("no code", "execute_code", {}), ("wrong kind", "execute_code", {"code": 7}),
+    ("unknown key", "execute_code", {"code": "x", "cod": 1}), ("no run", "wait_run", {"run_id": "run_none"}),
+    ("a failed run", "execute_code", {"code": "fail"}),
+])
+def is_an_error_result(name, arguments):
+    with fake() as home, home.mcp() as mcp:
+        result = mcp.tool(name, **arguments)
+        assert result["isError"] and text_of(result), result
+
+
+@cases.add
+def a_long_run_yields_and_wait_run_goes_on():
+    with fake("limits: {yield_ms: 150}\n") as home, home.mcp() as mcp:
+        result = mcp.code("sleep 700")
+        run = result["structuredContent"]
+        assert run["status"] == "running" and not result.get("isError")
+        assert "wait_run" in text_of(result) and run["run_id"] in text_of(result)
+        for _ in range(20):
+            result = mcp.tool("wait_run", run_id=run["run_id"])
+            if result["structuredContent"]["status"] != "running":
+                break
+        assert text_of(result) == "1", result
+        run = mcp.code("hang")["structuredContent"]
+        result = mcp.tool("wait_run", run_id=run["run_id"], cancel=True)
+        assert result["isError"] and result["structuredContent"]["status"] == "cancelled"
+
+
+@cases.add
+def a_second_wait_relieves_the_first():
+    with fake("limits: {yield_ms: 200}\n") as home, home.mcp() as mcp:
+        run = mcp.code("hang")["structuredContent"]["run_id"]
+        home.write_config("limits: {yield_ms: 60000}\n")
+        first = mcp.begin_tool("wait_run", run_id=run)
+        second = mcp.begin_tool("wait_run", run_id=run, cancel=True)
+        assert mcp.reply(first)["result"]["structuredContent"]["status"] == "running"
+        assert mcp.reply(second)["result"]["structuredContent"]["status"] == "cancelled"
+
+
+@cases.add
+def a_large_reply_is_cut_and_read_on():
+    with fake("limits: {reply: 4KiB}\n") as home, home.mcp() as mcp:
+        result = mcp.code("big 20000")
+        text = text_of(result)
+        assert len(text) <= 4096 + 200 and "15906 bytes left out" in text, len(text)
+        assert len(json.dumps(result["structuredContent"])) < 8192
+        run = text.split('"run_id":"')[1].split('"')[0]
+        whole, offset = "", 0
+        for _ in range(10):
+            part = text_of(mcp.tool("wait_run", run_id=run, offset=offset))
+            piece, _, note = part.partition("\n[bytes ")
+            whole += piece
+            if not note:
+                break
+            offset = int(note.rsplit(" ", 1)[1].rstrip("]"))
+        assert whole == '"' + "x" * 20000 + '"', len(whole)
+
+
+@cases.add
+def cancelled_requests_are_not_answered_and_their_runs_end():
+    with fake() as home, home.mcp() as mcp:
+        hanging = mcp.begin_tool("execute_code", code="hang")
+        mcp.ask("ping")
+        mcp.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": hanging}})
+        assert mcp.ask("ping") == {}
+        assert mcp.code("x")["structuredContent"]["result"] == 1
+        assert not [n for n in mcp.notes if n.get("id") == hanging]
+        assert mcp.close() == 0
+        wait_for(lambda: home.status()["idle"])
+
+
+@cases.add
+def hanging_up_ends_what_was_begun():
+    with fake() as home:
+        with home.mcp() as mcp:
+            mcp.begin_tool("execute_code", code="hang")
+            mcp.ask("ping")
+        wait_for(lambda: home.status()["idle"])
+
+
+@cases.add
+def stop_in_the_middle_answers_the_run():
+    with fake() as home, home.mcp() as mcp:
+        run = mcp.begin_tool("execute_code", code="hang")
+        mcp.ask("ping")
+        os.kill(home.broker_pid(), signal.SIGTERM)
+        assert mcp.reply(run)["result"]["isError"]
+
+
+sys.exit(cases.main())
