@@ -29,8 +29,17 @@ static int format_tail(const struct upstream_request *r, char tail[64])
 	return snprintf(tail, 64, "}" JSONRPC_END);
 }
 
-/* 0, or as io_writev(): nothing was sent. */
-static int send_call(struct upstream *u, const struct upstream_request *r, struct span args)
+static int send_big(struct upstream *u, const struct buf *head, struct buf *args, const char *tail, size_t tail_len)
+{
+	int r = outbox_begin(u, head, args, tail, tail_len);
+
+	if (r == 0)
+		outbox_pump(u);
+	return r;
+}
+
+/* 0, or nothing was sent. big: storage of args that may be taken (moved); NULL: args are small. */
+static int send_call(struct upstream *u, const struct upstream_request *r, struct span args, struct buf *big)
 {
 	_cleanup_buf_ struct buf copy = BUF_INIT(args.len);
 	char tail[64];
@@ -39,33 +48,41 @@ static int send_call(struct upstream *u, const struct upstream_request *r, struc
 
 	if (ret < 0)
 		return ret;
-	if (args.len <= UPSTREAM_CALL_SMALL) {
-		ret = jsonrpc_append_raw(&u->scratch, args);
-		if (ret == 0)
-			ret = buf_append(&u->scratch, tail, (size_t)n);
-		if (ret < 0)
-			return ret;
+	if (big)
+		return send_big(u, &u->scratch, big, tail, (size_t)n);
+	if (args.len > UPSTREAM_CALL_SMALL && jsonrpc_one_line(args)) {
 		iov[0] = (struct iovec){buf_head(&u->scratch), u->scratch.len};
-		return process_writev(u->process, iov, 1);
+		iov[1] = (struct iovec){(void *)(uintptr_t)args.p, args.len};
+		iov[2] = (struct iovec){tail, (size_t)n};
+		return process_writev(u->process, iov, 3);
 	}
-	if (!jsonrpc_one_line(args)) {
-		ret = jsonrpc_append_raw(&copy, args);
-		if (ret < 0)
-			return ret;
-		args = span_of(buf_head(&copy), copy.len);
-	}
+	ret = jsonrpc_append_raw(args.len > UPSTREAM_CALL_SMALL ? &copy : &u->scratch, args);
+	if (ret == 0 && !copy.len)
+		ret = buf_append(&u->scratch, tail, (size_t)n);
+	if (ret < 0)
+		return ret;
 	iov[0] = (struct iovec){buf_head(&u->scratch), u->scratch.len};
-	iov[1] = (struct iovec){(void *)(uintptr_t)args.p, args.len};
+	iov[1] = (struct iovec){buf_head(&copy), copy.len};
 	iov[2] = (struct iovec){tail, (size_t)n};
-	return process_writev(u->process, iov, 3);
+	return process_writev(u->process, iov, copy.len ? 3 : 1);
 }
 
-static bool try_send(struct upstream *u, struct upstream_request *r, struct span args)
+static bool try_send(struct upstream *u, struct upstream_request *r, struct span args, struct buf *big)
 {
-	if (u->state != UPSTREAM_READY || u->ended || send_call(u, r, args) < 0)
+	if (u->state != UPSTREAM_READY || u->ended || u->outbox.busy || send_call(u, r, args, big) < 0)
 		return false;
 	r->sent = true;
 	HASH_ADD(hh, u->sent, id, sizeof(r->id), r);
+	return true;
+}
+
+static bool try_send_own(struct upstream *u, struct upstream_request *r)
+{
+	struct span args = span_of(buf_head(&r->args), r->args.len);
+
+	if (!try_send(u, r, args, args.len >= UPSTREAM_CALL_BIG ? &r->args : NULL))
+		return false;
+	buf_done(&r->args);
 	return true;
 }
 
@@ -81,11 +98,10 @@ void calls_flush(struct upstream *u)
 			continue;
 		}
 		DL_DELETE(u->waiting, r);
-		if (!try_send(u, r, span_of(buf_head(&r->args), r->args.len))) {
+		if (!try_send_own(u, r)) {
 			DL_PREPEND(u->waiting, r);
 			return;
 		}
-		buf_done(&r->args);
 	}
 }
 
@@ -115,32 +131,61 @@ int upstream_ensure(struct upstream *u, upstream_done_fn *done, void *user, stru
 	return 0;
 }
 
-int upstream_call(struct upstream *u, const char *tool, struct span args, uint64_t timeout_ms,
-		  upstream_progress_fn *progress, upstream_done_fn *done, void *user, struct upstream_request **ret,
-		  struct error *err)
+static struct upstream_request *call_new(struct upstream *u, const char *tool, uint64_t timeout_ms, uint64_t now_ms,
+					 upstream_progress_fn *progress, upstream_done_fn *done, void *user)
 {
 	struct upstream_request *r = request_new(u, done, user);
-	uint64_t now = clock_now_ms();
 
 	if (!r || !(r->tool = strdup(tool))) {
 		free(r);
-		return error_set(err, -ENOMEM, "no memory for a call");
+		return NULL;
 	}
 	r->id = ++u->last_id;
 	r->progress = progress;
 	r->timeout_ms = timeout_ms;
-	r->deadline_ms = timeout_ms ? now + timeout_ms : 0;
+	r->deadline_ms = timeout_ms ? now_ms + timeout_ms : 0;
+	return r;
+}
+
+int upstream_call_take(struct upstream *u, const char *tool, struct buf *args, uint64_t timeout_ms,
+		       upstream_progress_fn *progress, upstream_done_fn *done, void *user,
+		       struct upstream_request **ret, struct error *err)
+{
+	uint64_t now = clock_now_ms();
+	struct upstream_request *r = call_new(u, tool, timeout_ms, now, progress, done, user);
+
+	if (!r)
+		return error_set(err, -ENOMEM, "no memory for a call");
+	r->args = *args;
+	*args = (struct buf)BUF_INIT(args->max);
 	*ret = r;
-	if (u->waiting || !try_send(u, r, args)) {
-		r->args.max = args.len;
-		if (buf_append(&r->args, args.p, args.len) < 0) {
-			request_free(r);
-			*ret = NULL;
-			return error_set(err, -ENOMEM, "no memory for a call of %zu bytes", args.len);
-		}
+	if (u->waiting || !try_send_own(u, r))
 		enqueue(u, r);
-	}
 	if (r->u)
 		requests_arm(u, r->deadline_ms, now);
 	return 0;
+}
+
+int upstream_call(struct upstream *u, const char *tool, struct span args, uint64_t timeout_ms,
+		  upstream_progress_fn *progress, upstream_done_fn *done, void *user, struct upstream_request **ret,
+		  struct error *err)
+{
+	_cleanup_buf_ struct buf copy = BUF_INIT(args.len);
+	uint64_t now = clock_now_ms();
+	struct upstream_request *r;
+
+	if (u->state == UPSTREAM_READY && !u->waiting && args.len < UPSTREAM_CALL_BIG) {
+		r = call_new(u, tool, timeout_ms, now, progress, done, user);
+		if (!r)
+			return error_set(err, -ENOMEM, "no memory for a call");
+		if (try_send(u, r, args, NULL)) {
+			*ret = r;
+			requests_arm(u, r->deadline_ms, now);
+			return 0;
+		}
+		request_free(r);
+	}
+	if (buf_append(&copy, args.p, args.len) < 0)
+		return error_set(err, -ENOMEM, "no memory for a call of %zu bytes", args.len);
+	return upstream_call_take(u, tool, &copy, timeout_ms, progress, done, user, ret, err);
 }

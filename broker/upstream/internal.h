@@ -26,6 +26,16 @@ enum {
 	UPSTREAM_RELIST_MS = 200, /* from list_changed to tools/list, so that a burst is one */
 	UPSTREAM_TEXT_MAX = 4096, /* bytes of a message for a person */
 	UPSTREAM_CALL_SMALL = 16 << 10, /* arguments up to here are copied into one block with their envelope */
+	UPSTREAM_CALL_BIG = 256 << 10, /* arguments from here on leave piece by piece */
+};
+
+/* The call whose arguments are leaving piece by piece. */
+struct outbox {
+	bool busy;
+	struct buf body; /* what has not left */
+	char tail[64]; /* behind the body */
+	size_t tail_len;
+	struct buf late; /* small messages for behind the tail */
 };
 
 struct upstream {
@@ -77,6 +87,7 @@ struct upstream {
 	struct loop_timer *deadline_timer;
 	uint64_t deadline_ms; /* what the timer is armed for; 0: not armed */
 	struct buf scratch;
+	struct outbox outbox; /* outbox.c */
 };
 
 /* ---- upstream.c ---- */
@@ -132,6 +143,15 @@ void calls_down(struct upstream *u, const char *message, bool also_waiting);
 /* Sends what waits. */
 void calls_flush(struct upstream *u);
 bool calls_are_waiting(const struct upstream *u);
+
+/* ---- outbox.c ---- */
+/* Writes head and begins to send body (moved) and tail (at most 64 bytes). Otherwise nothing was sent: -EBUSY (another
+ * is leaving), or as io_writev(). Body and tail go with outbox_pump(). */
+int outbox_begin(struct upstream *u, const struct buf *head, struct buf *body, const char *tail,
+		 size_t tail_len) _must_check_;
+/* Sends the next piece, if the one before has left. */
+void outbox_pump(struct upstream *u);
+void outbox_done(struct upstream *u);
 
 /* ---- answers.c ---- */
 void calls_answer(struct upstream *u, uint64_t id, const struct jsonrpc_message *m, struct buf *line);

@@ -283,6 +283,11 @@ int process_writev(struct process *p, const struct iovec *iov, int count)
 	return io_writev(p->out, iov, count);
 }
 
+size_t process_queued(const struct process *p)
+{
+	return io_queued(p->out);
+}
+
 void process_pause(struct process *p, bool paused)
 {
 	if (p->paused == paused)

@@ -35,6 +35,8 @@ int process_start(struct loop *loop, struct spawner *spawner, const struct proce
 pid_t process_pid(const struct process *p);
 /* As io_writev(). */
 int process_writev(struct process *p, const struct iovec *iov, int count) _must_check_;
+/* As io_queued(). */
+size_t process_queued(const struct process *p);
 /* Stops and resumes reading of stdout. */
 void process_pause(struct process *p, bool paused);
 /* Ends it without waiting: close stdin, a step, SIGTERM to the group, a step, SIGKILL. No event comes any more, the

@@ -20,7 +20,9 @@ void session_send(struct upstream *u, const struct buf *message)
 {
 	struct iovec iov = {buf_head(message), message->len};
 
-	if (u->process)
+	if (u->outbox.busy)
+		(void)!buf_append(&u->outbox.late, buf_head(message), message->len);
+	else if (u->process)
 		(void)!process_writev(u->process, &iov, 1);
 }
 
@@ -46,6 +48,7 @@ static void drop_server(struct upstream *u)
 	u->wire = wire_free(u->wire);
 	loop_timer_stop(u->start_timer);
 	tools_abort(u);
+	outbox_done(u);
 	free(TAKE_PTR(u->ended));
 	free(TAKE_PTR(u->garbage_sample));
 }
@@ -155,7 +158,10 @@ static void on_words(void *user, const uint8_t *bytes, size_t len)
 
 static void on_drained(void *user)
 {
-	calls_flush(user);
+	struct upstream *u = user;
+
+	outbox_pump(u);
+	calls_flush(u);
 }
 
 static void on_ended(void *user, const char *how)

@@ -101,6 +101,10 @@ int upstream_ensure(struct upstream *u, upstream_done_fn *done, void *user, stru
 int upstream_call(struct upstream *u, const char *tool, struct span args, uint64_t timeout_ms,
 		  upstream_progress_fn *progress, upstream_done_fn *done, void *user, struct upstream_request **ret,
 		  struct error *err) _must_check_;
+/* The same for storage that is taken over (moved) on success: big arguments are not copied and leave piece by piece. */
+int upstream_call_take(struct upstream *u, const char *tool, struct buf *args, uint64_t timeout_ms,
+		       upstream_progress_fn *progress, upstream_done_fn *done, void *user,
+		       struct upstream_request **ret, struct error *err) _must_check_;
 /* Sends notifications/cancelled; done is called with CANCELLED on the next turn. */
 void upstream_cancel(struct upstream_request *request, const char *reason);
 

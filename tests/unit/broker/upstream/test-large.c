@@ -11,7 +11,7 @@
 
 static char *make_args(size_t bytes)
 {
-	static const char head[] = "{\"text\":\"";
+	static const char head[] = "{\n\"text\":\"";
 	char *args = malloc(bytes + 32);
 
 	assert_non_null(args);
@@ -156,12 +156,44 @@ static void test_a_server_that_does_not_read(void **state)
 	answer_done(&busy);
 }
 
+static void test_cancel_while_arguments_leave(void **state)
+{
+	struct rig *rig = *state;
+	_cleanup_error_ struct error err = ERROR_INIT;
+	_cleanup_answer_ struct answer busy = ANSWER_INIT, big = ANSWER_INIT, next = ANSWER_INIT;
+	struct buf args = BUF_INIT(64 * MIB);
+
+	rig_open(rig);
+	rig_ensure(rig, &busy);
+	rig_begin(rig, "busy", "{\"ms\":100}", 0, &busy);
+	args.data = (uint8_t *)make_args(8 * MIB);
+	args.cap = args.len = strlen((char *)args.data);
+	assert_int_equal(upstream_call_take(rig->u, "echo", &args, 0, NULL, on_rig_done, &big, &big.request, &err), 0);
+	assert_int_equal(args.len, 0);
+	rig_begin(rig, "state", "{}", 0, &next);
+	upstream_cancel(big.request, "half way");
+	rig_until(rig, &big.done);
+	assert_int_equal(big.outcome, UPSTREAM_CANCELLED);
+	assert_true(big.sent);
+	/* The line was ended, the cancel stands behind it, and the next call behind that. */
+	rig_until(rig, &next.done);
+	assert_int_equal(next.outcome, UPSTREAM_OK);
+	assert_has(next.text, "half way");
+	assert_has(next.text, "\\\"calls\\\": 3");
+	rig_until(rig, &busy.done);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define ROW(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
-		ROW(test_arguments), ROW(test_results),      ROW(test_small_calls_pass_a_big_one),
-		ROW(test_too_large), ROW(test_many_at_once), ROW(test_a_server_that_does_not_read),
+		ROW(test_arguments),
+		ROW(test_results),
+		ROW(test_small_calls_pass_a_big_one),
+		ROW(test_cancel_while_arguments_leave),
+		ROW(test_too_large),
+		ROW(test_many_at_once),
+		ROW(test_a_server_that_does_not_read),
 	};
 
 	return cmocka_run_group_tests_name("upstream-large", tests, NULL, NULL);
