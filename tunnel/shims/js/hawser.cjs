@@ -20,6 +20,7 @@ const { Console } = require('console');
 
 const FD_FRAMES = 3;
 const FD_LOG = 4;
+const FD_LOBBY = 5;
 
 const HEADER = 16;
 const PAYLOAD_MAX = 65536;
@@ -1078,7 +1079,37 @@ function tidyProcess() {
 	Error.stackTraceLimit = 30;
 }
 
+/* Programs that user code starts keep the lobby, which the `tool` command needs; node marks it close-on-exec. Node has
+ * no other way in than its bindings; where they change, children merely lose the lobby. */
+function keepLobby() {
+	const withLobby = options => {
+		const stdio = Array.isArray(options.stdio) ? options.stdio.slice() : null;
+		if (stdio === null || stdio.length > FD_LOBBY)
+			return options;
+		while (stdio.length < FD_LOBBY)
+			stdio.push({ type: 'ignore' });
+		stdio.push({ type: 'fd', fd: FD_LOBBY });
+		return { ...options, stdio };
+	};
+	try {
+		fs.fstatSync(FD_LOBBY);
+		const { prototype } = process.binding('process_wrap').Process;
+		const sync = process.binding('spawn_sync');
+		const plain = prototype.spawn, plainSync = sync.spawn;
+		prototype.spawn = function (options) {
+			return plain.call(this, withLobby(options));
+		};
+		sync.spawn = options => {
+			const result = plainSync(withLobby(options));
+			if (result.output)
+				result.output.length = Math.min(result.output.length, options.stdio.length);
+			return result;
+		};
+	} catch (e) { /* as said */ }
+}
+
 catchWarnings();
+keepLobby();
 tidyProcess();
 watchErrors();
 state.log = installConsole();

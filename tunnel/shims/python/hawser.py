@@ -478,6 +478,22 @@ def lobby_link():
     return _link
 
 
+def keep_lobby():
+    """Programs that user code starts keep the lobby, which the `tool` command needs; subprocess would close it."""
+    import _posixsubprocess
+    plain = _posixsubprocess.fork_exec
+
+    def fork_exec(args, executables, close_fds, keep, *more):
+        if close_fds and FD_LOBBY not in keep:
+            keep = tuple(sorted(keep + (FD_LOBBY,)))
+        return plain(args, executables, close_fds, keep, *more)
+    try:
+        os.fstat(FD_LOBBY)
+        _posixsubprocess.fork_exec = fork_exec
+    except OSError:
+        pass  # started without one
+
+
 def after_fork():
     global _link, _log_lock
     _link = None
@@ -1346,6 +1362,7 @@ def main():
     os.register_at_fork(after_in_child=after_fork)
     _link = Link(sock)
     _link.on_run = program.take
+    keep_lobby()
     preload(sock)
     with _link.read_lock:
         while not program.complete:

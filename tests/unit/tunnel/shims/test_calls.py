@@ -48,6 +48,8 @@ BOTH = [
      "[call_tool('my-fs', 'echo', {'message': 'a'}), call_tool('my_fs', 'echo', {'message': 'b'}), call_tool('mcp__my-fs__echo', {'message': 'c'}), "
      "call_tool('mcp__my_fs__echo', message='d'), call_tool('srv.echo', {'message': 'e'}), mcp__my_fs__echo(message='f'), call_mcp_tool('mcp__srv__echo', {'message': 'g'})]",
      {"value": list("abcdefg")}),
+    ("any name of a tool", "return (await c2(() => srv[\"it's a {weird}\\\\ name\"]()))[1]\nasync function c2(f) { try { await f() } catch (e) { return [e.kind, e.tool] } }",
+     "try:\n    srv[\"it's a {weird}\\\\ name\"]()\nexcept ToolError as e:\n    r = e.tool\nr", {"value": "it's a {weird}\\ name"}),
     ("call_tool raw", "return (await call_tool('srv', 'two', {}, {raw: true})).content.length + (await call_tool.raw('srv', 'two')).content.length",
      "len(call_tool('srv', 'two', {}, raw=True)['content']) * 2", {"value": 4}),
     ("built-ins stay", "return [JSON.parse('1'), await call_tool('JSON', 'echo', {message: 'j'})]",
@@ -221,6 +223,21 @@ class Cancelling(unittest.TestCase):
     def test_open_call_at_the_end_is_said(self):
         out = peer.run("javascript", "srv.never(); return 1")
         self.assertEqual((out.value, out.logs), (1, [("warn", "1 tool call was still open when the program returned: write await in front")]))
+
+
+class Children(unittest.TestCase):
+    def test_children_keep_the_lobby_alone(self):
+        show = "ls -l /proc/self/fd | sed -n 's/.* \\([3-9]\\) -> .*socket.*/\\1/p'"
+        js = "const c = require('child_process'), cmd = %r; const a = c.execSync(cmd).toString().trim();" \
+            "const s = c.spawnSync('sh', ['-c', cmd]); const b = await new Promise(r => c.exec(cmd, (e, out) => r(out.trim())));" \
+            "const k = c.spawn('sh', ['-c', cmd], {stdio: ['ignore', 'inherit', 'inherit']}); await new Promise(r => k.on('close', r));" \
+            "return [a, b, s.output.length]" % show
+        py = "import subprocess, asyncio\ncmd = %r\na = subprocess.run(cmd, shell=True, capture_output=True, text=True).stdout.strip()\n" \
+            "p = await asyncio.create_subprocess_shell(cmd, stdout=-1)\nb = (await p.communicate())[0].decode().strip()\n" \
+            "subprocess.run(cmd, shell=True)\n[a, b, 3]" % show
+        for language, code in (("javascript", js), ("python", py)):
+            out = peer.run(language, code)
+            self.assertEqual((out.value, out.stdout), (["5", "5", 3], b"5\n"), (language, out.error, out.stderr))
 
 
 class Manners(unittest.TestCase):
