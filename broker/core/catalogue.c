@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which tools a view has, by every spelling that code may use, and the search over them. The list is made from the
+ * upstreams' own lists when it is wanted and thrown away when any of those changes.
+ */
+#include "broker/core/internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+struct schema_entry {
+	UT_hash_handle hh;
+	const struct upstream_tool *tool;
+	struct shared_schema *shared; /* NULL: it cannot be compiled */
+};
+
+struct catalogue {
+	uint64_t generation;
+	struct catalogue_tool *tools;
+	size_t count;
+	struct search_index *index; /* NULL until the first search with a query */
+	struct schema_entry *schemas;
+};
+
+void catalogue_identifier(const char *name, char *out, size_t size)
+{
+	size_t n = 0;
+
+	if (isdigit((unsigned char)name[0]) && size > 1)
+		out[n++] = '_';
+	for (; *name && n + 1 < size; name++)
+		out[n++] = isalnum((unsigned char)*name) ? *name : '_';
+	out[n] = '\0';
+}
+
+/* ---- schemas ---- */
+
+struct shared_schema *shared_schema_unref(struct shared_schema *s)
+{
+	if (s && --s->refs == 0) {
+		schema_free(s->schema);
+		free(s);
+	}
+	return NULL;
+}
+
+static struct shared_schema *compile(const struct upstream_tool *tool)
+{
+	_cleanup_error_ struct error ignored = ERROR_INIT;
+	struct shared_schema *s;
+
+	if (!tool->input_schema.p)
+		return NULL;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->refs = 1;
+	if (schema_compile(tool->input_schema, &s->schema, &ignored) < 0) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+struct catalogue *catalogue_free(struct catalogue *c)
+{
+	struct schema_entry *entry, *next;
+
+	if (!c)
+		return NULL;
+	HASH_ITER(hh, c->schemas, entry, next)
+	{
+		HASH_DEL(c->schemas, entry);
+		shared_schema_unref(entry->shared);
+		free(entry);
+	}
+	search_index_free(c->index);
+	free(c->tools);
+	free(c);
+	return NULL;
+}
+
+static int add_tools(struct catalogue *c, const struct view_server *server)
+{
+	size_t count;
+	const struct upstream_tool *tools = upstream_tools(server->shared->upstream, &count);
+	struct catalogue_tool *grown = realloc(c->tools, (c->count + count + 1) * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	c->tools = grown;
+	for (size_t i = 0; i < count; i++)
+		c->tools[c->count++] = (struct catalogue_tool){server, &tools[i]};
+	return 0;
+}
+
+static struct catalogue *fresh(struct view *view)
+{
+	struct catalogue *c = view->catalogue;
+
+	if (c && c->generation == view->core->tools_generation)
+		return c;
+	catalogue_free(c);
+	view->catalogue = c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->generation = view->core->tools_generation;
+	for (size_t i = 0; i < view->config->server_count; i++)
+		if (view->servers[i].shared && add_tools(c, &view->servers[i]) < 0) {
+			view->catalogue = catalogue_free(c);
+			return NULL;
+		}
+	return c;
+}
+
+struct shared_schema *catalogue_schema(struct view *view, const struct upstream_tool *tool)
+{
+	struct catalogue *c = fresh(view);
+	struct schema_entry *entry;
+
+	if (!c)
+		return NULL;
+	HASH_FIND_PTR(c->schemas, &tool, entry);
+	if (!entry) {
+		entry = calloc(1, sizeof(*entry));
+		if (!entry)
+			return NULL;
+		entry->tool = tool;
+		entry->shared = compile(tool);
+		HASH_ADD_PTR(c->schemas, tool, entry);
+	}
+	if (entry->shared)
+		entry->shared->refs++;
+	return entry->shared;
+}
+
+/* ---- names ---- */
+
+struct view_server *catalogue_server(struct view *view, const char *spelling, const char **ret_hint)
+{
+	size_t count = view->config->server_count;
+	const char **names;
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(view->servers[i].config->name, spelling) == 0)
+			return &view->servers[i];
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(view->servers[i].config->id, spelling) == 0)
+			return &view->servers[i];
+	names = calloc(count + 1, sizeof(*names));
+	for (size_t i = 0; names && i < count; i++)
+		names[i] = view->servers[i].config->name;
+	*ret_hint = names ? json_nearest(spelling, names) : NULL;
+	free(names);
+	return NULL;
+}
+
+const struct upstream_tool *catalogue_tool(struct view *view, struct view_server *server, const char *spelling,
+					   const char **ret_hint)
+{
+	const struct upstream_tool *exact = upstream_find(server->shared->upstream, spelling), *tools;
+	const char **names;
+	char identifier[128];
+	size_t count;
+
+	(void)view;
+	if (exact)
+		return exact;
+	tools = upstream_tools(server->shared->upstream, &count);
+	for (size_t i = 0; i < count; i++) {
+		catalogue_identifier(tools[i].name, identifier, sizeof(identifier));
+		if (strcmp(identifier, spelling) == 0)
+			return &tools[i];
+	}
+	names = calloc(count + 1, sizeof(*names));
+	for (size_t i = 0; names && i < count; i++)
+		names[i] = tools[i].name;
+	*ret_hint = names ? json_nearest(spelling, names) : NULL;
+	free(names);
+	return NULL;
+}
+
+static size_t matches_prefix(const char *spelling, const char *server)
+{
+	size_t len = strlen(server);
+
+	return strncmp(spelling, server, len) == 0 && strncmp(spelling + len, "__", 2) == 0 ? len + 2 : 0;
+}
+
+struct view_server *catalogue_split(struct view *view, const char *spelling, const char **ret_tool)
+{
+	struct view_server *best = NULL;
+	size_t best_len = 0;
+
+	if (strncmp(spelling, "mcp__", 5) != 0)
+		return NULL;
+	spelling += 5;
+	for (size_t i = 0; i < view->config->server_count; i++) {
+		size_t by_name = matches_prefix(spelling, view->servers[i].config->name);
+		size_t by_id = matches_prefix(spelling, view->servers[i].config->id);
+		size_t len = by_name > by_id ? by_name : by_id;
+
+		if (len > best_len) {
+			best = &view->servers[i];
+			best_len = len;
+		}
+	}
+	if (best)
+		*ret_tool = spelling + best_len;
+	return best;
+}
+
+int catalogue_namespaces(struct view *view, struct buf *out)
+{
+	bool first = true;
+	int r = buf_append_str(out, "[");
+
+	for (size_t i = 0; r == 0 && i < view->config->server_count; i++) {
+		const struct config_server *server = view->servers[i].config;
+
+		if (!view->servers[i].shared)
+			continue;
+		r = buf_append_str(out, first ? "{\"name\":" : ",{\"name\":");
+		if (r == 0)
+			r = buf_append_json(out, server->name, strlen(server->name));
+		if (r == 0)
+			r = buf_printf(out, ",\"id\":\"%s\"}", server->id);
+		first = false;
+	}
+	return r ? r : buf_append_str(out, "]");
+}
+
+/* ---- search ---- */
+
+static int index_parameters(struct search_index *index, uint32_t doc, const struct upstream_tool *tool)
+{
+	struct span properties = span_member(tool->input_schema, "properties"), key, value;
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && span_type(properties) == SPAN_OBJECT && span_next_member(properties, &at, &key, &value))
+		r = search_index_add(index, doc, key.p, key.len, 0.5f);
+	return r;
+}
+
+static int index_tool(struct search_index *index, uint32_t doc, const struct catalogue_tool *entry)
+{
+	const struct upstream_tool *tool = entry->tool;
+	int r = search_index_add(index, doc, tool->name, strlen(tool->name), 3.0f);
+
+	if (r == 0)
+		r = search_index_add(index, doc, entry->server->config->name, strlen(entry->server->config->name),
+				     1.5f);
+	if (r == 0 && tool->title)
+		r = search_index_add(index, doc, tool->title, strlen(tool->title), 1.5f);
+	if (r == 0 && tool->description)
+		r = search_index_add(index, doc, tool->description, strlen(tool->description), 1.0f);
+	return r ? r : index_parameters(index, doc, tool);
+}
+
+static int make_index(struct catalogue *c)
+{
+	int r = 0;
+
+	if (c->index)
+		return 0;
+	c->index = search_index_new();
+	if (!c->index)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < c->count; i++)
+		r = index_tool(c->index, (uint32_t)i, &c->tools[i]);
+	if (r < 0)
+		c->index = search_index_free(c->index);
+	return r;
+}
+
+/* A part of a word is better than nothing: "base6" finds base64. */
+static size_t match_substrings(const struct catalogue *c, const char *query, uint32_t *docs)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct upstream_tool *tool = c->tools[i].tool;
+
+		if (strcasestr(tool->name, query) || strcasestr(c->tools[i].server->config->name, query) ||
+		    (tool->description && strcasestr(tool->description, query)))
+			docs[count++] = (uint32_t)i;
+	}
+	return count;
+}
+
+static int find(struct catalogue *c, const char *query, uint32_t **ret, size_t *ret_count)
+{
+	int r;
+
+	if (!query || strspn(query, " \t\n") == strlen(query)) {
+		uint32_t *docs = calloc(c->count + 1, sizeof(*docs));
+
+		if (!docs)
+			return -ENOMEM;
+		for (size_t i = 0; i < c->count; i++)
+			docs[i] = (uint32_t)i;
+		*ret = docs;
+		*ret_count = c->count;
+		return 0;
+	}
+	r = make_index(c);
+	if (r == 0)
+		r = search_index_query(c->index, query, ret, ret_count);
+	if (r == 0 && *ret_count == 0)
+		*ret_count = match_substrings(c, query, *ret);
+	return r;
+}
+
+static int put_string(struct buf *out, const char *key, const char *value)
+{
+	int r = buf_printf(out, ",\"%s\":", key);
+
+	return r ? r : buf_append_json(out, value ? value : "", value ? strlen(value) : 0);
+}
+
+static int put_span(struct buf *out, const char *key, struct span value)
+{
+	int r = buf_printf(out, ",\"%s\":", key);
+
+	if (r == 0)
+		r = value.p ? buf_append(out, value.p, value.len) : buf_append_str(out, "null");
+	return r;
+}
+
+static int put_signature(struct buf *out, const struct catalogue_tool *entry)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(4096);
+	char identifier[128];
+	int r;
+
+	catalogue_identifier(entry->tool->name, identifier, sizeof(identifier));
+	if (signature_of(entry->server->config->id, identifier, entry->tool->input_schema, &text) < 0)
+		buf_clear(&text); /* a schema that is too large for one line has none */
+	r = buf_append_str(out, ",\"signature\":");
+	return r ? r : buf_append_json(out, text.len ? (const char *)buf_head(&text) : "", text.len);
+}
+
+static int put_tool(struct buf *out, const struct catalogue_tool *entry, int detail)
+{
+	const struct upstream_tool *tool = entry->tool;
+	int r = buf_append_str(out, "{\"name\":");
+
+	if (r == 0)
+		r = buf_append_json(out, tool->name, strlen(tool->name));
+	if (r == 0)
+		r = put_string(out, "server", entry->server->config->name);
+	if (r == 0 && detail < 2)
+		r = put_string(out, "description", tool->description);
+	if (r == 0 && detail == 0) {
+		r = put_span(out, "input_schema", tool->input_schema);
+		if (r == 0 && tool->output_schema.p)
+			r = put_span(out, "output_schema", tool->output_schema);
+		if (r == 0)
+			r = put_signature(out, entry);
+	}
+	return r ? r : buf_append_str(out, "}");
+}
+
+static int put_meta(struct view *view, const struct catalogue *c, size_t matched, size_t shown, struct buf *out)
+{
+	bool first = true;
+	int r = buf_printf(out, "{\"meta\":{\"total_tools\":%zu,\"result_count\":%zu,\"matched\":%zu,\"namespaces\":[",
+			   c->count, shown, matched);
+
+	for (size_t i = 0; r == 0 && i < view->config->server_count; i++) {
+		const struct view_server *server = &view->servers[i];
+		size_t count = 0;
+
+		if (server->shared)
+			upstream_tools(server->shared->upstream, &count);
+		if (count == 0)
+			continue;
+		if (!first)
+			r = buf_append_str(out, ",");
+		if (r == 0)
+			r = buf_append_json(out, server->config->name, strlen(server->config->name));
+		first = false;
+	}
+	return r ? r : buf_append_str(out, "]},\"results\":[");
+}
+
+int catalogue_search(struct view *view, const struct search_request *request, struct buf *out)
+{
+	_cleanup_free_ uint32_t *docs = NULL;
+	struct catalogue *c = fresh(view);
+	size_t count = 0, first, last;
+	int r = c ? find(c, request->query, &docs, &count) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	first = (uint64_t)request->offset < count ? (size_t)request->offset : count;
+	last = request->limit > 0 && (uint64_t)request->limit < count - first ? first + (size_t)request->limit : count;
+	r = put_meta(view, c, count, last - first, out);
+	for (size_t i = first; r == 0 && i < last; i++) {
+		if (i > first)
+			r = buf_append_str(out, ",");
+		if (r == 0)
+			r = put_tool(out, &c->tools[docs[i]], request->detail);
+	}
+	return r ? r : buf_append_str(out, "]}");
+}
+
+/* ---- readiness ---- */
+
+struct readiness {
+	struct loop *loop;
+	size_t open;
+	void (*done)(void *user);
+	void *user;
+};
+
+static void readiness_step(void *user)
+{
+	struct readiness *ready = user;
+
+	if (--ready->open > 0)
+		return;
+	ready->done(ready->user);
+	free(ready);
+}
+
+static void on_ensured(void *user, struct upstream_reply *reply)
+{
+	(void)reply; /* a server that fails has its problem text; the others go on */
+	readiness_step(user);
+}
+
+static bool never_tried(const struct view_server *server)
+{
+	enum upstream_state state;
+
+	if (!server->shared)
+		return false;
+	state = upstream_state(server->shared->upstream);
+	return state == UPSTREAM_IDLE || state == UPSTREAM_STARTING;
+}
+
+int catalogue_ready(struct view *view, void (*done)(void *user), void *user, struct error *err)
+{
+	struct readiness *ready = calloc(1, sizeof(*ready));
+
+	if (!ready)
+		return error_set(err, -ENOMEM, "no memory for a search");
+	*ready = (struct readiness){.loop = view->core->loop, .open = 1, .done = done, .user = user};
+	for (size_t i = 0; i < view->config->server_count; i++) {
+		struct upstream_request *request;
+		_cleanup_error_ struct error ignored = ERROR_INIT;
+
+		if (never_tried(&view->servers[i]) &&
+		    upstream_ensure(view->servers[i].shared->upstream, on_ensured, ready, &request, &ignored) == 0)
+			ready->open++;
+	}
+	loop_defer(ready->loop, readiness_step, ready);
+	return 0;
+}

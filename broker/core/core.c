@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The root object: owns everything, makes it in order, takes it apart in the opposite one. */
+#include "broker/core/calls.h"
+#include "broker/core/runs.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { STOP_MOST_MS = 5000 };
+
+static void on_sandbox_ended(void *user, const char *sandbox_id, const char *reason)
+{
+	pools_on_sandbox_ended(user, sandbox_id, reason);
+}
+
+static void on_tidy(void *user)
+{
+	struct core *core = user;
+	uint64_t now = clock_now_ms();
+
+	upstreams_tidy(core, now, false);
+	pools_tidy(core, now, false);
+	loop_timer_start(core->tidy, CORE_TIDY_MS);
+}
+
+static int make_dir(const char *parent, const char *name, struct error *err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "%s/%s", parent, name) < 0)
+		return error_set(err, -ENOMEM, "no memory for a path");
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return error_set_errno(err, -errno, "making %s", path);
+	return 0;
+}
+
+static int open_audit(struct core *core, struct error *err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "%s/audit.jsonl", core->state_dir) < 0)
+		return error_set(err, -ENOMEM, "no memory for a path");
+	return audit_open(path, NULL, NULL, &core->audit, err);
+}
+
+static int open_host(struct core *core, struct error *err)
+{
+	static const struct host_events events = {.sandbox_ended = on_sandbox_ended};
+	_cleanup_free_ char *dir = NULL;
+	struct host_options o = {.guest_path = core->options.guest_path, .keeper_path = core->options.keeper_path};
+
+	if (asprintf(&dir, "%s/sb", core->runtime_dir) < 0)
+		return error_set(err, -ENOMEM, "no memory for a path");
+	o.sandbox_dir = dir;
+	return host_new(core->loop, core->spawner, &o, &events, core, &core->host, err);
+}
+
+int core_new(struct loop *loop, struct spawner *spawner, const struct core_options *options, struct core **ret,
+	     struct error *err)
+{
+	struct core *core = calloc(1, sizeof(*core));
+	int r = 0;
+
+	if (!core)
+		return error_set(err, -ENOMEM, "no memory for the broker");
+	core->loop = loop;
+	core->spawner = spawner;
+	core->options = *options;
+	core->state_dir = strdup(options->state_dir);
+	core->runtime_dir = strdup(options->runtime_dir);
+	id_make(core->boot_id, "b");
+	r = make_dir(core->state_dir, "runs", err);
+	if (r == 0)
+		r = make_dir(core->state_dir, "logs", err);
+	if (r == 0)
+		r = open_audit(core, err);
+	if (r == 0)
+		r = open_host(core, err);
+	if (r == 0)
+		r = loop_timer_new(loop, on_tidy, core, &core->tidy, err);
+	if (r < 0) {
+		core_free(core);
+		return r;
+	}
+	runfiles_prune(core->state_dir, CORE_RUNS_KEPT);
+	loop_timer_start(core->tidy, CORE_TIDY_MS);
+	*ret = core;
+	return 0;
+}
+
+bool core_is_idle(const struct core *core)
+{
+	return !core->clients && core->runs_open == 0;
+}
+
+/* ---- stopping: runs end, then sandboxes, then servers; looked at every 20 ms, at most STOP_MOST_MS ---- */
+
+static void on_stop_step(void *user)
+{
+	struct core *core = user;
+	uint64_t waited = clock_now_ms() - core->stop_began_ms;
+
+	if (core->runs_open == 0 || waited > STOP_MOST_MS / 2) {
+		pools_tidy(core, clock_now_ms(), true);
+		if (pools_empty(core) || waited > STOP_MOST_MS) {
+			core->stopped(core->stopped_user);
+			return;
+		}
+	}
+	loop_timer_start(core->stop_timer, 20);
+}
+
+void core_shutdown(struct core *core, void (*done)(void *user), void *user)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	if (core->stopping)
+		return;
+	core->stopping = true;
+	core->stopped = done;
+	core->stopped_user = user;
+	core->stop_began_ms = clock_now_ms();
+	runs_close_all(core, "the broker is stopping");
+	if (loop_timer_new(core->loop, on_stop_step, core, &core->stop_timer, &err) < 0) {
+		loop_defer(core->loop, done, user);
+		return;
+	}
+	loop_timer_start(core->stop_timer, 0);
+}
+
+struct core *core_free(struct core *core)
+{
+	if (!core)
+		return NULL;
+	loop_timer_free(core->tidy);
+	loop_timer_free(core->stop_timer);
+	runs_free_all(core);
+	while (core->clients)
+		client_free(core->clients);
+	pools_tidy(core, clock_now_ms(), true);
+	upstreams_tidy(core, clock_now_ms(), true);
+	pools_free_all(core);
+	host_free(core->host);
+	audit_close(core->audit);
+	free(core->state_dir);
+	free(core->runtime_dir);
+	free(core);
+	return NULL;
+}
+
+/* ---- tools ---- */
+
+int tools_search(struct client *c, const struct search_request *request, search_done_fn *done, void *user,
+		 struct error *err)
+{
+	struct view *view;
+	int r = client_view(c, &view, err);
+
+	return r ? r : builtins_search(view, request, done, user, err);
+}
+
+static const char *const upstream_states[] = {"idle", "starting", "ready", "backoff", "failed"};
+
+static json_t *describe_server(const struct view *view, const struct view_server *server)
+{
+	const struct upstream *u = server->shared ? server->shared->upstream : NULL;
+	size_t count = 0;
+
+	if (u)
+		upstream_tools(u, &count);
+	(void)view;
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:s*}", "name", server->config->name, "id", server->config->id,
+			 "state", u ? upstream_states[upstream_state(u)] : "unusable", "problem",
+			 u ? upstream_problem(u) : server->problem ? server->problem : "", "tools", (json_int_t)count,
+			 "trusted", server->config->trusted, "log",
+			 server->shared ? server->shared->log_path : NULL);
+}
+
+int tools_servers(struct client *c, struct buf *out)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	json_auto_t *list = json_array();
+	struct view *view;
+	int r = client_view(c, &view, &err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < view->config->server_count; i++)
+		json_array_append_new(list, describe_server(view, &view->servers[i]));
+	return json_print(out, list);
+}
+
+int call_start(struct client *c, const char *server, const char *tool, struct span args, call_done_fn *done, void *user,
+	       struct call **ret, struct error *err)
+{
+	_cleanup_buf_ struct buf copy = BUF_INIT(0);
+	struct call_request request = {.server = server, .tool = tool, .args = &copy};
+	int r = client_view(c, &request.view, err);
+
+	if (r < 0)
+		return r;
+	copy.max = (size_t)request.view->config->limits.arguments;
+	if (buf_append(&copy, args.p, args.len) < 0)
+		return error_set(err, -E2BIG, "too_large: the arguments are over limits.arguments (%lld bytes)",
+				 (long long)request.view->config->limits.arguments);
+	*ret = calls_start(&request, done, user);
+	return 0;
+}
+
+void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void *user)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct view *view;
+	char line[96];
+
+	snprintf(line, sizeof(line), "longest turn of the loop %.2f ms",
+		 (double)loop_longest_turn_ns(core->loop, false) / 1e6);
+	tell(user, "loop", line, 1);
+	tell(user, "audit", audit_works(core->audit) ? "written" : "cannot be written", audit_works(core->audit));
+	if (!c)
+		return;
+	if (client_view(c, &view, &err) < 0)
+		tell(user, "config", error_text(&err), 0);
+	else
+		pools_report(view->pool, tell, user);
+}

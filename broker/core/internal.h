@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_CORE_INTERNAL_H
+#define HAWSER_BROKER_CORE_INTERNAL_H
+
+#include "broker/core/core.h"
+
+#include "base/ids.h"
+
+#include "broker/audit/audit.h"
+#include "broker/host/host.h"
+#include "broker/machine/machine.h"
+#include "broker/upstream/upstream.h"
+#include "policy/policy.h"
+#include "policy/redact/redact.h"
+#include "policy/schema/schema.h"
+
+#include <uthash.h>
+#include <utlist.h>
+
+/* What the files of core share; nobody else includes it. One owner file a struct, named behind it. */
+
+enum {
+	CORE_LARGE = 256 << 10,		 /* bytes from which a body is checked on another thread */
+	CORE_UPSTREAM_IDLE_MS = 600000,	 /* a server that nobody uses is ended after this */
+	CORE_TIDY_MS = 10000,		 /* how often idle things are looked for */
+	CORE_WAITING_MAX = 256,		 /* runs that wait for a sandbox */
+	CORE_GRACE_MS = 2000,		 /* the guest's time to end a run before its sandbox is destroyed */
+	CORE_START_MS = 20000,		 /* from sandbox to started code */
+	CORE_CONNECT_MS = 30000,	 /* without a proven link a sandbox is lost */
+};
+
+struct pool;
+struct sandbox;
+struct ticket;
+
+struct core { /* core.c */
+	struct loop *loop;
+	struct spawner *spawner;
+	struct core_options options;
+	char *state_dir, *runtime_dir;
+	char boot_id[ID_TEXT_MAX];
+	struct host *host;
+	struct audit *audit;
+	struct loop_timer *tidy;
+	struct shared_upstream *upstreams; /* by key */
+	struct view *views;
+	struct client *clients;
+	struct run *runs;		   /* by id, oldest first */
+	struct pool *pools;		   /* by key */
+	uint64_t tools_generation;	   /* counts changes of any tool list */
+	size_t runs_open, runs_pruned; /* pruned: their memory goes on the next turn */
+	struct redact *redact; /* all secrets that any view knows: for the log */
+	bool stopping;
+	void (*stopped)(void *user);
+	void *stopped_user;
+	struct loop_timer *stop_timer;
+};
+
+/* ---- upstreams.c: servers shared by key ---- */
+struct shared_upstream {
+	UT_hash_handle hh;
+	char *key;
+	struct core *core;
+	struct upstream *upstream;
+	struct redact *redact;
+	unsigned users;	     /* views that name it */
+	uint64_t unused_ms; /* since when there are none */
+};
+int upstreams_get(struct core *core, const struct config_server *server, const struct config_resolved *resolved,
+		  const char *const *inherited, struct redact *redact, struct shared_upstream **ret,
+		  struct error *err) _must_check_;
+void upstreams_put(struct shared_upstream *shared);
+void upstreams_tidy(struct core *core, uint64_t now_ms, bool all);
+
+/* ---- views.c: one configuration with one set of values, shared by a client and its runs ---- */
+struct view_server {
+	const struct config_server *config;
+	struct shared_upstream *shared; /* NULL: unusable */
+	char *problem;			/* why, when unusable */
+};
+struct view {
+	struct view *prev, *next;
+	struct core *core;
+	unsigned refs;
+	char *subject;
+	struct config *config;
+	struct policy *policy;
+	struct redact *redact;
+	struct view_server *servers; /* config->server_count */
+	struct pool *pool;
+	struct catalogue *catalogue; /* catalogue.c; made anew when tools_generation moves */
+};
+struct view *view_ref(struct view *view);
+struct view *view_unref(struct view *view);
+
+struct client {
+	struct client *prev, *next;
+	struct core *core;
+	struct client_info info; /* owned copies */
+	char **variables;	 /* names asked for */
+	char **env;		 /* what the client brought, "K=V" */
+	struct view *view;
+};
+/* The view of a client, made anew if its files have changed. */
+int client_view(struct client *c, struct view **ret, struct error *err) _must_check_;
+
+/* ---- catalogue.c: names and search ---- */
+struct catalogue_tool {
+	const struct view_server *server;
+	const struct upstream_tool *tool;
+};
+/* Server by name or identifier; NULL and *ret_hint (nearest name or NULL). */
+struct view_server *catalogue_server(struct view *view, const char *spelling, const char **ret_hint);
+/* Tool by raw name or identifier. NULL: unknown; *ret_hint as above. */
+const struct upstream_tool *catalogue_tool(struct view *view, struct view_server *server, const char *spelling,
+					   const char **ret_hint);
+/* "mcp__server__tool" into its parts, if such a server is there. tool points into spelling. */
+struct view_server *catalogue_split(struct view *view, const char *spelling, const char **ret_tool);
+int catalogue_search(struct view *view, const struct search_request *request, struct buf *out) _must_check_;
+struct catalogue *catalogue_free(struct catalogue *c);
+/* [{"name":...,"id":...}, ...] of usable servers, for a run's head. */
+int catalogue_namespaces(struct view *view, struct buf *out) _must_check_;
+/* Starts every server that was never tried and calls done when all are ready or have failed. */
+int catalogue_ready(struct view *view, void (*done)(void *user), void *user, struct error *err) _must_check_;
+/* Compiled inputSchema of a tool, cached; NULL if it has none that can be compiled. A reference for the caller, as a check
+ * on another thread may outlive the catalogue. */
+struct shared_schema {
+	unsigned refs; /* touched on the loop's thread only */
+	struct schema *schema;
+};
+struct shared_schema *catalogue_schema(struct view *view, const struct upstream_tool *tool);
+struct shared_schema *shared_schema_unref(struct shared_schema *s);
+/* [A-Za-z0-9_]*, no leading digit: how code may spell name. */
+void catalogue_identifier(const char *name, char *out, size_t size);
+
+/* ---- search.c: ranked full-text search, BM25 with weighted fields; knows documents and terms only ---- */
+struct search_index;
+struct search_index *search_index_new(void);
+struct search_index *search_index_free(struct search_index *index);
+/* Adds text to document doc (0, 1, 2 ... in rising order). -ENOMEM. */
+int search_index_add(struct search_index *index, uint32_t doc, const char *text, size_t len, float weight) _must_check_;
+/* Documents that match, best first, into ret (owned by the caller). */
+int search_index_query(struct search_index *index, const char *query, uint32_t **ret, size_t *ret_count) _must_check_;
+
+/* ---- signature.c ---- */
+/* "github.list_issues({owner: string, state?: \"open\"|\"closed\"})" from an inputSchema. */
+int signature_of(const char *server_id, const char *tool_id, struct span input_schema, struct buf *out) _must_check_;
+
+/* ---- runfiles.c: what a run leaves on disk: events (output in order of arrival) and result.json ---- */
+struct runfiles {
+	char *dir; /* NULL: never opened */
+	int events, result; /* descriptors, -1: not open */
+	uint64_t began_ms;
+	uint64_t result_size;
+};
+int runfiles_open(struct runfiles *f, const char *state_dir, const char *run_id, struct error *err) _must_check_;
+/* Appends one event; what is already redacted. channel: CHANNEL_STDOUT, CHANNEL_STDERR, or CHANNEL_LOG with one letter for
+ * the level (l, i, d, w, e) in front. A full disk is an error, and nothing is half written. */
+int runfiles_event(struct runfiles *f, unsigned channel, const void *data, size_t len, struct error *err) _must_check_;
+int runfiles_result(struct runfiles *f, const void *data, size_t len, struct error *err) _must_check_;
+/* Nothing more will be written: gives the descriptors back, the files stay. */
+void runfiles_close(struct runfiles *f);
+void runfiles_done(struct runfiles *f);
+void runfiles_remove(const struct runfiles *f);
+/* Keeps the newest most run folders below state_dir. */
+void runfiles_prune(const char *state_dir, int64_t most);
+/* Calls fn with each event in order; data borrowed from a mapping. */
+typedef void runfiles_walk_fn(void *user, unsigned channel, const char *data, size_t len);
+int runfiles_walk(const struct runfiles *f, runfiles_walk_fn *fn, void *user) _must_check_;
+/* The text of result.json in one piece; len 0: none. */
+int runfiles_walk_result(const struct runfiles *f, runfiles_walk_fn *fn, void *user) _must_check_;
+
+/* ---- excerpt.c: head and tail of a text of any length ---- */
+struct excerpt {
+	struct buf head, tail;
+	size_t head_max, tail_max;
+	uint64_t skip;	/* bytes that are passed over first */
+	uint64_t total; /* bytes seen, those passed over too */
+};
+/* max 0: all of it goes into head. */
+void excerpt_init(struct excerpt *e, size_t head_max, size_t tail_max);
+void excerpt_done(struct excerpt *e);
+void excerpt_feed(struct excerpt *e, const void *data, size_t len);
+/* Bytes between head and tail. */
+uint64_t excerpt_left_out(const struct excerpt *e);
+/* Makes head and tail end and begin at character borders (lines = true: at line ends). */
+void excerpt_trim(struct excerpt *e, bool lines);
+
+/* ---- runs.c ---- */
+void runs_close_all(struct core *core, const char *reason);
+void runs_free_all(struct core *core);
+/* Finished runs beyond the newest limits.runs_kept are forgotten, their files removed. */
+void runs_prune(struct core *core, int64_t most);
+/* {"calls":{"used":..,"limit":..}, "wall_ms":{...}, ...} */
+int runs_budget(const struct run *run, struct buf *out) _must_check_;
+/* runcalls.c: a call of a run ended; one row of the result's tool_calls counts it. */
+void runs_count(struct run *run, const char *server, const char *tool, const char *kind, uint64_t ms, uint64_t bytes);
+void runs_on_call(struct run *run, struct machine_call *machine_call);
+void runs_on_call_cancelled(struct run *run, struct machine_call *machine_call);
+
+/* ---- sandboxes.c: the pool ---- */
+struct sandbox_facts {
+	struct machine *machine;
+	const char *provider, *isolation, *why;
+};
+/* A sandbox for one run: warm or made now. done exactly once, never inside this call; sandbox NULL: error says why. */
+typedef void sandbox_done_fn(void *user, struct sandbox *sandbox, const struct error *err);
+struct ticket *sandboxes_acquire(struct pool *pool, sandbox_done_fn *done, void *user);
+/* done will not be called. */
+void sandboxes_forget(struct ticket *ticket);
+void sandbox_facts(const struct sandbox *sandbox, struct sandbox_facts *ret);
+/* It served its run: it is destroyed. */
+void sandboxes_release(struct sandbox *sandbox);
+int pools_get(struct core *core, const struct config *config, struct pool **ret, struct error *err) _must_check_;
+void pools_put(struct pool *pool);
+void pools_tidy(struct core *core, uint64_t now_ms, bool all);
+bool pools_empty(const struct core *core);
+void pools_report(struct pool *pool, doctor_tell_fn *tell, void *user);
+void pools_on_sandbox_ended(struct core *core, const char *sandbox_id, const char *reason);
+
+#endif

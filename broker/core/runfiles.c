@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * STATE/runs/RUN_ID/events: records "MS CHANNEL LENGTH\n", LENGTH bytes, "\n", in order of arrival; a record is one write(),
+ * so a crash leaves at most one that is cut, and readers stop there. STATE/runs/RUN_ID/result.json: the value's text.
+ */
+#include "broker/core/internal.h"
+
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+static int open_in(const char *dir, const char *name, struct error *err)
+{
+	_cleanup_free_ char *path = NULL;
+	int fd;
+
+	if (asprintf(&path, "%s/%s", dir, name) < 0)
+		return error_set(err, -ENOMEM, "no memory for a path");
+	fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_set_errno(err, -errno, "making %s", path);
+	return fd;
+}
+
+int runfiles_open(struct runfiles *f, const char *state_dir, const char *run_id, struct error *err)
+{
+	*f = (struct runfiles){.events = -1, .result = -1, .began_ms = clock_now_ms()};
+	if (asprintf(&f->dir, "%s/runs/%s", state_dir, run_id) < 0) {
+		f->dir = NULL;
+		return error_set(err, -ENOMEM, "no memory for a path");
+	}
+	if (mkdir(f->dir, 0700) < 0)
+		return error_set_errno(err, -errno, "making %s", f->dir);
+	f->events = open_in(f->dir, "events", err);
+	if (f->events < 0)
+		return f->events;
+	f->result = open_in(f->dir, "result.json", err);
+	return f->result < 0 ? f->result : 0;
+}
+
+/* All or nothing: what a full disk took of it is cut off again. */
+static int append(int fd, const struct iovec *iov, int count, size_t len, struct error *err)
+{
+	off_t before = lseek(fd, 0, SEEK_END);
+	ssize_t n = writev(fd, iov, count);
+	int code = n < 0 ? -errno : -ENOSPC;
+
+	if (n == (ssize_t)len)
+		return 0;
+	if (n > 0 && ftruncate(fd, before) < 0)
+		code = -errno;
+	return error_set_errno(err, code, "the run's files cannot be written");
+}
+
+int runfiles_event(struct runfiles *f, unsigned channel, const void *data, size_t len, struct error *err)
+{
+	char head[64];
+	int n = snprintf(head, sizeof(head), "%llu %u %zu\n", (unsigned long long)(clock_now_ms() - f->began_ms), channel,
+			 len);
+	struct iovec iov[] = {{head, (size_t)n}, {(void *)(uintptr_t)data, len}, {(void *)(uintptr_t) "\n", 1}};
+
+	return append(f->events, iov, 3, (size_t)n + len + 1, err);
+}
+
+int runfiles_result(struct runfiles *f, const void *data, size_t len, struct error *err)
+{
+	struct iovec iov = {(void *)(uintptr_t)data, len};
+	int r = append(f->result, &iov, 1, len, err);
+
+	if (r == 0)
+		f->result_size += len;
+	return r;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void runfiles_close(struct runfiles *f)
+{
+	close_fd(&f->events);
+	close_fd(&f->result);
+}
+
+void runfiles_done(struct runfiles *f)
+{
+	runfiles_close(f);
+	free(f->dir);
+	f->dir = NULL;
+}
+
+static const char *parse_head(const char *p, const char *end, unsigned *channel, size_t *len)
+{
+	const char *newline = memchr(p, '\n', (size_t)(end - p));
+	unsigned long long ms;
+
+	if (!newline || newline - p > 60 || sscanf(p, "%llu %u %zu", &ms, channel, len) != 3)
+		return NULL;
+	return *len < (size_t)(end - newline) - 1 ? newline + 1 : NULL;
+}
+
+struct mapping {
+	char *text;
+	size_t len;
+};
+
+/* len 0: nothing to unmap. */
+static int map_file(const struct runfiles *f, const char *name, struct mapping *ret)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	*ret = (struct mapping){NULL, 0};
+	if (!f->dir)
+		return 0;
+	if (asprintf(&path, "%s/%s", f->dir, name) < 0)
+		return -ENOMEM;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size == 0)
+		return 0;
+	ret->text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (ret->text == MAP_FAILED)
+		return -errno;
+	ret->len = (size_t)st.st_size;
+	return 0;
+}
+
+static void unmap(struct mapping *m)
+{
+	if (m->len > 0)
+		munmap(m->text, m->len);
+}
+
+int runfiles_walk(const struct runfiles *f, runfiles_walk_fn *fn, void *user)
+{
+	_cleanup_(unmap) struct mapping m = {NULL, 0};
+	const char *p, *end;
+	unsigned channel;
+	size_t len;
+	int r = map_file(f, "events", &m);
+
+	if (r < 0)
+		return r;
+	end = m.text + m.len;
+	for (p = m.text; p < end && (p = parse_head(p, end, &channel, &len)); p += len + 1)
+		fn(user, channel, p, len);
+	return 0;
+}
+
+int runfiles_walk_result(const struct runfiles *f, runfiles_walk_fn *fn, void *user)
+{
+	_cleanup_(unmap) struct mapping m = {NULL, 0};
+	int r = map_file(f, "result.json", &m);
+
+	if (r == 0 && m.len > 0)
+		fn(user, CHANNEL_RESULT, m.text, m.len);
+	return r;
+}
+
+/* ---- old runs ---- */
+
+struct old_run {
+	char name[64];
+	struct timespec when;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct old_run *x = a, *y = b;
+
+	if (x->when.tv_sec != y->when.tv_sec)
+		return x->when.tv_sec > y->when.tv_sec ? -1 : 1;
+	return x->when.tv_nsec > y->when.tv_nsec ? -1 : x->when.tv_nsec < y->when.tv_nsec;
+}
+
+static size_t list_runs(int dir_fd, DIR *dir, struct old_run **ret)
+{
+	struct old_run *runs = NULL, *grown;
+	size_t count = 0, cap = 0;
+	struct dirent *entry;
+	struct stat st;
+
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "run_", 4) != 0 || strlen(entry->d_name) >= sizeof(runs->name) ||
+		    fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+			continue;
+		if (count == cap) {
+			cap = cap ? cap * 2 : 256;
+			grown = realloc(runs, cap * sizeof(*runs));
+			if (!grown)
+				break;
+			runs = grown;
+		}
+		strcpy(runs[count].name, entry->d_name);
+		runs[count++].when = st.st_mtim;
+	}
+	*ret = runs;
+	return count;
+}
+
+static void remove_run(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return;
+	unlinkat(fd, "events", 0);
+	unlinkat(fd, "result.json", 0);
+	close(fd);
+	unlinkat(dir_fd, name, AT_REMOVEDIR);
+}
+
+void runfiles_remove(const struct runfiles *f)
+{
+	_cleanup_free_ char *path = f->dir ? strdup(f->dir) : NULL;
+	char *name = path ? strrchr(path, '/') : NULL;
+	_cleanup_close_ int dir_fd = -1;
+
+	if (!name)
+		return;
+	*name++ = '\0';
+	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd >= 0)
+		remove_run(dir_fd, name);
+}
+
+void runfiles_prune(const char *state_dir, int64_t most)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ struct old_run *runs = NULL;
+	size_t count;
+	DIR *dir;
+
+	if (asprintf(&path, "%s/runs", state_dir) < 0 || !(dir = opendir(path)))
+		return;
+	count = list_runs(dirfd(dir), dir, &runs);
+	if (count > (size_t)most) {
+		qsort(runs, count, sizeof(*runs), newest_first);
+		for (size_t i = (size_t)most; i < count; i++)
+			remove_run(dirfd(dir), runs[i].name);
+	}
+	closedir(dir);
+}

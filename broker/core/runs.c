@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A run: WAITING (for a sandbox) -> RUNNING (its code is in the guest) -> ENDED. Its end comes from the guest (TAIL), from a
+ * machine that is lost, or from the backstop when the guest does not end it in time; whichever is first calls end_run(),
+ * once. A finished run stays findable until its files are pruned.
+ */
+#include "broker/core/runs.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+const char *const run_language_names[] = {"javascript", "python", "bash", NULL};
+static const char *const file_names[] = {"main.js", "main.py", "main.sh"};
+
+const struct json_field run_request_table[] = {
+	{.name = "code",
+	 .kind = JSON_KIND_STRING,
+	 .offset = offsetof(struct run_request, code),
+	 .required = true,
+	 .least = 1,
+	 .most = 4 << 20,
+	 .text = "The program. Tools are called as server.tool({...}); its return value (Python: last expression) is the "
+		 "result."},
+	{.name = "language",
+	 .kind = JSON_KIND_ENUM,
+	 .offset = offsetof(struct run_request, language),
+	 .names = run_language_names,
+	 .text = "Language of the program."},
+	{.name = "timeout_ms",
+	 .kind = JSON_KIND_INTEGER,
+	 .offset = offsetof(struct run_request, timeout_ms),
+	 .alias = "timeout",
+	 .least = 0,
+	 .most = 900000,
+	 .text = "Wall time in milliseconds; 0 is the configured default."},
+	{.name = "allowed_tools",
+	 .kind = JSON_KIND_STRINGS,
+	 .offset = offsetof(struct run_request, allowed_tools),
+	 .most = 256,
+	 .text = "Globs over server.tool: only these may be called. It can only narrow what the operator allows."},
+};
+const size_t run_request_count = ARRAY_SIZE(run_request_table);
+
+static void tell_state(struct run *run, const char *what)
+{
+	if (run->events.state)
+		run->events.state(run->user, what);
+}
+
+/* ---- the end ---- */
+
+static void set_error(struct run *run, const char *text)
+{
+	struct buf line = BUF_INIT(8192);
+
+	if (run->result.error || buf_append(&line, text, span_utf8_floor(text, strnlen(text, 8000))) < 0)
+		return;
+	redact_buf(run->view->redact, &line);
+	run->result.error = buf_steal(&line, NULL);
+}
+
+static void flush_output(struct run *run);
+
+static void end_run(struct run *run, const char *status, const char *error)
+{
+	struct sandbox *sandbox = TAKE_PTR(run->sandbox);
+
+	if (run->state == RUN_ENDED)
+		return;
+	flush_output(run);
+	runfiles_close(&run->files);
+	run->state = RUN_ENDED;
+	run->core->runs_open--;
+	run->machine_run = NULL;
+	loop_timer_stop(run->backstop);
+	if (run->file_problem) {
+		status = "error";
+		error = run->file_problem;
+	}
+	run->result.status = status;
+	run->result.ok = strcmp(status, "ok") == 0;
+	run->result.seconds = (double)(clock_now_ms() - run->started_ms) / 1000.0;
+	if (error)
+		set_error(run, error);
+	while (run->links)
+		runs_drop_link(run->links);
+	if (sandbox)
+		sandboxes_release(sandbox);
+	log_info("run_end", LOG_S("run", run->id), LOG_S("status", status), LOG_I("calls", run->calls),
+		 LOG_I("ms", clock_now_ms() - run->started_ms));
+	if (run->events.end)
+		run->events.end(run->user, &run->result);
+	runs_prune(run->core, run->view->config->limits.runs_kept);
+}
+
+/* ---- output ---- */
+
+static void keep(struct run *run, unsigned channel, const void *data, size_t len)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	int r;
+
+	if (run->file_problem || len == 0)
+		return;
+	r = channel == CHANNEL_RESULT ? runfiles_result(&run->files, data, len, &err)
+				      : runfiles_event(&run->files, channel, data, len, &err);
+	if (r == 0)
+		return;
+	run->file_problem = TAKE_PTR(err.msg);
+	if (run->machine_run)
+		machine_run_cancel(run->machine_run, "budget");
+}
+
+static void put_stream(struct run *run, unsigned channel, const uint8_t *data, size_t len, bool end)
+{
+	_cleanup_buf_ struct buf clean = BUF_INIT(len * 2 + (1 << 20));
+	int r;
+
+	if (!run->redact[channel])
+		run->redact[channel] = redact_stream_new(run->view->redact);
+	if (!run->redact[channel])
+		return;
+	r = redact_stream_feed(run->redact[channel], data, len, &clean);
+	if (r == 0 && end)
+		r = redact_stream_end(run->redact[channel], &clean);
+	if (r < 0 || clean.len == 0)
+		return;
+	keep(run, channel, buf_head(&clean), clean.len);
+	if (channel != CHANNEL_RESULT && run->events.output)
+		run->events.output(run->user, channel, buf_head(&clean), clean.len);
+}
+
+static void flush_output(struct run *run)
+{
+	static const unsigned channels[] = {CHANNEL_STDOUT, CHANNEL_STDERR, CHANNEL_RESULT};
+
+	for (size_t i = 0; i < ARRAY_SIZE(channels); i++)
+		if (run->redact[channels[i]])
+			put_stream(run, channels[i], (const uint8_t *)"", 0, true);
+}
+
+static void put_log(struct run *run, const uint8_t *data, size_t len)
+{
+	_cleanup_error_ struct error ignored = ERROR_INIT;
+	_cleanup_buf_ struct buf text = BUF_INIT(len * 2 + 4096);
+	struct span record = SPAN_NONE;
+	char level;
+
+	if (span_check(span_of(data, len), false, &record, &ignored) < 0)
+		return;
+	level = span_string_equals(span_member(record, "level"), "error")  ? 'e'
+		: span_string_equals(span_member(record, "level"), "warn") ? 'w'
+									   : 'l';
+	if (buf_append(&text, &level, 1) < 0 || span_string(span_member(record, "text"), &text) < 0)
+		return;
+	redact_buf(run->view->redact, &text);
+	keep(run, CHANNEL_LOG, buf_head(&text), text.len);
+	if (!run->events.output || buf_append(&text, "\n", 1) < 0)
+		return;
+	run->events.output(run->user, level == 'l' ? CHANNEL_STDOUT : CHANNEL_STDERR, buf_head(&text) + 1,
+			   text.len - 1);
+}
+
+static void on_output(void *user, uint16_t channel, const uint8_t *data, size_t len)
+{
+	struct run *run = user;
+
+	switch (channel) {
+	case CHANNEL_STDOUT:
+	case CHANNEL_STDERR:
+		put_stream(run, channel, data, len, false);
+		return;
+	case CHANNEL_RESULT:
+		if (run->files.result_size + len > (uint64_t)run->view->config->limits.result) {
+			free(run->file_problem);
+			run->file_problem = strdup("the result is larger than limits.result; return less");
+			machine_run_cancel(run->machine_run, "budget");
+			return;
+		}
+		put_stream(run, channel, data, len, false);
+		return;
+	case CHANNEL_LOG:
+		put_log(run, data, len);
+		return;
+	case CHANNEL_PROGRESS:
+		if (run->events.output)
+			run->events.output(run->user, channel, data, len);
+		return;
+	default:
+		return; /* a channel of a later version */
+	}
+}
+
+/* ---- what the guest says ---- */
+
+static void on_started(void *user)
+{
+	struct run *run = user;
+
+	tell_state(run, "running");
+	loop_timer_start(run->backstop, run->wall_ms + CORE_GRACE_MS);
+}
+
+static char *error_line(struct run *run, const char *status)
+{
+	const char *name = NULL, *message = NULL, *reason = NULL;
+	char *text = NULL;
+	int n;
+
+	json_unpack(run->result.tail, "{s?s, s?{s?s, s?s}}", "reason", &reason, "error", "name", &name, "message",
+		    &message);
+	if (strcmp(status, "timeout") == 0)
+		n = reason && strcmp(reason, "cpu") == 0
+			    ? asprintf(&text, "timeout: the run used its %lld ms of CPU time (limits.cpu_ms)",
+				       (long long)run->view->config->limits.cpu_ms)
+			    : asprintf(&text, "timeout: the run reached its %llu ms (timeout_ms)",
+				       (unsigned long long)run->wall_ms);
+	else if (message && (!name || strcmp(name, "Error") == 0 || !*name))
+		n = asprintf(&text, "%s", message);
+	else if (message)
+		n = asprintf(&text, "%s: %s", name, message);
+	else if (strcmp(status, "cancelled") == 0)
+		n = asprintf(&text, "cancelled: %s", run->cancel_reason ? run->cancel_reason : "no reason given");
+	else
+		n = asprintf(&text, "%s%s%s", status, reason ? ": " : "", reason ? reason : "");
+	return n < 0 ? NULL : text;
+}
+
+static void on_end(void *user, const struct machine_run_end *end)
+{
+	static const char *const known[] = {"ok", "error", "timeout", "cancelled", "killed"};
+	struct run *run = user;
+	_cleanup_error_ struct error err = ERROR_INIT;
+	_cleanup_free_ char *line = NULL;
+	const char *status = NULL, *said = NULL;
+
+	if (run->state == RUN_ENDED)
+		return;
+	if (!end->tail_json) {
+		if (asprintf(&line, "sandbox_lost: %s", end->lost) < 0)
+			line = NULL;
+		end_run(run, "lost", line);
+		return;
+	}
+	if (json_parse(end->tail_json, end->tail_len, &run->result.tail, &err) == 0)
+		json_unpack(run->result.tail, "{s?s, s?i}", "status", &said, "exit_code", &run->result.exit_code);
+	for (size_t i = 0; said && i < ARRAY_SIZE(known); i++)
+		if (strcmp(known[i], said) == 0)
+			status = known[i];
+	if (!status)
+		status = "error";
+	if (strcmp(status, "ok") != 0)
+		line = error_line(run, status);
+	end_run(run, status, line);
+}
+
+static const struct machine_run_events machine_events = {.started = on_started, .output = on_output, .end = on_end};
+
+static void on_backstop(void *user)
+{
+	struct run *run = user;
+	_cleanup_free_ char *line = NULL;
+
+	if (run->cancel_reason) {
+		end_run(run, "cancelled", run->cancel_reason);
+		return;
+	}
+	if (asprintf(&line, "timeout: the run reached its %llu ms (timeout_ms) and its sandbox did not end it; it was "
+			    "destroyed",
+		     (unsigned long long)run->wall_ms) < 0)
+		line = NULL;
+	end_run(run, "timeout", line);
+}
+
+/* ---- the beginning ---- */
+
+static int put_head(const struct run *run, struct buf *head)
+{
+	const struct config_limits *l = &run->view->config->limits;
+	int r = buf_printf(head, "{\"kind\":\"run\",\"run\":\"%s\",\"language\":\"%s\",\"file\":\"%s\",\"namespaces\":",
+			   run->id, run_language_names[run->request.language], file_names[run->request.language]);
+
+	if (r == 0)
+		r = catalogue_namespaces(run->view, head);
+	if (r == 0)
+		r = buf_printf(head,
+			       ",\"limits\":{\"wall_ms\":%llu,\"cpu_ms\":%lld,\"memory\":%lld,\"output\":%lld,"
+			       "\"result\":%lld,\"calls\":%lld,\"calls_open\":%lld,\"processes\":%lld,\"file\":%lld}}",
+			       (unsigned long long)run->wall_ms, (long long)l->cpu_ms, (long long)l->memory,
+			       (long long)l->output, (long long)l->result, (long long)l->calls,
+			       (long long)l->calls_open, (long long)l->processes, (long long)l->disk);
+	return r;
+}
+
+static void on_sandbox(void *user, struct sandbox *sandbox, const struct error *problem)
+{
+	struct run *run = user;
+	_cleanup_error_ struct error err = ERROR_INIT;
+	_cleanup_buf_ struct buf head = BUF_INIT(FRAME_HEAD_MAX);
+	struct sandbox_facts facts;
+
+	run->ticket = NULL;
+	if (!sandbox) {
+		end_run(run, "error", error_text(problem));
+		return;
+	}
+	run->sandbox = sandbox;
+	sandbox_facts(sandbox, &facts);
+	run->provider = strdup(facts.provider);
+	run->isolation = strdup(facts.isolation);
+	run->why = strdup(facts.why);
+	run->state = RUN_RUNNING;
+	if (put_head(run, &head) < 0) {
+		end_run(run, "error", "too many servers: their names do not fit the head of a run (16 KiB)");
+		return;
+	}
+	if (machine_run_start(facts.machine, run->id, span_of(buf_head(&head), head.len),
+			      span_of(run->request.code, strlen(run->request.code)), &machine_events, run,
+			      &run->machine_run, &err) < 0) {
+		end_run(run, "lost", error_text(&err));
+		return;
+	}
+	loop_timer_start(run->backstop, run->wall_ms + CORE_GRACE_MS + CORE_START_MS);
+}
+
+static int copy_request(struct run *run, const struct run_request *request)
+{
+	run->request = (struct run_request){.code = strdup(request->code), .language = request->language};
+	if (!run->request.code)
+		return -ENOMEM;
+	if (!request->allowed_tools.items)
+		return 0;
+	run->request.allowed_tools.items = calloc(request->allowed_tools.count + 1, sizeof(char *));
+	if (!run->request.allowed_tools.items)
+		return -ENOMEM;
+	for (size_t i = 0; i < request->allowed_tools.count; i++)
+		if (!(run->request.allowed_tools.items[i] = strdup(request->allowed_tools.items[i])))
+			return -ENOMEM;
+	run->request.allowed_tools.count = request->allowed_tools.count;
+	return 0;
+}
+
+static int check_request(const struct view *view, const struct run_request *request, struct error *err)
+{
+	if (request->timeout_ms > view->config->limits.run_most_ms)
+		return error_set(err, -EINVAL,
+				 "timeout_ms: %lld is over limits.run_most_ms (%lld): ask for less, or raise it",
+				 (long long)request->timeout_ms, (long long)view->config->limits.run_most_ms);
+	if (view->core->stopping)
+		return error_set(err, -ESHUTDOWN, "the broker is stopping: try again in a moment");
+	return 0;
+}
+
+static void free_run(struct run *run);
+
+int run_start(struct client *c, const struct run_request *request, const struct run_events *events, void *user,
+	      struct run **ret, struct error *err)
+{
+	struct view *view;
+	struct run *run;
+	int r = client_view(c, &view, err);
+
+	if (r == 0)
+		r = check_request(view, request, err);
+	if (r < 0)
+		return r;
+	run = calloc(1, sizeof(*run));
+	if (!run)
+		return error_set(err, -ENOMEM, "no memory for a run");
+	id_make(run->id, "run");
+	run->core = c->core;
+	run->view = view_ref(view);
+	run->owner = c;
+	run->files = (struct runfiles){.events = -1, .result = -1};
+	run->result.run = run;
+	run->started_ms = clock_now_ms();
+	run->wall_ms = (uint64_t)(request->timeout_ms > 0 ? request->timeout_ms : view->config->limits.run_ms);
+	if (events)
+		run->events = *events;
+	run->user = user;
+	HASH_ADD_STR(c->core->runs, id, run);
+	c->core->runs_open++;
+	r = copy_request(run, request);
+	if (r < 0)
+		error_set(err, r, "no memory for a run");
+	if (r == 0)
+		r = runfiles_open(&run->files, c->core->state_dir, run->id, err);
+	if (r == 0)
+		r = loop_timer_new(c->core->loop, on_backstop, run, &run->backstop, err);
+	if (r < 0) {
+		c->core->runs_open--;
+		free_run(run);
+		return r;
+	}
+	run->ticket = sandboxes_acquire(view->pool, on_sandbox, run);
+	*ret = run;
+	return 0;
+}
+
+/* ---- what doors ask ---- */
+
+const char *run_id(const struct run *run)
+{
+	return run->id;
+}
+
+struct run *run_find(struct client *c, const char *id)
+{
+	struct run *run;
+
+	HASH_FIND_STR(c->core->runs, id, run);
+	return run && strcmp(run->view->subject, c->info.subject) == 0 ? run : NULL;
+}
+
+const struct run_result *run_finished(const struct run *run)
+{
+	return run->state == RUN_ENDED ? &run->result : NULL;
+}
+
+void run_follow(struct run *run, const struct run_events *events, void *user)
+{
+	run->events = events ? *events : (struct run_events){0};
+	run->user = user;
+}
+
+static void cancel_waiting(void *user)
+{
+	struct run *run = user;
+
+	end_run(run, "cancelled", run->cancel_reason);
+}
+
+void run_cancel(struct run *run, const char *reason)
+{
+	if (run->state == RUN_ENDED || run->cancel_reason)
+		return;
+	if (asprintf(&run->cancel_reason, "%s", reason) < 0)
+		run->cancel_reason = NULL;
+	if (run->ticket) {
+		sandboxes_forget(TAKE_PTR(run->ticket));
+		loop_defer(run->core->loop, cancel_waiting, run);
+		return;
+	}
+	if (run->machine_run)
+		machine_run_cancel(run->machine_run, "cancelled");
+	loop_timer_start(run->backstop, CORE_GRACE_MS);
+}
+
+int runs_budget(const struct run *run, struct buf *out)
+{
+	const struct config_limits *l = &run->view->config->limits;
+
+	return buf_printf(out,
+			  "{\"calls\":{\"used\":%llu,\"limit\":%lld},\"wall_ms\":{\"used\":%llu,\"limit\":%llu},"
+			  "\"cpu_ms\":{\"limit\":%lld},\"memory\":{\"limit\":%lld},\"output\":{\"limit\":%lld}}",
+			  (unsigned long long)run->calls, (long long)l->calls,
+			  (unsigned long long)(clock_now_ms() - run->started_ms), (unsigned long long)run->wall_ms,
+			  (long long)l->cpu_ms, (long long)l->memory, (long long)l->output);
+}
+
+/* ---- memory ---- */
+
+static void free_run(struct run *run)
+{
+	struct tool_count *count, *next;
+
+	assert(!run->ticket && !run->links);
+	HASH_DEL(run->core->runs, run);
+	HASH_ITER(hh, run->counts, count, next)
+	{
+		HASH_DEL(run->counts, count);
+		free(count->key);
+		free(count->server);
+		free(count->tool);
+		free(count);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(run->redact); i++)
+		redact_stream_free(run->redact[i]);
+	json_decref(run->result.tail);
+	free(run->result.error);
+	runfiles_done(&run->files);
+	loop_timer_free(run->backstop);
+	json_table_done(run_request_table, run_request_count, &run->request);
+	free(run->cancel_reason);
+	free(run->file_problem);
+	free(run->provider);
+	free(run->isolation);
+	free(run->why);
+	view_unref(run->view);
+	free(run);
+}
+
+static void free_later(void *user)
+{
+	struct run *run = user;
+
+	run->core->runs_pruned--;
+	free_run(run);
+}
+
+void runs_prune(struct core *core, int64_t most)
+{
+	size_t finished = HASH_COUNT(core->runs) - core->runs_open - core->runs_pruned;
+	struct run *run, *next;
+
+	HASH_ITER(hh, core->runs, run, next)
+	{
+		if (finished <= (size_t)most)
+			break;
+		if (run->state != RUN_ENDED || run->pruned)
+			continue;
+		finished--;
+		core->runs_pruned++;
+		run->pruned = true;
+		runfiles_remove(&run->files);
+		loop_defer(core->loop, free_later, run);
+	}
+}
+
+void runs_close_all(struct core *core, const char *reason)
+{
+	struct run *run, *next;
+
+	HASH_ITER(hh, core->runs, run, next)
+	{
+		run_cancel(run, reason);
+	}
+}
+
+void runs_free_all(struct core *core)
+{
+	struct run *run, *next;
+
+	HASH_ITER(hh, core->runs, run, next)
+	{
+		if (run->ticket)
+			sandboxes_forget(TAKE_PTR(run->ticket));
+		if (run->state != RUN_ENDED) {
+			run_follow(run, NULL, NULL);
+			end_run(run, "cancelled", "the broker stopped");
+		}
+	}
+	HASH_ITER(hh, core->runs, run, next)
+	{
+		if (!run->pruned)
+			free_run(run);
+	}
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_CORE_RUNS_H
+#define HAWSER_BROKER_CORE_RUNS_H
+
+#include "broker/core/internal.h"
+
+/* The inside of a run, for runs.c, runcalls.c, result.c and views.c. */
+
+extern const char *const run_language_names[];
+
+struct tool_count { /* one row of the result's tool_calls */
+	UT_hash_handle hh;
+	char *key; /* "server\ntool", owned, as are the next two */
+	char *server, *tool;
+	uint64_t calls, errors, denied, ms, bytes;
+};
+
+struct run_result {
+	struct run *run;
+	const char *status; /* ok, error, timeout, cancelled, killed, lost */
+	char *error;	    /* one line, or NULL */
+	json_t *tail;	    /* TAIL of the guest, or NULL */
+	bool ok;
+	int exit_code;
+	double seconds;
+};
+
+enum run_state { RUN_WAITING, RUN_RUNNING, RUN_ENDED };
+
+struct run_link; /* a call of the run that is open: runcalls.c */
+
+struct run {
+	UT_hash_handle hh;
+	struct core *core;
+	struct view *view;
+	const struct client *owner; /* compared only; NULL once it left */
+	char id[ID_TEXT_MAX];
+	enum run_state state;
+	struct run_request request;
+	struct run_events events;
+	void *user;
+	struct ticket *ticket;
+	struct sandbox *sandbox;
+	struct machine_run *machine_run;
+	struct loop_timer *backstop; /* ends the run when the guest does not */
+	struct runfiles files;
+	struct redact_stream *redact[CHANNEL_RESULT + 1]; /* by channel */
+	uint64_t started_ms, wall_ms;
+	uint64_t calls, calls_open;
+	struct run_link *links;
+	struct tool_count *counts;
+	char *cancel_reason;
+	char *file_problem; /* why output could not be kept */
+	char *provider, *isolation, *why;
+	bool pruned;
+	struct run_result result;
+};
+
+/* runcalls.c: the call of a link is given up and the link freed. */
+void runs_drop_link(struct run_link *link);
+
+/* result.c: each console call and each printed line, in order; level is "", "[WARN] " or "[ERROR] ". */
+int result_walk_entries(const struct run *run,
+			void (*fn)(void *user, const char *level, const char *text, size_t len), void *user) _must_check_;
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Servers are shared: everybody whose command, resolved environment and working directory agree uses one process. A view
+ * holds its servers; one that nobody holds for CORE_UPSTREAM_IDLE_MS is ended.
+ */
+#include "broker/core/internal.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void on_changed(void *user, struct upstream *u)
+{
+	struct shared_upstream *shared = user;
+
+	(void)u;
+	shared->core->tools_generation++;
+}
+
+static void on_redact(void *user, struct buf *text)
+{
+	struct shared_upstream *shared = user;
+
+	redact_buf(shared->redact, text);
+}
+
+static void free_shared(struct shared_upstream *shared)
+{
+	HASH_DEL(shared->core->upstreams, shared);
+	upstream_free(shared->upstream);
+	redact_unref(shared->redact);
+	free(shared->key);
+	free(shared);
+}
+
+static int start_shared(struct shared_upstream *shared, const struct config_server *server,
+			const struct config_resolved *resolved, const char *const *inherited, struct error *err)
+{
+	static const struct upstream_events events = {.changed = on_changed};
+	_cleanup_free_ char *log_path = NULL;
+	struct upstream_options o = {
+		.name = server->name,
+		.command = resolved->command,
+		.args = (const char *const *)resolved->args,
+		.env = (const char *const *)resolved->env,
+		.inherited = inherited,
+		.cwd = resolved->cwd,
+		.start_timeout_ms = (uint64_t)server->start_timeout_ms,
+		.redact = on_redact,
+		.redact_user = shared,
+	};
+
+	/* The key is part of the name: two clients with other values have a server, and a log, each. */
+	if (asprintf(&log_path, "%s/logs/%s-%.8s.log", shared->core->state_dir, server->id, resolved->key) < 0)
+		return error_set(err, -ENOMEM, "no memory for server %s", server->name);
+	o.log_path = log_path;
+	return upstream_new(shared->core->loop, shared->core->spawner, &o, &events, shared, &shared->upstream, err);
+}
+
+int upstreams_get(struct core *core, const struct config_server *server, const struct config_resolved *resolved,
+		  const char *const *inherited, struct redact *redact, struct shared_upstream **ret, struct error *err)
+{
+	struct shared_upstream *shared;
+	int r;
+
+	HASH_FIND_STR(core->upstreams, resolved->key, shared);
+	if (!shared) {
+		shared = calloc(1, sizeof(*shared));
+		if (!shared || !(shared->key = strdup(resolved->key))) {
+			free(shared);
+			return error_set(err, -ENOMEM, "no memory for server %s", server->name);
+		}
+		shared->core = core;
+		shared->redact = redact_ref(redact);
+		HASH_ADD_KEYPTR(hh, core->upstreams, shared->key, strlen(shared->key), shared);
+		r = start_shared(shared, server, resolved, inherited, err);
+		if (r < 0) {
+			free_shared(shared);
+			return r;
+		}
+	}
+	shared->users++;
+	*ret = shared;
+	return 0;
+}
+
+void upstreams_put(struct shared_upstream *shared)
+{
+	if (shared && --shared->users == 0)
+		shared->unused_ms = clock_now_ms();
+}
+
+void upstreams_tidy(struct core *core, uint64_t now_ms, bool all)
+{
+	struct shared_upstream *shared, *next;
+
+	HASH_ITER(hh, core->upstreams, shared, next)
+	{
+		if (all || (shared->users == 0 && now_ms - shared->unused_ms > CORE_UPSTREAM_IDLE_MS))
+			free_shared(shared);
+	}
+}

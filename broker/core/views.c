@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A client is one subject at a door; a view is its configuration with its values: policy, servers, secrets, pool. Runs hold
+ * the view that they began with, so a file that changes concerns later runs only.
+ */
+#include "broker/core/runs.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+/* Environment that upstreams get from the client: what the MCP SDKs pass on, and what locales need. */
+static const char *const inherited_names[] = {"HOME", "LOGNAME", "PATH",  "SHELL",	     "TERM",
+					      "USER", "LANG",	 "LC_ALL", "XDG_RUNTIME_DIR", "TMPDIR"};
+
+static void free_strings(char **strings)
+{
+	for (char **s = strings; s && *s; s++)
+		free(*s);
+	free(strings);
+}
+
+static char **copy_strings(const char *const *strings)
+{
+	size_t count = 0;
+	char **copy;
+
+	while (strings[count])
+		count++;
+	copy = calloc(count + 1, sizeof(char *));
+	for (size_t i = 0; copy && i < count; i++)
+		if (!(copy[i] = strdup(strings[i]))) {
+			free_strings(copy);
+			return NULL;
+		}
+	return copy;
+}
+
+/* ---- views ---- */
+
+struct view *view_ref(struct view *view)
+{
+	view->refs++;
+	return view;
+}
+
+struct view *view_unref(struct view *view)
+{
+	if (!view || --view->refs > 0)
+		return NULL;
+	DL_DELETE(view->core->views, view);
+	for (size_t i = 0; view->servers && i < view->config->server_count; i++) {
+		upstreams_put(view->servers[i].shared);
+		free(view->servers[i].problem);
+	}
+	free(view->servers);
+	catalogue_free(view->catalogue);
+	if (view->pool)
+		pools_put(view->pool);
+	policy_free(view->policy);
+	redact_unref(view->redact);
+	config_free(view->config);
+	free(view->subject);
+	free(view);
+	return NULL;
+}
+
+static const char *look_up(void *user, const char *name)
+{
+	const struct client *c = user;
+	size_t len = strlen(name);
+
+	for (char **pair = c->env; pair && *pair; pair++)
+		if (strncmp(*pair, name, len) == 0 && (*pair)[len] == '=')
+			return *pair + len + 1;
+	return NULL;
+}
+
+struct secrets {
+	struct redact_secret *items;
+	size_t count;
+};
+
+static int add_secrets(struct secrets *all, const struct config_resolved *resolved)
+{
+	size_t count = all->count + resolved->secret_values.count;
+	struct redact_secret *items = realloc(all->items, (count + 1) * sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	all->items = items;
+	for (size_t i = 0; i < resolved->secret_values.count; i++) {
+		const char *value = resolved->secret_values.items[i];
+
+		items[all->count++] = (struct redact_secret){
+			.name = resolved->secret_names.items[i], .value = value, .len = strlen(value)};
+	}
+	return 0;
+}
+
+/* The allow-listed part of the client's environment; borrowed pointers into it. */
+static void pick_inherited(const struct client *c, const char *picked[ARRAY_SIZE(inherited_names) + 1])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(inherited_names); i++) {
+		const char *value = look_up((void *)(uintptr_t)c, inherited_names[i]);
+
+		if (value)
+			picked[count++] = value - strlen(inherited_names[i]) - 1;
+	}
+	picked[count] = NULL;
+}
+
+static int resolve_servers(struct view *view, struct client *c, struct config_resolved *resolved, struct error *err)
+{
+	struct secrets secrets = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < view->config->server_count; i++) {
+		const struct config_server *server = &view->config->servers[i];
+		struct error problem = ERROR_INIT;
+
+		view->servers[i].config = server;
+		if (server->disabled) {
+			view->servers[i].problem = strdup("it is disabled in the configuration");
+		} else if (config_resolve_server(view->config, server, c->info.cwd, look_up, c, &resolved[i], &problem) <
+			   0) {
+			view->servers[i].problem = TAKE_PTR(problem.msg);
+		} else {
+			r = add_secrets(&secrets, &resolved[i]);
+		}
+		error_done(&problem);
+	}
+	if (r == 0)
+		r = redact_new(secrets.items, secrets.count, &view->redact, err);
+	else
+		error_set(err, r, "no memory for secrets");
+	free(secrets.items);
+	return r;
+}
+
+static void connect_servers(struct view *view, const struct client *c, const struct config_resolved *resolved)
+{
+	const char *inherited[ARRAY_SIZE(inherited_names) + 1];
+
+	pick_inherited(c, inherited);
+	for (size_t i = 0; i < view->config->server_count; i++) {
+		struct error problem = ERROR_INIT;
+
+		if (view->servers[i].problem)
+			continue;
+		if (upstreams_get(view->core, &view->config->servers[i], &resolved[i], inherited, view->redact,
+				  &view->servers[i].shared, &problem) < 0)
+			view->servers[i].problem = TAKE_PTR(problem.msg);
+		error_done(&problem);
+	}
+}
+
+static int fill_view(struct view *view, struct client *c, struct error *err)
+{
+	size_t count = view->config->server_count;
+	struct config_resolved *resolved = calloc(count + 1, sizeof(*resolved));
+	int r = -ENOMEM;
+
+	view->servers = calloc(count + 1, sizeof(*view->servers));
+	view->subject = strdup(c->info.subject);
+	if (!resolved || !view->servers || !view->subject)
+		error_set(err, r, "no memory for a configuration");
+	else
+		r = resolve_servers(view, c, resolved, err);
+	if (r == 0) {
+		connect_servers(view, c, resolved);
+		r = pools_get(view->core, view->config, &view->pool, err);
+	}
+	for (size_t i = 0; resolved && i < count; i++)
+		config_resolved_done(&resolved[i]);
+	free(resolved);
+	return r;
+}
+
+/* The faults of rules were told by config_load() already; one here is a bug of ours. */
+static void on_policy_fault(void *user, const char *pointer, const char *message)
+{
+	error_set(user, -EINVAL, "policy%s: %s", pointer, message);
+}
+
+/* Consumes config, also on failure. */
+static int view_new(struct client *c, struct config *config, struct view **ret, struct error *err)
+{
+	struct view *view = calloc(1, sizeof(*view));
+	int r;
+
+	if (!view) {
+		config_free(config);
+		return error_set(err, -ENOMEM, "no memory for a configuration");
+	}
+	view->core = c->core;
+	view->config = config;
+	view->refs = 1;
+	DL_APPEND(c->core->views, view);
+	r = policy_new(config->policy, on_policy_fault, err, &view->policy);
+	if (r == 0)
+		r = fill_view(view, c, err);
+	if (r < 0) {
+		view_unref(view);
+		return r;
+	}
+	*ret = view;
+	return 0;
+}
+
+/* ---- clients ---- */
+
+static int load(struct client *c, struct config **ret, struct error *err)
+{
+	return config_load(c->info.config_path, c->info.config_home, ret, err);
+}
+
+static int list_variables(struct client *c, const struct config *config)
+{
+	size_t count = 0;
+
+	free_strings(c->variables);
+	c->variables = calloc(ARRAY_SIZE(inherited_names) + config->variables.count + 1, sizeof(char *));
+	if (!c->variables)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(inherited_names); i++)
+		c->variables[count++] = strdup(inherited_names[i]);
+	for (size_t i = 0; i < config->variables.count; i++)
+		c->variables[count++] = strdup(config->variables.items[i]);
+	return 0;
+}
+
+int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err)
+{
+	struct client *c = calloc(1, sizeof(*c));
+	struct config *config = NULL;
+	int r;
+
+	if (!c)
+		return error_set(err, -ENOMEM, "no memory for a client");
+	c->core = core;
+	DL_APPEND(core->clients, c);
+	c->info.subject = strdup(info->subject);
+	c->info.cwd = strdup(info->cwd);
+	c->info.config_path = info->config_path ? strdup(info->config_path) : NULL;
+	c->info.config_home = info->config_home ? strdup(info->config_home) : NULL;
+	r = load(c, &config, err);
+	if (r == 0 && list_variables(c, config) < 0)
+		r = error_set(err, -ENOMEM, "no memory for a client");
+	config_free(config);
+	if (r < 0) {
+		client_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+const char *const *client_variables(const struct client *c)
+{
+	return (const char *const *)c->variables;
+}
+
+static int renew_view(struct client *c, struct error *err)
+{
+	struct config *config = NULL;
+	struct view *view;
+	int r = load(c, &config, err);
+
+	if (r == 0)
+		r = view_new(c, config, &view, err);
+	if (r < 0)
+		return r;
+	view_unref(c->view);
+	c->view = view;
+	return 0;
+}
+
+int client_resolve(struct client *c, const char *const *env, struct error *err)
+{
+	free_strings(c->env);
+	c->env = copy_strings(env);
+	if (!c->env)
+		return error_set(err, -ENOMEM, "no memory for a client");
+	return renew_view(c, err);
+}
+
+int client_view(struct client *c, struct view **ret, struct error *err)
+{
+	int r = 0;
+
+	if (!c->view)
+		return error_set(err, -EINVAL, "the client has not sent its variables");
+	/* A broken new version must not be passed over in silence: nothing runs by rules that are not those in the file. */
+	if (config_is_stale(c->view->config))
+		r = renew_view(c, err);
+	if (r == 0)
+		*ret = c->view;
+	return r;
+}
+
+const struct config *client_config(const struct client *c)
+{
+	return c->view ? c->view->config : NULL;
+}
+
+struct client *client_free(struct client *c)
+{
+	struct run *run, *next;
+
+	if (!c)
+		return NULL;
+	HASH_ITER(hh, c->core->runs, run, next)
+	{
+		if (run->owner != c)
+			continue;
+		run->owner = NULL;
+		run_follow(run, NULL, NULL);
+		run_cancel(run, "the client left");
+	}
+	DL_DELETE(c->core->clients, c);
+	view_unref(c->view);
+	free_strings(c->variables);
+	free_strings(c->env);
+	free((char *)(uintptr_t)c->info.subject);
+	free((char *)(uintptr_t)c->info.cwd);
+	free((char *)(uintptr_t)c->info.config_path);
+	free((char *)(uintptr_t)c->info.config_home);
+	free(c);
+	return NULL;
+}
