@@ -106,8 +106,7 @@ static int list_tools(struct view *view, struct run *run, json_t *args, search_d
 	return builtins_search(view, &request, done, user, err);
 }
 
-static int budget(struct view *view, struct run *run, json_t *args, search_done_fn *done, void *user,
-		  struct error *err)
+static int budget(struct view *view, struct run *run, json_t *args, search_done_fn *done, void *user, struct error *err)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(4096);
 	int r;
@@ -132,8 +131,8 @@ static const struct {
 	{"budget", budget},
 };
 
-int builtins_call(struct view *view, struct run *run, const char *tool, struct span args, search_done_fn *done, void *user,
-		  struct error *err)
+int builtins_call(struct view *view, struct run *run, const char *tool, struct span args, search_done_fn *done,
+		  void *user, struct error *err)
 {
 	json_auto_t *parsed = NULL;
 	int r;

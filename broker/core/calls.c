@@ -2,13 +2,15 @@
 /*
  * The one pipeline of every tool call, from code, a door or the command line:
  *
- *   resolve names -> budgets -> server ready -> tool known -> check arguments (schema) -> needs, facts, decide -> upstream
+ *   resolve names -> budgets -> server ready -> tool known -> check arguments (schema) -> needs, facts, decide ->
+ * upstream
  *     -> redact, look at isError -> reply, audit
  *
  * Each step either goes on or ends the call with finish(), once. Bodies from CORE_LARGE on are checked and redacted on
  * another thread. A call belongs to whoever started it until done; calls_forget() cuts that tie.
  */
 #include "broker/core/calls.h"
+#include "broker/core/runs.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -35,8 +37,8 @@ struct call {
 	uint64_t started_ns;
 	struct policy_decision decision;
 	bool decided;
-	bool starting;	/* inside calls_start(): the reply waits for the next turn */
-	bool working;	/* another thread has args or result */
+	bool starting; /* inside calls_start(): the reply waits for the next turn */
+	bool working; /* another thread has args or result */
 	bool cancelled;
 	/* the reply */
 	const char *kind; /* NULL: ok */
@@ -168,8 +170,7 @@ static void look_at_result(void *user)
 	struct call *call = user;
 
 	redact_buf(call->view->redact, &call->result);
-	call->is_error =
-		span_bool(span_member(span_of(buf_head(&call->result), call->result.len), "isError"), false);
+	call->is_error = span_bool(span_member(span_of(buf_head(&call->result), call->result.len), "isError"), false);
 }
 
 static void on_result(void *user)
@@ -369,7 +370,8 @@ static void check_tool(struct call *call)
 	if (!call->tool) {
 		_cleanup_free_ char *fix = NULL;
 
-		if (hint && asprintf(&fix, "did you mean %s.%s? search_tools() finds tools", call->server_name, hint) < 0)
+		if (hint &&
+		    asprintf(&fix, "did you mean %s.%s? search_tools() finds tools", call->server_name, hint) < 0)
 			fix = NULL;
 		fail(call, "not_found", false, fix ? fix : "search_tools() finds tools", "server %s has no tool %s",
 		     call->server_name, call->tool_name);

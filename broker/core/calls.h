@@ -18,9 +18,10 @@ struct call *calls_start(const struct call_request *request, call_done_fn *done,
 void calls_forget(struct call *call);
 
 /* ---- builtins.c: tools of the broker itself, server "hawser" ---- */
-/* done(user, json or NULL, error or NULL) once, possibly inside this call. -ENOENT: no such tool; -EINVAL: arguments. */
-int builtins_call(struct view *view, struct run *run, const char *tool, struct span args, search_done_fn *done, void *user,
-		  struct error *err) _must_check_;
+/* done(user, json or NULL, error or NULL) once, possibly inside this call. -ENOENT: no such tool; -EINVAL: arguments.
+ */
+int builtins_call(struct view *view, struct run *run, const char *tool, struct span args, search_done_fn *done,
+		  void *user, struct error *err) _must_check_;
 /* The search behind search_tools(): readies the servers first. Inside or after this call. */
 int builtins_search(struct view *view, const struct search_request *request, search_done_fn *done, void *user,
 		    struct error *err) _must_check_;

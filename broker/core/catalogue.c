@@ -69,8 +69,7 @@ struct catalogue *catalogue_free(struct catalogue *c)
 
 	if (!c)
 		return NULL;
-	HASH_ITER(hh, c->schemas, entry, next)
-	{
+	HASH_ITER (hh, c->schemas, entry, next) {
 		HASH_DEL(c->schemas, entry);
 		shared_schema_unref(entry->shared);
 		free(entry);

@@ -175,8 +175,10 @@ static json_t *describe_server(const struct view *view, const struct view_server
 	(void)view;
 	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:s*}", "name", server->config->name, "id", server->config->id,
 			 "state", u ? upstream_states[upstream_state(u)] : "unusable", "problem",
-			 u ? upstream_problem(u) : server->problem ? server->problem : "", "tools", (json_int_t)count,
-			 "trusted", server->config->trusted, "log",
+			 u                 ? upstream_problem(u)
+			 : server->problem ? server->problem
+					   : "",
+			 "tools", (json_int_t)count, "trusted", server->config->trusted, "log",
 			 server->shared ? server->shared->log_path : NULL);
 }
 

@@ -7,8 +7,10 @@ void excerpt_init(struct excerpt *e, size_t head_max, size_t tail_max)
 {
 	if (head_max == 0 && tail_max == 0)
 		head_max = SIZE_MAX / 8;
-	*e = (struct excerpt){
-		.head = BUF_INIT(head_max), .tail = BUF_INIT(2 * tail_max + 1), .head_max = head_max, .tail_max = tail_max};
+	*e = (struct excerpt){.head = BUF_INIT(head_max),
+			      .tail = BUF_INIT(2 * tail_max + 1),
+			      .head_max = head_max,
+			      .tail_max = tail_max};
 }
 
 void excerpt_done(struct excerpt *e)
@@ -58,10 +60,10 @@ void excerpt_trim(struct excerpt *e, bool lines)
 {
 	const char *head = (const char *)buf_head(&e->head), *tail, *newline;
 
-	if (e->tail.len > e->tail_max)
-		buf_consume(&e->tail, e->tail.len - e->tail_max);
 	if (excerpt_left_out(e) == 0)
 		return;
+	if (e->tail.len > e->tail_max)
+		buf_consume(&e->tail, e->tail.len - e->tail_max);
 	tail = (const char *)buf_head(&e->tail);
 	if (lines) {
 		newline = e->head.len ? memrchr(head, '\n', e->head.len) : NULL;

@@ -20,13 +20,14 @@
 /* What the files of core share; nobody else includes it. One owner file a struct, named behind it. */
 
 enum {
-	CORE_LARGE = 256 << 10,		 /* bytes from which a body is checked on another thread */
-	CORE_UPSTREAM_IDLE_MS = 600000,	 /* a server that nobody uses is ended after this */
-	CORE_TIDY_MS = 10000,		 /* how often idle things are looked for */
-	CORE_WAITING_MAX = 256,		 /* runs that wait for a sandbox */
-	CORE_GRACE_MS = 2000,		 /* the guest's time to end a run before its sandbox is destroyed */
-	CORE_START_MS = 20000,		 /* from sandbox to started code */
-	CORE_CONNECT_MS = 30000,	 /* without a proven link a sandbox is lost */
+	CORE_LARGE = 256 << 10, /* bytes from which a body is checked on another thread */
+	CORE_UPSTREAM_IDLE_MS = 600000, /* a server that nobody uses is ended after this */
+	CORE_RUNS_KEPT = 200, /* run folders that a new broker keeps */
+	CORE_TIDY_MS = 10000, /* how often idle things are looked for */
+	CORE_WAITING_MAX = 256, /* runs that wait for a sandbox */
+	CORE_GRACE_MS = 2000, /* the guest's time to end a run before its sandbox is destroyed */
+	CORE_START_MS = 20000, /* from sandbox to started code */
+	CORE_CONNECT_MS = 30000, /* without a proven link a sandbox is lost */
 };
 
 struct pool;
@@ -45,15 +46,15 @@ struct core { /* core.c */
 	struct shared_upstream *upstreams; /* by key */
 	struct view *views;
 	struct client *clients;
-	struct run *runs;		   /* by id, oldest first */
-	struct pool *pools;		   /* by key */
-	uint64_t tools_generation;	   /* counts changes of any tool list */
+	struct run *runs; /* by id, oldest first */
+	struct pool *pools; /* by key */
+	uint64_t tools_generation; /* counts changes of any tool list */
 	size_t runs_open, runs_pruned; /* pruned: their memory goes on the next turn */
-	struct redact *redact; /* all secrets that any view knows: for the log */
 	bool stopping;
 	void (*stopped)(void *user);
 	void *stopped_user;
 	struct loop_timer *stop_timer;
+	uint64_t stop_began_ms;
 };
 
 /* ---- upstreams.c: servers shared by key ---- */
@@ -63,7 +64,8 @@ struct shared_upstream {
 	struct core *core;
 	struct upstream *upstream;
 	struct redact *redact;
-	unsigned users;	     /* views that name it */
+	char *log_path;
+	unsigned users; /* views that name it */
 	uint64_t unused_ms; /* since when there are none */
 };
 int upstreams_get(struct core *core, const struct config_server *server, const struct config_resolved *resolved,
@@ -76,7 +78,7 @@ void upstreams_tidy(struct core *core, uint64_t now_ms, bool all);
 struct view_server {
 	const struct config_server *config;
 	struct shared_upstream *shared; /* NULL: unusable */
-	char *problem;			/* why, when unusable */
+	char *problem; /* why, when unusable */
 };
 struct view {
 	struct view *prev, *next;
@@ -97,8 +99,8 @@ struct client {
 	struct client *prev, *next;
 	struct core *core;
 	struct client_info info; /* owned copies */
-	char **variables;	 /* names asked for */
-	char **env;		 /* what the client brought, "K=V" */
+	char **variables; /* names asked for */
+	char **env; /* what the client brought, "K=V" */
 	struct view *view;
 };
 /* The view of a client, made anew if its files have changed. */
@@ -122,8 +124,8 @@ struct catalogue *catalogue_free(struct catalogue *c);
 int catalogue_namespaces(struct view *view, struct buf *out) _must_check_;
 /* Starts every server that was never tried and calls done when all are ready or have failed. */
 int catalogue_ready(struct view *view, void (*done)(void *user), void *user, struct error *err) _must_check_;
-/* Compiled inputSchema of a tool, cached; NULL if it has none that can be compiled. A reference for the caller, as a check
- * on another thread may outlive the catalogue. */
+/* Compiled inputSchema of a tool, cached; NULL if it has none that can be compiled. A reference for the caller, as a
+ * check on another thread may outlive the catalogue. */
 struct shared_schema {
 	unsigned refs; /* touched on the loop's thread only */
 	struct schema *schema;
@@ -154,8 +156,8 @@ struct runfiles {
 	uint64_t result_size;
 };
 int runfiles_open(struct runfiles *f, const char *state_dir, const char *run_id, struct error *err) _must_check_;
-/* Appends one event; what is already redacted. channel: CHANNEL_STDOUT, CHANNEL_STDERR, or CHANNEL_LOG with one letter for
- * the level (l, i, d, w, e) in front. A full disk is an error, and nothing is half written. */
+/* Appends one event; what is already redacted. channel: CHANNEL_STDOUT, CHANNEL_STDERR, or CHANNEL_LOG with one letter
+ * for the level (l, i, d, w, e) in front. A full disk is an error, and nothing is half written. */
 int runfiles_event(struct runfiles *f, unsigned channel, const void *data, size_t len, struct error *err) _must_check_;
 int runfiles_result(struct runfiles *f, const void *data, size_t len, struct error *err) _must_check_;
 /* Nothing more will be written: gives the descriptors back, the files stay. */
@@ -174,7 +176,7 @@ int runfiles_walk_result(const struct runfiles *f, runfiles_walk_fn *fn, void *u
 struct excerpt {
 	struct buf head, tail;
 	size_t head_max, tail_max;
-	uint64_t skip;	/* bytes that are passed over first */
+	uint64_t skip; /* bytes that are passed over first */
 	uint64_t total; /* bytes seen, those passed over too */
 };
 /* max 0: all of it goes into head. */
@@ -214,6 +216,9 @@ void sandboxes_release(struct sandbox *sandbox);
 int pools_get(struct core *core, const struct config *config, struct pool **ret, struct error *err) _must_check_;
 void pools_put(struct pool *pool);
 void pools_tidy(struct core *core, uint64_t now_ms, bool all);
+void pools_free_all(struct core *core);
+/* More runs wait than are let in. */
+bool sandboxes_full(const struct pool *pool);
 bool pools_empty(const struct core *core);
 void pools_report(struct pool *pool, doctor_tell_fn *tell, void *user);
 void pools_on_sandbox_ended(struct core *core, const char *sandbox_id, const char *reason);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a finished run promises, as JSON and as the text that a model reads. Nothing is kept whole in memory: both are made
- * from the run's files when somebody asks, head and tail of whatever is over the reader's budget.
+ * What a finished run promises, as JSON and as the text that a model reads. Nothing is kept whole in memory: both are
+ * made from the run's files when somebody asks, head and tail of whatever is over the reader's budget.
  */
 #include "broker/core/runs.h"
 
@@ -60,8 +60,8 @@ static void on_event(void *user, unsigned channel, const char *data, size_t len)
 		e->fn(e->user, data[0] == 'e' ? "[ERROR] " : data[0] == 'w' ? "[WARN] " : "", data + 1, len - 1);
 }
 
-int result_walk_entries(const struct run *run,
-			void (*fn)(void *user, const char *level, const char *text, size_t len), void *user)
+int result_walk_entries(const struct run *run, void (*fn)(void *user, const char *level, const char *text, size_t len),
+			void *user)
 {
 	struct entries e = {.fn = fn, .user = user};
 	int r;
@@ -132,8 +132,7 @@ static void feed_summary(struct excerpt *e, const struct run_result *r)
 	struct tool_count *count, *next;
 	char line[256];
 
-	HASH_ITER(hh, r->run->counts, count, next)
-	{
+	HASH_ITER (hh, r->run->counts, count, next) {
 		calls += count->calls;
 		errors += count->errors;
 		denied += count->denied;
@@ -173,8 +172,9 @@ int run_result_text(const struct run_result *r, size_t max, struct buf *out)
 	if (rc == 0)
 		rc = buf_append(out, buf_head(&e.head), e.head.len);
 	if (rc == 0 && excerpt_left_out(&e) > 0)
-		rc = buf_printf(out, "\n[... %llu bytes left out; wait_run {\"run_id\":\"%s\",\"offset\":%zu} reads on ...]\n",
-				(unsigned long long)excerpt_left_out(&e), r->run->id, e.head.len);
+		rc = buf_printf(
+			out, "\n[... %llu bytes left out; wait_run {\"run_id\":\"%s\",\"offset\":%zu} reads on ...]\n",
+			(unsigned long long)excerpt_left_out(&e), r->run->id, e.head.len);
 	if (rc == 0)
 		rc = buf_append(out, buf_head(&e.tail), e.tail.len);
 	excerpt_done(&e);
@@ -195,7 +195,8 @@ int run_result_slice(const struct run_result *r, size_t offset, size_t max, stru
 	else if (offset > e.total)
 		rc = error_set(err, -EINVAL, "offset %zu is behind the end (%llu bytes)", offset,
 			       (unsigned long long)e.total);
-	else if ((rc = buf_append(out, buf_head(&e.head), span_utf8_floor((const char *)buf_head(&e.head), e.head.len))) < 0)
+	else if ((rc = buf_append(out, buf_head(&e.head),
+				  span_utf8_floor((const char *)buf_head(&e.head), e.head.len))) < 0)
 		error_set(err, rc, "no memory for the answer");
 	*ret_total = (size_t)e.total;
 	excerpt_done(&e);

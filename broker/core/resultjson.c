@@ -187,8 +187,7 @@ static int put_calls(const struct run *run, struct buf *out)
 	bool first = true;
 	int r = buf_append_str(out, ",\"tool_calls\":[");
 
-	HASH_ITER(hh, run->counts, count, next)
-	{
+	HASH_ITER (hh, run->counts, count, next) {
 		if (r == 0)
 			r = buf_append_str(out, first ? "{\"server\":" : ",{\"server\":");
 		if (r == 0)
@@ -196,7 +195,8 @@ static int put_calls(const struct run *run, struct buf *out)
 		if (r == 0)
 			r = put_key_string(out, "tool", count->tool);
 		if (r == 0)
-			r = buf_printf(out, ",\"calls\":%llu,\"errors\":%llu,\"denied\":%llu,\"ms\":%llu,\"bytes\":%llu}",
+			r = buf_printf(out,
+				       ",\"calls\":%llu,\"errors\":%llu,\"denied\":%llu,\"ms\":%llu,\"bytes\":%llu}",
 				       (unsigned long long)count->calls, (unsigned long long)count->errors,
 				       (unsigned long long)count->denied, (unsigned long long)count->ms,
 				       (unsigned long long)count->bytes);

@@ -86,8 +86,7 @@ void runs_on_call_cancelled(struct run *run, struct machine_call *machine_call)
 {
 	struct run_link *link;
 
-	DL_FOREACH(run->links, link)
-	{
+	DL_FOREACH (run->links, link) {
 		if (link->machine_call != machine_call)
 			continue;
 		runs_drop_link(link);

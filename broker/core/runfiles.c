@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * STATE/runs/RUN_ID/events: records "MS CHANNEL LENGTH\n", LENGTH bytes, "\n", in order of arrival; a record is one write(),
- * so a crash leaves at most one that is cut, and readers stop there. STATE/runs/RUN_ID/result.json: the value's text.
+ * STATE/runs/RUN_ID/events: records "MS CHANNEL LENGTH\n", LENGTH bytes, "\n", in order of arrival; a record is one
+ * write(), so a crash leaves at most one that is cut, and readers stop there. STATE/runs/RUN_ID/result.json: the
+ * value's text.
  */
 #include "broker/core/internal.h"
 
@@ -62,8 +63,8 @@ static int append(int fd, const struct iovec *iov, int count, size_t len, struct
 int runfiles_event(struct runfiles *f, unsigned channel, const void *data, size_t len, struct error *err)
 {
 	char head[64];
-	int n = snprintf(head, sizeof(head), "%llu %u %zu\n", (unsigned long long)(clock_now_ms() - f->began_ms), channel,
-			 len);
+	int n = snprintf(head, sizeof(head), "%llu %u %zu\n", (unsigned long long)(clock_now_ms() - f->began_ms),
+			 channel, len);
 	struct iovec iov[] = {{head, (size_t)n}, {(void *)(uintptr_t)data, len}, {(void *)(uintptr_t) "\n", 1}};
 
 	return append(f->events, iov, 3, (size_t)n + len + 1, err);

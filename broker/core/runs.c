@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A run: WAITING (for a sandbox) -> RUNNING (its code is in the guest) -> ENDED. Its end comes from the guest (TAIL), from a
- * machine that is lost, or from the backstop when the guest does not end it in time; whichever is first calls end_run(),
- * once. A finished run stays findable until its files are pruned.
+ * A run: WAITING (for a sandbox) -> RUNNING (its code is in the guest) -> ENDED. Its end comes from the guest (TAIL),
+ * from a machine that is lost, or from the backstop when the guest does not end it in time; whichever is first calls
+ * end_run(), once. A finished run stays findable until its files are pruned.
  */
 #include "broker/core/runs.h"
 
@@ -23,7 +23,8 @@ const struct json_field run_request_table[] = {
 	 .required = true,
 	 .least = 1,
 	 .most = 4 << 20,
-	 .text = "The program. Tools are called as server.tool({...}); its return value (Python: last expression) is the "
+	 .text = "The program. Tools are called as server.tool({...}); its return value (Python: last expression) is "
+		 "the "
 		 "result."},
 	{.name = "language",
 	 .kind = JSON_KIND_ENUM,
@@ -269,8 +270,9 @@ static void on_backstop(void *user)
 		end_run(run, "cancelled", run->cancel_reason);
 		return;
 	}
-	if (asprintf(&line, "timeout: the run reached its %llu ms (timeout_ms) and its sandbox did not end it; it was "
-			    "destroyed",
+	if (asprintf(&line,
+		     "timeout: the run reached its %llu ms (timeout_ms) and its sandbox did not end it; it was "
+		     "destroyed",
 		     (unsigned long long)run->wall_ms) < 0)
 		line = NULL;
 	end_run(run, "timeout", line);
@@ -350,6 +352,10 @@ static int check_request(const struct view *view, const struct run_request *requ
 		return error_set(err, -EINVAL,
 				 "timeout_ms: %lld is over limits.run_most_ms (%lld): ask for less, or raise it",
 				 (long long)request->timeout_ms, (long long)view->config->limits.run_most_ms);
+	if (sandboxes_full(view->pool))
+		return error_set(err, -EBUSY,
+				 "%d runs wait for a sandbox already: try again later, or raise limits.runs",
+				 CORE_WAITING_MAX);
 	if (view->core->stopping)
 		return error_set(err, -ESHUTDOWN, "the broker is stopping: try again in a moment");
 	return 0;
@@ -470,8 +476,7 @@ static void free_run(struct run *run)
 
 	assert(!run->ticket && !run->links);
 	HASH_DEL(run->core->runs, run);
-	HASH_ITER(hh, run->counts, count, next)
-	{
+	HASH_ITER (hh, run->counts, count, next) {
 		HASH_DEL(run->counts, count);
 		free(count->key);
 		free(count->server);
@@ -507,8 +512,7 @@ void runs_prune(struct core *core, int64_t most)
 	size_t finished = HASH_COUNT(core->runs) - core->runs_open - core->runs_pruned;
 	struct run *run, *next;
 
-	HASH_ITER(hh, core->runs, run, next)
-	{
+	HASH_ITER (hh, core->runs, run, next) {
 		if (finished <= (size_t)most)
 			break;
 		if (run->state != RUN_ENDED || run->pruned)
@@ -525,8 +529,7 @@ void runs_close_all(struct core *core, const char *reason)
 {
 	struct run *run, *next;
 
-	HASH_ITER(hh, core->runs, run, next)
-	{
+	HASH_ITER (hh, core->runs, run, next) {
 		run_cancel(run, reason);
 	}
 }
@@ -535,8 +538,7 @@ void runs_free_all(struct core *core)
 {
 	struct run *run, *next;
 
-	HASH_ITER(hh, core->runs, run, next)
-	{
+	HASH_ITER (hh, core->runs, run, next) {
 		if (run->ticket)
 			sandboxes_forget(TAKE_PTR(run->ticket));
 		if (run->state != RUN_ENDED) {
@@ -544,8 +546,7 @@ void runs_free_all(struct core *core)
 			end_run(run, "cancelled", "the broker stopped");
 		}
 	}
-	HASH_ITER(hh, core->runs, run, next)
-	{
+	HASH_ITER (hh, core->runs, run, next) {
 		if (!run->pruned)
 			free_run(run);
 	}

@@ -18,8 +18,8 @@ struct tool_count { /* one row of the result's tool_calls */
 struct run_result {
 	struct run *run;
 	const char *status; /* ok, error, timeout, cancelled, killed, lost */
-	char *error;	    /* one line, or NULL */
-	json_t *tail;	    /* TAIL of the guest, or NULL */
+	char *error; /* one line, or NULL */
+	json_t *tail; /* TAIL of the guest, or NULL */
 	bool ok;
 	int exit_code;
 	double seconds;
@@ -60,7 +60,7 @@ struct run {
 void runs_drop_link(struct run_link *link);
 
 /* result.c: each console call and each printed line, in order; level is "", "[WARN] " or "[ERROR] ". */
-int result_walk_entries(const struct run *run,
-			void (*fn)(void *user, const char *level, const char *text, size_t len), void *user) _must_check_;
+int result_walk_entries(const struct run *run, void (*fn)(void *user, const char *level, const char *text, size_t len),
+			void *user) _must_check_;
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pool: whole sandboxes, made ahead, each for one run. A sandbox is CREATING (its provider works), CONNECTING (no proven
- * link yet), WARM (nobody's), USED (a run's) and ENDING (its provider takes it down). Runs that want one wait in a queue; a
- * sandbox that becomes warm goes to the first of them, and as many are under way as are wanted:
+ * The pool: whole sandboxes, made ahead, each for one run. A sandbox is CREATING (its provider works), CONNECTING (no
+ * proven link yet), WARM (nobody's), USED (a run's) and ENDING (its provider takes it down). Runs that want one wait in
+ * a queue; a sandbox that becomes warm goes to the first of them, and as many are under way as are wanted:
  *
  *   waiting runs + limits.pool, at most limits.runs in use
  *
- * Providers are tried in the configured order; one that failed is passed over for 30 s, and none below the isolation floor
- * is used. A run that falls back says so (why).
+ * Providers are tried in the configured order; one that failed is passed over for 30 s, and none below the isolation
+ * floor is used. A run that falls back says so (why).
  */
 #include "broker/core/internal.h"
 
@@ -24,7 +24,7 @@ enum sandbox_state { SANDBOX_CREATING, SANDBOX_CONNECTING, SANDBOX_WARM, SANDBOX
 
 struct pool_provider {
 	struct host_provider *provider; /* NULL: it could not be opened */
-	char *problem;			/* why, or how it failed last */
+	char *problem; /* why, or how it failed last */
 	uint64_t rest_until_ms;
 };
 
@@ -41,7 +41,7 @@ struct sandbox {
 	enum sandbox_state state;
 	struct pool_provider *provider;
 	struct host_op *op; /* while CREATING */
-	char *id;	    /* the provider's name for it */
+	char *id; /* the provider's name for it */
 	struct machine *machine;
 	char *why;
 	uint64_t since_ms;
@@ -72,8 +72,7 @@ static size_t count_state(const struct pool *pool, enum sandbox_state state)
 	const struct sandbox *s;
 	size_t count = 0;
 
-	DL_FOREACH(pool->sandboxes, s)
-	{
+	DL_FOREACH (pool->sandboxes, s) {
 		count += s->state == state;
 	}
 	return count;
@@ -159,8 +158,7 @@ static struct sandbox *find_warm(struct pool *pool)
 {
 	struct sandbox *s;
 
-	DL_FOREACH(pool->sandboxes, s)
-	{
+	DL_FOREACH (pool->sandboxes, s) {
 		if (s->state == SANDBOX_WARM)
 			return s;
 	}
@@ -408,10 +406,8 @@ void pools_on_sandbox_ended(struct core *core, const char *sandbox_id, const cha
 	struct pool *pool, *next;
 	struct sandbox *s;
 
-	HASH_ITER(hh, core->pools, pool, next)
-	{
-		DL_FOREACH(pool->sandboxes, s)
-		{
+	HASH_ITER (hh, core->pools, pool, next) {
+		DL_FOREACH (pool->sandboxes, s) {
 			if (!s->id || strcmp(s->id, sandbox_id) != 0 || s->state == SANDBOX_ENDING)
 				continue;
 			log_warn("sandbox_ended", LOG_S("sandbox", sandbox_id), LOG_S("reason", reason));
@@ -430,12 +426,12 @@ void pools_on_sandbox_ended(struct core *core, const char *sandbox_id, const cha
 
 static char *make_key(const struct config *c)
 {
-	json_auto_t *key = json_pack("{s:[], s:I, s:I, s:I, s:I, s:I, s:I, s:s*, s:s*, s:s*, s:s*}", "providers", "memory",
-				     (json_int_t)c->limits.memory, "disk", (json_int_t)c->limits.disk, "processes",
-				     (json_int_t)c->limits.processes, "runs", (json_int_t)c->limits.runs, "pool",
-				     (json_int_t)c->limits.pool, "arguments", (json_int_t)c->limits.arguments,
-				     "isolation", c->isolation, "javascript", c->runtimes[0], "python", c->runtimes[1],
-				     "bash", c->runtimes[2]);
+	json_auto_t *key =
+		json_pack("{s:[], s:I, s:I, s:I, s:I, s:I, s:I, s:s*, s:s*, s:s*, s:s*}", "providers", "memory",
+			  (json_int_t)c->limits.memory, "disk", (json_int_t)c->limits.disk, "processes",
+			  (json_int_t)c->limits.processes, "runs", (json_int_t)c->limits.runs, "pool",
+			  (json_int_t)c->limits.pool, "arguments", (json_int_t)c->limits.arguments, "isolation",
+			  c->isolation, "javascript", c->runtimes[0], "python", c->runtimes[1], "bash", c->runtimes[2]);
 
 	for (size_t i = 0; key && i < c->provider_count; i++)
 		json_array_append_new(json_object_get(key, "providers"),
@@ -536,8 +532,7 @@ static void tidy(struct pool *pool, bool all)
 {
 	struct sandbox *s, *next;
 
-	DL_FOREACH_SAFE(pool->sandboxes, s, next)
-	{
+	DL_FOREACH_SAFE (pool->sandboxes, s, next) {
 		if (all || s->state == SANDBOX_WARM)
 			end_sandbox(s);
 	}
@@ -549,8 +544,7 @@ void pools_tidy(struct core *core, uint64_t now_ms, bool all)
 {
 	struct pool *pool, *next;
 
-	HASH_ITER(hh, core->pools, pool, next)
-	{
+	HASH_ITER (hh, core->pools, pool, next) {
 		pool->closing = pool->closing || all;
 		if (all || (pool->users == 0 && now_ms - pool->unused_ms > (uint64_t)pool->limits.sandbox_ms))
 			tidy(pool, all);
@@ -567,6 +561,19 @@ bool pools_empty(const struct core *core)
 		if (pool->sandboxes)
 			return false;
 	return true;
+}
+
+void pools_free_all(struct core *core)
+{
+	struct pool *pool, *next;
+	struct sandbox *s, *after;
+
+	HASH_ITER (hh, core->pools, pool, next) {
+		DL_FOREACH_SAFE (pool->sandboxes, s, after) {
+			free_sandbox(s);
+		}
+		free_pool(pool);
+	}
 }
 
 void pools_report(struct pool *pool, doctor_tell_fn *tell, void *user)

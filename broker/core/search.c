@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inverted index with BM25F-like ranking: a term that stands in a weighty field counts as if it stood there weight times.
- * Words are runs of letters and digits, cut at camelCase humps too, lower-cased, a plural "s" taken off; bytes above 0x7f
- * belong to words as they are.
+ * Inverted index with BM25F-like ranking: a term that stands in a weighty field counts as if it stood there weight
+ * times. Words are runs of letters and digits, cut at camelCase humps too, lower-cased, a plural "s" taken off; bytes
+ * above 0x7f belong to words as they are.
  */
 #include "broker/core/internal.h"
 
@@ -47,8 +47,7 @@ struct search_index *search_index_free(struct search_index *index)
 
 	if (!index)
 		return NULL;
-	HASH_ITER(hh, index->terms, term, next)
-	{
+	HASH_ITER (hh, index->terms, term, next) {
 		HASH_DEL(index->terms, term);
 		free(term->postings);
 		free(term);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Servers are shared: everybody whose command, resolved environment and working directory agree uses one process. A view
- * holds its servers; one that nobody holds for CORE_UPSTREAM_IDLE_MS is ended.
+ * Servers are shared: everybody whose command, resolved environment and working directory agree uses one process. A
+ * view holds its servers; one that nobody holds for CORE_UPSTREAM_IDLE_MS is ended.
  */
 #include "broker/core/internal.h"
 
@@ -31,6 +31,7 @@ static void free_shared(struct shared_upstream *shared)
 	HASH_DEL(shared->core->upstreams, shared);
 	upstream_free(shared->upstream);
 	redact_unref(shared->redact);
+	free(shared->log_path);
 	free(shared->key);
 	free(shared);
 }
@@ -39,7 +40,6 @@ static int start_shared(struct shared_upstream *shared, const struct config_serv
 			const struct config_resolved *resolved, const char *const *inherited, struct error *err)
 {
 	static const struct upstream_events events = {.changed = on_changed};
-	_cleanup_free_ char *log_path = NULL;
 	struct upstream_options o = {
 		.name = server->name,
 		.command = resolved->command,
@@ -53,9 +53,12 @@ static int start_shared(struct shared_upstream *shared, const struct config_serv
 	};
 
 	/* The key is part of the name: two clients with other values have a server, and a log, each. */
-	if (asprintf(&log_path, "%s/logs/%s-%.8s.log", shared->core->state_dir, server->id, resolved->key) < 0)
+	if (asprintf(&shared->log_path, "%s/logs/%s-%.8s.log", shared->core->state_dir, server->id, resolved->key) <
+	    0) {
+		shared->log_path = NULL;
 		return error_set(err, -ENOMEM, "no memory for server %s", server->name);
-	o.log_path = log_path;
+	}
+	o.log_path = shared->log_path;
 	return upstream_new(shared->core->loop, shared->core->spawner, &o, &events, shared, &shared->upstream, err);
 }
 
@@ -96,8 +99,7 @@ void upstreams_tidy(struct core *core, uint64_t now_ms, bool all)
 {
 	struct shared_upstream *shared, *next;
 
-	HASH_ITER(hh, core->upstreams, shared, next)
-	{
+	HASH_ITER (hh, core->upstreams, shared, next) {
 		if (all || (shared->users == 0 && now_ms - shared->unused_ms > CORE_UPSTREAM_IDLE_MS))
 			free_shared(shared);
 	}

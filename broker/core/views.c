@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client is one subject at a door; a view is its configuration with its values: policy, servers, secrets, pool. Runs hold
- * the view that they began with, so a file that changes concerns later runs only.
+ * A client is one subject at a door; a view is its configuration with its values: policy, servers, secrets, pool. Runs
+ * hold the view that they began with, so a file that changes concerns later runs only.
  */
 #include "broker/core/runs.h"
 
@@ -12,8 +12,8 @@
 #include <string.h>
 
 /* Environment that upstreams get from the client: what the MCP SDKs pass on, and what locales need. */
-static const char *const inherited_names[] = {"HOME", "LOGNAME", "PATH",  "SHELL",	     "TERM",
-					      "USER", "LANG",	 "LC_ALL", "XDG_RUNTIME_DIR", "TMPDIR"};
+static const char *const inherited_names[] = {"HOME", "LOGNAME", "PATH",   "SHELL",           "TERM",
+					      "USER", "LANG",    "LC_ALL", "XDG_RUNTIME_DIR", "TMPDIR"};
 
 static void free_strings(char **strings)
 {
@@ -126,8 +126,8 @@ static int resolve_servers(struct view *view, struct client *c, struct config_re
 		view->servers[i].config = server;
 		if (server->disabled) {
 			view->servers[i].problem = strdup("it is disabled in the configuration");
-		} else if (config_resolve_server(view->config, server, c->info.cwd, look_up, c, &resolved[i], &problem) <
-			   0) {
+		} else if (config_resolve_server(view->config, server, c->info.cwd, look_up, c, &resolved[i],
+						 &problem) < 0) {
 			view->servers[i].problem = TAKE_PTR(problem.msg);
 		} else {
 			r = add_secrets(&secrets, &resolved[i]);
@@ -295,7 +295,8 @@ int client_view(struct client *c, struct view **ret, struct error *err)
 
 	if (!c->view)
 		return error_set(err, -EINVAL, "the client has not sent its variables");
-	/* A broken new version must not be passed over in silence: nothing runs by rules that are not those in the file. */
+	/* A broken new version must not be passed over in silence: nothing runs by rules that are not those in the
+	 * file. */
 	if (config_is_stale(c->view->config))
 		r = renew_view(c, err);
 	if (r == 0)
@@ -314,8 +315,7 @@ struct client *client_free(struct client *c)
 
 	if (!c)
 		return NULL;
-	HASH_ITER(hh, c->core->runs, run, next)
-	{
+	HASH_ITER (hh, c->core->runs, run, next) {
 		if (run->owner != c)
 			continue;
 		run->owner = NULL;

@@ -190,6 +190,15 @@ static void give_up(struct machine *m, const char *reason)
 	}
 }
 
+void machine_lost(struct machine *m, const char *reason)
+{
+	if (m->dead || m->state == MACHINE_CLOSED)
+		return;
+	loop_timer_stop(m->retry);
+	m->carrier = carrier_free(m->carrier);
+	give_up(m, reason);
+}
+
 static void retry_later(struct machine *m, const char *reason)
 {
 	uint64_t waited = clock_now_ms() - m->up_or_started_ms;

@@ -45,6 +45,8 @@ int machine_new(struct loop *loop, const struct machine_options *options, const 
 		void *user, struct machine **ret, struct error *err) _must_check_;
 /* Ends all runs as lost without events. Safe inside its events. */
 struct machine *machine_free(struct machine *m);
+/* Its sandbox is known to be gone: no more links are tried, its runs end as lost (inside this call). */
+void machine_lost(struct machine *m, const char *reason);
 enum machine_state machine_state(const struct machine *m);
 
 struct machine_run_end {
