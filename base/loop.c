@@ -109,9 +109,8 @@ struct loop *loop_free(struct loop *loop)
 {
 	if (!loop)
 		return NULL;
-	while (loop->deferred_count > 0)
-		uv_run(&loop->uv, UV_RUN_NOWAIT);
 	loop->signal_watch = loop_fd_free(loop->signal_watch);
+	uv_run(&loop->uv, UV_RUN_DEFAULT); /* what is deferred, what is closing */
 	uv_close((uv_handle_t *)&loop->idle, NULL);
 	uv_close((uv_handle_t *)&loop->prepare, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -232,6 +231,14 @@ void loop_fd_watch(struct loop_fd *w, unsigned events)
 		uv_poll_start(&w->poll, uv_events, on_poll);
 	else
 		uv_poll_stop(&w->poll);
+}
+
+void loop_fd_background(struct loop_fd *w, bool background)
+{
+	if (background)
+		uv_unref((uv_handle_t *)&w->poll);
+	else
+		uv_ref((uv_handle_t *)&w->poll);
 }
 
 static void on_closed_fd(uv_handle_t *handle)
@@ -377,6 +384,6 @@ int loop_signals_start(struct loop *loop, const int *signals, loop_signal_fn *fn
 	if (r < 0)
 		return r;
 	loop_fd_watch(loop->signal_watch, LOOP_READ);
-	uv_unref((uv_handle_t *)&loop->signal_watch->poll);
+	loop_fd_background(loop->signal_watch, true);
 	return 0;
 }

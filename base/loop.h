@@ -18,8 +18,10 @@ struct loop_timer;
 struct loop_work;
 
 int loop_new(struct loop **ret, struct error *err) _must_check_;
-/* Runs what was deferred and closes all handles; objects must have been freed by their owners. NULL is fine. */
+/* Runs what was deferred and what still ends by itself (a server on its way out), then closes all. Objects must have been
+ * freed by their owners: one that waits for something keeps this from returning. NULL is fine. */
 struct loop *loop_free(struct loop *loop);
+/* Until loop_stop(), or until nothing is left to wait for. */
 void loop_run(struct loop *loop);
 /* Makes loop_run() return after the present turn. */
 void loop_stop(struct loop *loop);
@@ -38,6 +40,8 @@ int loop_fd_new(struct loop *loop, int fd, loop_fd_fn *fn, void *user, struct lo
 		struct error *err) _must_check_;
 /* Watches for events (0: none). An error on the descriptor arrives as all events that are watched. */
 void loop_fd_watch(struct loop_fd *w, unsigned events);
+/* In the background: it does not keep loop_run() from returning when nothing else is left to wait for. */
+void loop_fd_background(struct loop_fd *w, bool background);
 struct loop_fd *loop_fd_free(struct loop_fd *w);
 
 /* ---- timers ---- */

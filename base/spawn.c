@@ -47,6 +47,7 @@ static void reap(struct spawner *s, pid_t pid, int status, const struct rusage *
 		return;
 	}
 	HASH_DEL(s->children, child);
+	loop_fd_background(s->watch, !s->children);
 	if (child->fn)
 		child->fn(child->user, pid, status, usage);
 	free(child);
@@ -92,6 +93,7 @@ int spawner_new(struct loop *loop, struct spawner **ret, struct error *err)
 		return r;
 	}
 	loop_fd_watch(s->watch, LOOP_READ);
+	loop_fd_background(s->watch, true);
 	*ret = s;
 	return 0;
 }
@@ -330,6 +332,7 @@ int spawn_start(struct spawner *s, const struct spawn_options *o, spawn_exit_fn 
 	child->fn = fn;
 	child->user = user;
 	HASH_ADD(hh, s->children, pid, sizeof(child->pid), child);
+	loop_fd_background(s->watch, false);
 	child = NULL;
 	*ret_pid = pid;
 	return 0;

@@ -12,7 +12,7 @@
  * Child processes. SIGCHLD is blocked and read from a signalfd, so the process has no handler of its own (a pid 1
  * without handlers cannot be signalled from inside its name space), and every child that ends is reaped, known or not.
  */
-struct spawner; /* one a process */
+struct spawner; /* one a process; while it has children it keeps loop_run() from returning */
 
 struct spawn_fd {
 	int parent; /* borrowed */

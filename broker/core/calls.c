@@ -90,8 +90,18 @@ static void audit(struct call *call, uint64_t ms)
 	};
 	_cleanup_error_ struct error err = ERROR_INIT;
 
-	if (audit_record(call->core->audit, &record, &err) < 0)
-		log_error("audit_failed", LOG_S("reason", error_text(&err)));
+	if (audit_record(call->core->audit, &record, &err) == 0) {
+		call->core->audit_failed_ms = 0;
+		return;
+	}
+	call->core->audit_failed_ms = clock_now_ms();
+	log_error("audit_failed", LOG_S("reason", error_text(&err)));
+}
+
+/* After a line that could not be written no call is made for a while, then one shows whether it works again. */
+static bool audit_is_resting(const struct core *core)
+{
+	return core->audit_failed_ms && clock_now_ms() - core->audit_failed_ms < CORE_AUDIT_REST_MS;
 }
 
 static void deliver(void *user)
@@ -488,7 +498,7 @@ static bool over_budget(struct call *call)
 		     "more than %lld calls of the run are open", (long long)limits->calls_open);
 		return true;
 	}
-	if (!audit_works(call->core->audit)) {
+	if (audit_is_resting(call->core)) {
 		fail(call, "internal", true, "make room on the disk of the state directory",
 		     "the audit log cannot be written, so no call is made");
 		return true;

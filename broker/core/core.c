@@ -222,7 +222,8 @@ void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void
 	snprintf(line, sizeof(line), "longest turn of the loop %.2f ms",
 		 (double)loop_longest_turn_ns(core->loop, false) / 1e6);
 	tell(user, "loop", line, 1);
-	tell(user, "audit", audit_works(core->audit) ? "written" : "cannot be written", audit_works(core->audit));
+	tell(user, "audit", core->audit_failed_ms ? "the log cannot be written" : "each call is logged",
+	     core->audit_failed_ms == 0);
 	if (!c)
 		return;
 	if (client_view(c, &view, &err) < 0)

@@ -25,6 +25,7 @@ enum {
 	CORE_RUNS_KEPT = 200, /* run folders that a new broker keeps */
 	CORE_TIDY_MS = 10000, /* how often idle things are looked for */
 	CORE_WAITING_MAX = 256, /* runs that wait for a sandbox */
+	CORE_AUDIT_REST_MS = 1000,	 /* calls are refused this long after the audit log could not be written */
 	CORE_GRACE_MS = 2000, /* the guest's time to end a run before its sandbox is destroyed */
 	CORE_START_MS = 20000, /* from sandbox to started code */
 	CORE_CONNECT_MS = 30000, /* without a proven link a sandbox is lost */
@@ -42,6 +43,7 @@ struct core { /* core.c */
 	char boot_id[ID_TEXT_MAX];
 	struct host *host;
 	struct audit *audit;
+	uint64_t audit_failed_ms; /* 0: the last line was written */
 	struct loop_timer *tidy;
 	struct shared_upstream *upstreams; /* by key */
 	struct view *views;

@@ -268,7 +268,7 @@ const char *const *client_variables(const struct client *c)
 static int renew_view(struct client *c, struct error *err)
 {
 	struct config *config = NULL;
-	struct view *view;
+	struct view *view = NULL;
 	int r = load(c, &config, err);
 
 	if (r == 0)

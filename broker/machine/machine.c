@@ -252,7 +252,7 @@ static int connect_unix(const char *path, int *ret, struct error *err)
 
 static int open_link(struct machine *m, struct error *err)
 {
-	int fd, r;
+	int fd = -1, r;
 
 	if (m->url)
 		return carrier_ws_new(m->loop, m->tunnel, m->url, (const char *const *)m->headers, &carrier_events, m,
