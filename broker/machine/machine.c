@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/log.h"
-#include "tunnel/carrier/ws.h"
 #include "tunnel/proto/trace.h"
 
 #include <assert.h>
@@ -255,8 +254,7 @@ static int open_link(struct machine *m, struct error *err)
 	int fd = -1, r;
 
 	if (m->url)
-		return carrier_ws_new(m->loop, m->tunnel, m->url, (const char *const *)m->headers, &carrier_events, m,
-				      &m->carrier, err);
+		return error_set(err, -ENOTSUP, "%s: endpoints by URL are not in this build", m->url);
 	r = connect_unix(m->unix_path, &fd, err);
 	if (r < 0)
 		return r;
@@ -284,7 +282,7 @@ static void on_trace(void *user, uint64_t now_ms, bool outgoing, const struct fr
 {
 	struct machine *m = user;
 	char line[TRACE_LINE_MAX];
-	size_t len = trace_format(line, now_ms, "broker", outgoing, frame);
+	size_t len = trace_format(line, now_ms, outgoing, "broker", frame);
 
 	(void)!write(m->trace_fd, line, len);
 }
