@@ -40,12 +40,12 @@ void calls_answer(struct upstream *u, uint64_t id, const struct jsonrpc_message 
 {
 	_cleanup_buf_ struct buf value = BUF_INIT(0);
 	_cleanup_free_ char *message = NULL;
-	struct upstream_request *r = request_find(u, id);
+	struct upstream_request *r = upstream_request_find(u, id);
 	struct upstream_reply reply = {.outcome = UPSTREAM_ERROR, .result = &value, .sent = true};
 
 	if (!r)
 		return; /* cancelled or timed out before */
-	request_leave(r);
+	upstream_request_leave(r);
 	if (m->kind == JSONRPC_RESPONSE && span_type(m->result) == SPAN_OBJECT) {
 		reply.outcome = UPSTREAM_OK;
 		own_value(m->result, line, &value);
@@ -55,7 +55,7 @@ void calls_answer(struct upstream *u, uint64_t id, const struct jsonrpc_message 
 	}
 	reply.message = message;
 	r->done(r->user, &reply);
-	request_free(r);
+	upstream_request_free(r);
 }
 
 void calls_progress(struct upstream *u, struct span params)
@@ -65,7 +65,7 @@ void calls_progress(struct upstream *u, struct span params)
 
 	if (span_int64(span_member(params, "progressToken"), &token) < 0 || token <= 0)
 		return;
-	r = request_find(u, (uint64_t)token);
+	r = upstream_request_find(u, (uint64_t)token);
 	if (r && r->progress)
 		r->progress(r->user, params);
 }
@@ -96,13 +96,13 @@ static uint64_t scan_id(struct span text, bool last)
 bool calls_spoilt(struct upstream *u, struct span head, struct span tail, enum upstream_outcome outcome,
 		  const char *message)
 {
-	struct upstream_request *r = request_find(u, scan_id(tail, true));
+	struct upstream_request *r = upstream_request_find(u, scan_id(tail, true));
 
 	if (!r)
-		r = request_find(u, scan_id(head, false));
+		r = upstream_request_find(u, scan_id(head, false));
 	if (!r && outcome == UPSTREAM_TOO_LARGE && requests_sent(u) == 1)
 		r = u->sent;
 	if (r)
-		request_over(r, outcome, message);
+		upstream_request_over(r, outcome, message);
 	return r != NULL;
 }

@@ -94,7 +94,7 @@ void calls_flush(struct upstream *u)
 		if (u->state != UPSTREAM_READY)
 			return;
 		if (!r->tool) {
-			request_over(r, UPSTREAM_OK, NULL);
+			upstream_request_over(r, UPSTREAM_OK, NULL);
 			continue;
 		}
 		DL_DELETE(u->waiting, r);
@@ -114,27 +114,27 @@ static void enqueue(struct upstream *u, struct upstream_request *r)
 {
 	DL_APPEND(u->waiting, r);
 	if (!session_want(u) && r->u)
-		request_over(r, UPSTREAM_DOWN, u->problem ? u->problem : "the server is down");
+		upstream_request_over(r, UPSTREAM_DOWN, u->problem ? u->problem : "the server is down");
 }
 
 int upstream_ensure(struct upstream *u, upstream_done_fn *done, void *user, struct upstream_request **ret,
 		    struct error *err)
 {
-	struct upstream_request *r = request_new(u, done, user);
+	struct upstream_request *r = upstream_request_new(u, done, user);
 
 	if (!r)
 		return error_set(err, -ENOMEM, "no memory for a request");
 	*ret = r;
 	enqueue(u, r);
 	if (u->state == UPSTREAM_READY)
-		request_over(r, UPSTREAM_OK, NULL);
+		upstream_request_over(r, UPSTREAM_OK, NULL);
 	return 0;
 }
 
 static struct upstream_request *call_new(struct upstream *u, const char *tool, uint64_t timeout_ms, uint64_t now_ms,
 					 upstream_progress_fn *progress, upstream_done_fn *done, void *user)
 {
-	struct upstream_request *r = request_new(u, done, user);
+	struct upstream_request *r = upstream_request_new(u, done, user);
 
 	if (!r || !(r->tool = strdup(tool))) {
 		free(r);
@@ -183,7 +183,7 @@ int upstream_call(struct upstream *u, const char *tool, struct span args, uint64
 			requests_arm(u, r->deadline_ms, now);
 			return 0;
 		}
-		request_free(r);
+		upstream_request_free(r);
 	}
 	if (buf_append(&copy, args.p, args.len) < 0)
 		return error_set(err, -ENOMEM, "no memory for a call of %zu bytes", args.len);

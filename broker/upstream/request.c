@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-struct upstream_request *request_new(struct upstream *u, upstream_done_fn *done, void *user)
+struct upstream_request *upstream_request_new(struct upstream *u, upstream_done_fn *done, void *user)
 {
 	struct upstream_request *r = calloc(1, sizeof(*r));
 
@@ -20,7 +20,7 @@ struct upstream_request *request_new(struct upstream *u, upstream_done_fn *done,
 	return r;
 }
 
-struct upstream_request *request_find(const struct upstream *u, uint64_t id)
+struct upstream_request *upstream_request_find(const struct upstream *u, uint64_t id)
 {
 	struct upstream_request *r;
 
@@ -35,7 +35,7 @@ size_t requests_sent(const struct upstream *u)
 
 /* ---- the end of a request ---- */
 
-void request_free(struct upstream_request *r)
+void upstream_request_free(struct upstream_request *r)
 {
 	buf_done(&r->args);
 	free(r->tool);
@@ -43,7 +43,7 @@ void request_free(struct upstream_request *r)
 	free(r);
 }
 
-void request_leave(struct upstream_request *r)
+void upstream_request_leave(struct upstream_request *r)
 {
 	if (r->sent)
 		HASH_DEL(r->u->sent, r);
@@ -64,12 +64,12 @@ static void on_deliver(void *user)
 	};
 
 	r->done(r->user, &reply);
-	request_free(r);
+	upstream_request_free(r);
 }
 
-void request_over(struct upstream_request *r, enum upstream_outcome outcome, const char *message)
+void upstream_request_over(struct upstream_request *r, enum upstream_outcome outcome, const char *message)
 {
-	request_leave(r);
+	upstream_request_leave(r);
 	r->outcome = outcome;
 	r->message = message ? strdup(message) : NULL;
 	loop_defer(r->loop, on_deliver, r);
@@ -92,7 +92,7 @@ void upstream_cancel(struct upstream_request *r, const char *reason)
 		return;
 	if (r->sent)
 		send_cancelled(r->u, r->id, reason);
-	request_over(r, UPSTREAM_CANCELLED, reason);
+	upstream_request_over(r, UPSTREAM_CANCELLED, reason);
 }
 
 /* ---- deadlines: one timer, armed for the nearest ---- */
@@ -117,7 +117,7 @@ static void time_out(struct upstream *u, struct upstream_request *r)
 		snprintf(text, sizeof(text), "server \"%.64s\" was not ready within %" PRIu64 " ms", u->name,
 			 r->timeout_ms);
 	}
-	request_over(r, UPSTREAM_TIMEOUT, text);
+	upstream_request_over(r, UPSTREAM_TIMEOUT, text);
 }
 
 static void on_deadline(void *user)
@@ -149,11 +149,11 @@ void calls_down(struct upstream *u, const char *message, bool also_waiting)
 	struct upstream_request *r, *next;
 
 	HASH_ITER (hh, u->sent, r, next)
-		request_over(r, UPSTREAM_DOWN, message);
+		upstream_request_over(r, UPSTREAM_DOWN, message);
 	if (!also_waiting)
 		return;
 	DL_FOREACH_SAFE (u->waiting, r, next)
-		request_over(r, UPSTREAM_DOWN, message);
+		upstream_request_over(r, UPSTREAM_DOWN, message);
 }
 
 int calls_init(struct upstream *u, struct error *err)
@@ -167,9 +167,9 @@ void calls_done(struct upstream *u)
 	struct upstream_request *r, *next;
 
 	HASH_ITER (hh, u->sent, r, next)
-		request_over(r, UPSTREAM_CANCELLED, "the server is being stopped");
+		upstream_request_over(r, UPSTREAM_CANCELLED, "the server is being stopped");
 	DL_FOREACH_SAFE (u->waiting, r, next)
-		request_over(r, UPSTREAM_CANCELLED, "the server is being stopped");
+		upstream_request_over(r, UPSTREAM_CANCELLED, "the server is being stopped");
 	u->deadline_timer = loop_timer_free(u->deadline_timer);
 	buf_done(&u->scratch);
 }

@@ -30,15 +30,15 @@ struct upstream_request {
 };
 
 /* NULL without memory. In no table yet. */
-struct upstream_request *request_new(struct upstream *u, upstream_done_fn *done, void *user);
-void request_free(struct upstream_request *r);
+struct upstream_request *upstream_request_new(struct upstream *u, upstream_done_fn *done, void *user);
+void upstream_request_free(struct upstream_request *r);
 /* The request that was sent with this id and is not over; NULL if there is none. */
-struct upstream_request *request_find(const struct upstream *u, uint64_t id);
+struct upstream_request *upstream_request_find(const struct upstream *u, uint64_t id);
 size_t requests_sent(const struct upstream *u);
 /* Takes it out of its table; whoever does this calls "done". */
-void request_leave(struct upstream_request *r);
+void upstream_request_leave(struct upstream_request *r);
 /* Ends it: "done" is called on the next turn. */
-void request_over(struct upstream_request *r, enum upstream_outcome outcome, const char *message);
+void upstream_request_over(struct upstream_request *r, enum upstream_outcome outcome, const char *message);
 /* Makes sure that the timer fires by deadline_ms (0: none). */
 void requests_arm(struct upstream *u, uint64_t deadline_ms, uint64_t now_ms);
 
