@@ -34,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (ours && !theirs)
 		FUZZ_CHECK(json_error_code(&why) == json_error_numeric_overflow);
 	if (!ours && theirs)
-		FUZZ_CHECK(strstr(error_text(&err), "64 levels"));
+		/* jansson takes a NUL byte behind the value for the end of the text. */
+		FUZZ_CHECK(strstr(error_text(&err), "64 levels") || memchr(data, 0, size));
 	if (ours) {
 		walk(value);
 		FUZZ_CHECK(span_check(text, false, NULL, &lax) == 0);
