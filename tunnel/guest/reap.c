@@ -140,7 +140,8 @@ void reap_look(struct guest *g, struct run *run, bool kill_them, struct reap_tal
 		ret->rss += p->rss_pages * page;
 		if (p->state == 'Z' || p->state == 'X')
 			continue;
-		/* All at once: a fork bomb has no time to go on. Parked interpreters go with it, and are started again. */
+		/* All at once: a fork bomb has no time to go on. Parked interpreters go with it, and are started again.
+		 */
 		if (kill_them && ret->alive == 0 && g->pid1 && g->run_count == 1)
 			kill(-1, SIGKILL);
 		else if (kill_them)
