@@ -25,7 +25,7 @@ const FD_LOBBY = 5;
 const HEADER = 16;
 const PAYLOAD_MAX = 65536;
 const HEAD_MAX = 16384; /* JSON of a head or tail, in bytes */
-const LOG_MAX = 65536; /* bytes of one log record's text */
+const LOG_MAX = 60000; /* bytes of one log record's text; the guest cuts at 60 KiB, without a mark */
 const FIN = 1;
 const OPEN = 16, HEAD = 17, BODY = 18, TAIL = 19, RESET = 20;
 const CHANNEL_MAIN = 0, CHANNEL_PROGRESS = 4, CHANNEL_RESULT = 5;
@@ -720,12 +720,21 @@ function progress(value, total, message) {
 	flush();
 }
 
+/* tools.server.tool(...) and tools.mcp__server__tool(...) */
+const tools = new Proxy(Object.create(null), {
+	get(made, name) {
+		if (typeof name === 'symbol' || NOT_TOOLS.has(name))
+			return undefined;
+		return name.startsWith('mcp__') ? makeTool(...splitName(name)) : namespaceOf(name);
+	},
+});
+
 /* Spellings of earlier projects; accepted, not advertised. A server of the same name wins. */
 const ALIASES = {
 	callTool, callMCPTool: callTool, call_mcp_tool: callTool,
 	searchTools: async (query, limit = 10) => (await searchTools(query, limit)).results.map(spell),
 	discoverMCPTools: discoverTools, discover_mcp_tools: discoverTools, discoverTools,
-	getToolSchema: toolSchema, get_tool_schema: toolSchema,
+	getToolSchema: toolSchema, get_tool_schema: toolSchema, tools,
 };
 
 /* Never in place of something that is there already. */
