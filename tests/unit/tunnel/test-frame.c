@@ -103,7 +103,9 @@ static void test_trace_line(void **state)
 	char line[TRACE_LINE_MAX] = "";
 	struct trace_line l;
 
-	assert_int_equal(trace_format(line, 104233, true, "broker", &f), strlen(line));
+	size_t len = trace_format(line, 104233, true, "broker", &f);
+
+	assert_int_equal(len, strlen(line));
 	assert_string_equal(line, "104233 out broker BODY 1 2 7 4294967295 65536\n");
 	assert_true(trace_parse(line, &l));
 	assert_true(l.outgoing && l.ms == 104233);
