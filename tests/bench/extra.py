@@ -30,10 +30,8 @@ def kind_of(name, argv):
         return 'guests'
     if 'keeper' in name:
         return 'keepers'
-    if 'serve --spawned' in text:
-        return 'broker'
-    if name == 'hawser':
-        return 'thin clients'
+    if name.startswith('hawser'):
+        return 'thin clients' if ' mcp ' in f'{text} ' else 'broker'
     if name == 'bwrap':
         return 'bubblewrap'
     return 'parked interpreters'

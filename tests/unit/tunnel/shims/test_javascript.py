@@ -4,6 +4,7 @@
 import re
 import unittest
 
+import peer
 import table
 
 R = re.compile
