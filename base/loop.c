@@ -20,12 +20,19 @@ struct deferred {
 	void *user;
 };
 
+struct loop_ending {
+	void (*fn)(void *user);
+	void *user;
+	struct loop_ending *next;
+};
+
 struct loop {
 	uv_loop_t uv;
 	uv_idle_t idle;
 	uv_prepare_t prepare;
 	struct deferred *deferred; /* queue of what runs on the next turn */
 	size_t deferred_count, deferred_cap;
+	struct loop_ending *endings;
 	uint64_t turn_began_ns, idle_before_ns, longest_ns;
 	int signal_fd;
 	struct loop_fd *signal_watch;
@@ -105,10 +112,27 @@ int loop_new(struct loop **ret, struct error *err)
 	return 0;
 }
 
+void loop_at_end(struct loop *loop, void (*fn)(void *user), void *user)
+{
+	struct loop_ending *ending = calloc(1, sizeof(*ending));
+
+	if (!ending)
+		abort();
+	*ending = (struct loop_ending){fn, user, loop->endings};
+	loop->endings = ending;
+}
+
 struct loop *loop_free(struct loop *loop)
 {
+	struct loop_ending *ending;
+
 	if (!loop)
 		return NULL;
+	while ((ending = loop->endings)) {
+		loop->endings = ending->next;
+		ending->fn(ending->user);
+		free(ending);
+	}
 	loop->signal_watch = loop_fd_free(loop->signal_watch);
 	uv_run(&loop->uv, UV_RUN_DEFAULT); /* what is deferred, what is closing */
 	uv_close((uv_handle_t *)&loop->idle, NULL);

@@ -18,12 +18,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
 
 enum {
 	IDLE_LEAVE_MS = 10 * 60 * 1000,
 	CHECK_MS = 5000,
+	LOCK_WAIT_MS = 10000, /* for a broker that is stopping */
+	LOCK_TRY_MS = 20,
 	LOG_FILE_MAX = 4 * 1024 * 1024, /* then it becomes broker.log.1 */
 };
 
@@ -65,6 +69,30 @@ static int take_lock(struct broker *b, struct error *err)
 	if (ftruncate(b->lock_fd, 0) < 0 || pwrite(b->lock_fd, pid, strlen(pid), 0) < 0)
 		return error_set_errno(err, -errno, "writing %s", path);
 	return 0;
+}
+
+static bool somebody_listens(const struct broker *b)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(address.sun_path, b->paths.socket, strlen(b->paths.socket) + 1); /* paths_find() looked at its length */
+	return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+/* For one that a thin client started: another may have been faster (1: its socket is what our starter wants), or one
+ * that is stopping has the lock for a moment still. */
+static int take_lock_patiently(struct broker *b, struct error *err)
+{
+	struct timespec pause = {.tv_nsec = LOCK_TRY_MS * 1000000L};
+	int r = take_lock(b, err);
+
+	for (int waited = 0; r == 1 && waited < LOCK_WAIT_MS && !somebody_listens(b); waited += LOCK_TRY_MS) {
+		nanosleep(&pause, NULL);
+		close(b->lock_fd);
+		r = take_lock(b, err);
+	}
+	return r;
 }
 
 /* ---- log ---- */
@@ -128,6 +156,7 @@ static void stop(void *user)
 		return;
 	b->stopping = true;
 	log_info("broker_stopping");
+	local_close(b->local); /* who comes now starts the next broker, which waits for our lock */
 	core_shutdown(b->core, on_shut_down, b);
 }
 
@@ -265,8 +294,8 @@ int serve(const struct cli_args *args)
 	if (r == 0)
 		r = paths_make(&b.paths, &err);
 	if (r == 0)
-		r = take_lock(&b, &err);
-	if (r == 1 && b.spawned) { /* another one was faster: its socket is what our starter wants */
+		r = b.spawned ? take_lock_patiently(&b, &err) : take_lock(&b, &err);
+	if (r == 1 && b.spawned) {
 		end(&b);
 		return CLI_OK;
 	}

@@ -53,7 +53,7 @@ PARTS = [
     part('release', 'release build with LTO', build('build-release', '-Dbuildtype=release', '-Db_lto=true'), ['gcc'],
          limit=600),
     part('peers', 'npm packages that tests talk to', script('tests/peers'), limit=300),
-    part('demo', 'deploy/quickstart, once more', script('deploy/quickstart', '--no-install'), after=['release']),
+    part('demo', 'deploy/quickstart, once more', script('tests/e2e/demo'), after=['release']),
     part('e2e', 'the shipped binary with real servers and clients', suites('build-release', 'e2e'), after=['release'],
          limit=900),
     part('attacks', 'hostile programs in the sandbox', suites('build-release', 'attacks'), after=['release'], limit=600),

@@ -67,9 +67,23 @@ def count_tap(name, text):
     return count
 
 
+def count_unittest(name, text):
+    """What Python's unittest says, or None."""
+    ran = re.search(r'^Ran (\d+) tests? in ', text, re.MULTILINE)
+    if not ran:
+        return None
+    words = dict(re.findall(r'(failures|errors|skipped|unexpected successes)=(\d+)', text[ran.end():]))
+    skipped = int(words.pop('skipped', 0))
+    failed = sum(map(int, words.values()))
+    reasons = re.findall(r"skipped ['\"](.*)['\"]$", text, re.MULTILINE)[:skipped]
+    skips = [f'{name}: {r}' for r in reasons] + [f'{name}: (not named)'] * (skipped - len(reasons))
+    failures = [f'{name}: {line}' for line in re.findall(r'^(?:FAIL|ERROR): .*', text, re.MULTILINE)]
+    return Count(int(ran.group(1)) - failed - skipped, failed, skips, failures)
+
+
 def count_text(name, text, status):
     """One program: by its closing line, its TAP, or its status; a bad status is a failure whatever it printed."""
-    count = count_closing(name, text) or count_tap(name, text)
+    count = count_closing(name, text) or count_tap(name, text) or count_unittest(name, text)
     if status == SKIP_STATUS and (not count or not count.failed):
         last = text.strip().splitlines()[-1:] or ['no reason given']
         return Count(skips=[f'{name}: {last[0]}'])
@@ -138,7 +152,7 @@ def do_suites(part, log):
 
 def count_meson(test):
     """One line of meson's testlog.json."""
-    name, result, text = test['name'], test['result'], test.get('stdout') or ''
+    name, result, text = test['name'], test['result'], (test.get('stdout') or '') + (test.get('stderr') or '')
     if result in ('SKIP',):
         return count_text(name, text, SKIP_STATUS)
     good = result in ('OK', 'EXPECTEDFAIL')

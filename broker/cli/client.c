@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { LINE_MAX_BYTES = 300 * 1024 * 1024, CHUNK = 256 * 1024 };
+enum { LINE_MAX_BYTES = 300 * 1024 * 1024, CHUNK = 256 * 1024, OPEN_TRIES = 5 };
 
 static int send_all(int fd, const void *data, size_t len, struct error *err)
 {
@@ -20,7 +20,7 @@ static int send_all(int fd, const void *data, size_t len, struct error *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return error_set_errno(err, -errno, "the broker was lost");
+			return error_set(err, -EPIPE, "the broker was lost (%s)", strerror(errno));
 		p += n;
 		len -= (size_t)n;
 	}
@@ -215,11 +215,15 @@ int wire_open(const struct cli_args *args, bool start, struct wire *ret, struct 
 
 	if (r < 0)
 		return r;
-	w.fd = r = start_connect(paths.socket, err);
-	if (r == -ENOENT && start)
-		w.fd = r = start_broker(&paths, err);
-	if (r >= 0)
-		r = greet(&w, args, &paths, err);
+	r = -EPIPE;
+	for (int i = 0; i < OPEN_TRIES && r == -EPIPE; i++) { /* -EPIPE: one that was ending took the connection */
+		wire_close(&w);
+		w.fd = r = start_connect(paths.socket, err);
+		if (r == -ENOENT && start)
+			w.fd = r = start_broker(&paths, err);
+		if (r >= 0)
+			r = greet(&w, args, &paths, err);
+	}
 	if (r < 0) {
 		wire_close(&w);
 		return r;
@@ -234,6 +238,8 @@ void wire_close(struct wire *w)
 		close(w->fd);
 	w->fd = -1;
 	buf_done(&w->in);
+	w->used = 0;
+	w->framer = (struct jsonrpc_framer){0};
 	free(w->fault);
 	w->fault = NULL;
 }

@@ -4,13 +4,15 @@
  *
  *   MCP client  <-- stdin, stdout -->  this  <-- broker.sock, after mcp.attach -->  broker
  *
- * One line type is not MCP: the broker asks "hawser/env" {variables} when the configuration has changed and names new
- * ones; this answers "hawser/env" {values}.
+ * A broker that is lost is replaced: at once if it owed answers, else when the client next says something. One line
+ * type is not MCP: the broker asks "hawser/env" {variables} when the configuration has changed and names new ones; this
+ * answers "hawser/env" {values}.
  */
+#include "base/clock.h"
 #include "broker/cli/client.h"
+#include "broker/cli/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -21,15 +23,71 @@ enum {
 	RELAY_HIGH = 1024 * 1024, /* reading stops while so much waits for the other side */
 	RELAY_CHUNK = 64 * 1024,
 	RELAY_WRITE = 4096, /* PIPE_BUF: a pipe that polls writable takes it without blocking */
+	RELAY_LOSSES_MAX = 5, /* in RELAY_LOSSES_MS: then something is wrong that a new broker does not mend */
+	RELAY_LOSSES_MS = 60000,
+};
+
+/* One direction's input, up to the end of a line. */
+struct side {
+	struct buf in;
+	struct jsonrpc_framer framer;
 };
 
 struct relay {
-	int fd; /* to the broker */
+	const struct cli_args *args;
+	struct wire w; /* fd -1: lost, not replaced yet */
+	struct side client, broker;
 	struct buf up, down; /* for the broker; for stdout */
-	struct buf in; /* from the broker, up to the end of a line */
-	struct jsonrpc_framer framer;
+	struct memory memory;
 	bool stdin_ended;
+	uint64_t losses[RELAY_LOSSES_MAX];
+	unsigned loss_count;
 };
+
+/* ---- the broker ---- */
+
+static int attach(struct relay *r)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct span answer;
+	int status;
+
+	if (wire_open(r->args, true, &r->w, &err) < 0) {
+		r->w.fd = -1;
+		return cli_say(CLI_UNREACHABLE, "%s", error_text(&err));
+	}
+	status = wire_ask(&r->w, "mcp.attach", SPAN_LIT("{}"), NULL, NULL, &answer);
+	if (status != CLI_OK)
+		wire_close(&r->w);
+	return status;
+}
+
+/* What was on its way is in the memory, or nobody waits for it. */
+static void lose(struct relay *r)
+{
+	wire_close(&r->w);
+	buf_done(&r->up);
+	buf_done(&r->broker.in);
+	r->broker.framer = (struct jsonrpc_framer){0};
+}
+
+static int replace(struct relay *r)
+{
+	uint64_t now = clock_now_ms(), *oldest = &r->losses[r->loss_count % RELAY_LOSSES_MAX];
+	int status;
+
+	if (r->loss_count >= RELAY_LOSSES_MAX && now - *oldest < RELAY_LOSSES_MS)
+		return cli_say(CLI_UNREACHABLE, "the broker was lost %d times in a minute; see hawser doctor",
+			       RELAY_LOSSES_MAX);
+	*oldest = now;
+	r->loss_count++;
+	status = attach(r);
+	if (status == CLI_OK && memory_replay(&r->memory, &r->up, &r->down) < 0)
+		return cli_say(CLI_FAILED, "too much was open when the broker was lost");
+	return status;
+}
+
+/* ---- lines ---- */
 
 static void answer_env(struct relay *r, struct span params)
 {
@@ -37,35 +95,68 @@ static void answer_env(struct relay *r, struct span params)
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct span names = params.p ? span_member(params, "variables") : SPAN_NONE;
 
-	if (client_values(names, &values, &err) < 0 ||
+	if (!names.p || client_values(names, &values, &err) < 0 ||
 	    jsonrpc_write_request(&r->up, SPAN_NONE, "hawser/env", span_of(buf_head(&values), values.len)) < 0)
 		cli_say(0, "the values of the variables could not be sent");
 }
 
-/* Whole lines of the broker on their way to stdout. */
-static int sort_lines(struct relay *r)
+static int put_line(struct buf *out, struct span line)
+{
+	int r = buf_append(out, line.p, line.len);
+
+	return r < 0 ? r : buf_append(out, "\n", 1);
+}
+
+static bool is_env_request(struct span line, struct jsonrpc_message *ret)
 {
 	static const char mark[] = "\"hawser/env\"";
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	return memmem(line.p, line.len < 64 ? line.len : 64, mark, sizeof(mark) - 1) &&
+	       jsonrpc_parse(line, false, ret, &err) == 0 && ret->kind == JSONRPC_NOTIFICATION &&
+	       span_string_equals(ret->method, "hawser/env");
+}
+
+static int take_broker_lines(struct relay *r)
+{
 	struct span line;
 	size_t used;
 
-	while (jsonrpc_next_line(&r->framer, buf_head(&r->in), r->in.len, &line, &used)) {
-		_cleanup_error_ struct error err = ERROR_INIT;
+	while (jsonrpc_next_line(&r->broker.framer, buf_head(&r->broker.in), r->broker.in.len, &line, &used)) {
 		struct jsonrpc_message m;
 
-		/* parsed only where the words are, at the front of a short line: replies pass unread */
-		if (line.len < 64 * 1024 && memmem(line.p, line.len < 64 ? line.len : 64, mark, sizeof(mark) - 1) &&
-		    jsonrpc_parse(line, false, &m, &err) == 0 && m.kind == JSONRPC_NOTIFICATION &&
-		    span_string_equals(m.method, "hawser/env"))
+		if (is_env_request(line, &m))
 			answer_env(r, m.params);
-		else if (buf_append(&r->down, line.p, line.len) < 0 || buf_append(&r->down, "\n", 1) < 0)
+		else if (memory_see_answer(&r->memory, line) && put_line(&r->down, line) < 0)
 			return -E2BIG;
-		buf_consume(&r->in, used);
+		buf_consume(&r->broker.in, used);
 	}
 	return 0;
 }
 
-/* 0: end of the stream. */
+static int take_client_lines(struct relay *r)
+{
+	struct span line;
+	size_t used;
+
+	while (jsonrpc_next_line(&r->client.framer, buf_head(&r->client.in), r->client.in.len, &line, &used)) {
+		if (r->w.fd < 0) {
+			int status = replace(r);
+
+			if (status != CLI_OK)
+				return status;
+		}
+		memory_see_request(&r->memory, line);
+		if (put_line(&r->up, line) < 0)
+			return cli_say(CLI_FAILED, "a line of the client is too long");
+		buf_consume(&r->client.in, used);
+	}
+	return CLI_OK;
+}
+
+/* ---- bytes ---- */
+
+/* 0: the end of the stream; negative: it broke. */
 static ssize_t read_into(int fd, struct buf *b)
 {
 	uint8_t *room = buf_reserve(b, RELAY_CHUNK);
@@ -88,30 +179,43 @@ static bool write_from(int fd, struct buf *b, bool is_socket)
 	return n >= 0 || errno == EINTR || errno == EAGAIN;
 }
 
+/* -1: it was lost. */
+static int serve_broker(struct relay *r, short events)
+{
+	if ((events & POLLOUT) && r->up.len && !write_from(r->w.fd, &r->up, true))
+		return -1;
+	if ((events & (POLLIN | POLLHUP | POLLERR)) && read_into(r->w.fd, &r->broker.in) <= 0)
+		return -1;
+	return take_broker_lines(r) < 0 ? cli_say(CLI_FAILED, "a line of the broker is too long") : CLI_OK;
+}
+
 /* One turn; CLI_OK: go on, else the status to leave with, or -1: all is done. */
 static int turn(struct relay *r)
 {
 	struct pollfd p[3] = {
 		{.fd = r->stdin_ended || r->up.len > RELAY_HIGH ? -1 : 0, .events = POLLIN},
-		{.fd = r->fd, .events = (short)((r->down.len <= RELAY_HIGH ? POLLIN : 0) | (r->up.len ? POLLOUT : 0))},
-		{.fd = 1, .events = (short)(r->down.len ? POLLOUT : 0)},
+		{.fd = r->w.fd,
+		 .events = (short)((r->down.len <= RELAY_HIGH ? POLLIN : 0) | (r->up.len ? POLLOUT : 0))},
+		{.fd = r->down.len ? 1 : -1, .events = POLLOUT},
 	};
+	int status = CLI_OK;
 
 	if (poll(p, ARRAY_SIZE(p), -1) < 0)
 		return errno == EINTR ? CLI_OK : CLI_FAILED;
-	if (p[0].revents && read_into(0, &r->up) <= 0)
-		r->stdin_ended = true;
-	if ((p[1].revents & POLLOUT) && r->up.len && !write_from(r->fd, &r->up, true))
-		return cli_say(CLI_UNREACHABLE, "the broker was lost");
-	if (r->stdin_ended && r->up.len == 0)
-		return -1; /* the client hung up: so do we, and the broker cancels what it had begun */
-	if ((p[1].revents & (POLLIN | POLLHUP)) && read_into(r->fd, &r->in) <= 0)
-		return cli_say(CLI_UNREACHABLE, "the broker has ended this connection");
-	if (sort_lines(r) < 0)
-		return cli_say(CLI_FAILED, "a line of the broker is too long");
-	if ((p[2].revents & (POLLERR | POLLHUP)) || ((p[2].revents & POLLOUT) && !write_from(1, &r->down, false)))
+	if (p[2].revents && ((p[2].revents & POLLERR) || !write_from(1, &r->down, false)))
 		return -1;
-	return CLI_OK;
+	if (p[1].revents)
+		status = serve_broker(r, p[1].revents);
+	if (status < 0) {
+		lose(r);
+		status = r->memory.open && !r->stdin_ended ? replace(r) : CLI_OK;
+	}
+	if (status == CLI_OK && p[0].revents) {
+		r->stdin_ended = read_into(0, &r->client.in) <= 0;
+		status = take_client_lines(r);
+	}
+	/* the client hung up: so do we, and the broker cancels what was begun */
+	return status == CLI_OK && r->stdin_ended && r->up.len == 0 ? -1 : status;
 }
 
 /* What has come in before the client hung up is still written out. */
@@ -123,23 +227,25 @@ static void flush(struct relay *r)
 
 int cli_mcp(const struct cli_args *args)
 {
-	struct relay r = {.up = {.max = RELAY_MAX}, .down = {.max = RELAY_MAX}, .in = {.max = RELAY_MAX}};
-	_cleanup_error_ struct error err = ERROR_INIT;
-	struct span answer;
-	struct wire w;
+	struct relay r = {
+		.args = args,
+		.client.in.max = RELAY_MAX,
+		.broker.in.max = RELAY_MAX,
+		.up.max = RELAY_MAX,
+		.down.max = RELAY_MAX,
+	};
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (wire_open(args, true, &w, &err) < 0)
-		return cli_say(CLI_UNREACHABLE, "%s", error_text(&err));
-	status = wire_ask(&w, "mcp.attach", SPAN_LIT("{}"), NULL, NULL, &answer);
-	r.fd = w.fd;
+	status = attach(&r);
 	while (status == CLI_OK)
 		status = turn(&r);
 	flush(&r);
+	wire_close(&r.w);
+	buf_done(&r.client.in);
+	buf_done(&r.broker.in);
 	buf_done(&r.up);
 	buf_done(&r.down);
-	buf_done(&r.in);
-	wire_close(&w);
+	memory_done(&r.memory);
 	return status < 0 ? CLI_OK : status;
 }

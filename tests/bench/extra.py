@@ -30,8 +30,10 @@ def kind_of(name, argv):
         return 'guests'
     if 'keeper' in name:
         return 'keepers'
-    if name.startswith('hawser'):
-        return 'thin clients' if ' mcp ' in f'{text} ' else 'broker'
+    if 'serve --spawned' in text:
+        return 'broker'
+    if name == 'hawser':
+        return 'thin clients'
     if name == 'bwrap':
         return 'bubblewrap'
     return 'parked interpreters'

@@ -40,7 +40,8 @@ ALLOWED = {
     'broker/core': ['base', 'broker/machine', 'broker/upstream', 'broker/host', 'broker/store', 'broker/audit', 'policy',
                     'policy/schema', 'policy/redact'],
     'broker/doors': ['base', 'broker/core'],
-    'broker/doors/local': ['base', 'broker/core', 'broker/doors'],
+    # a thin client that speaks MCP comes in here and is handed on
+    'broker/doors/local': ['base', 'broker/core', 'broker/doors', 'broker/doors/mcp'],
     'broker/doors/mcp': ['base', 'broker/core', 'broker/doors'],
     # a thin client is another process: of the broker it knows what the local door says, nothing else
     'broker/cli': ['base', 'broker/doors/local'],

@@ -347,4 +347,20 @@ def stop_in_the_middle_answers_the_run():
         assert mcp.reply(run)["result"]["isError"]
 
 
+@cases.add
+def a_lost_broker_is_a_pause():
+    with fake() as home, home.mcp() as mcp:
+        run = mcp.begin_tool("execute_code", code="hang")
+        mcp.ask("ping")
+        os.kill(home.broker_pid(), signal.SIGKILL)
+        result = mcp.reply(run)["result"]
+        assert result["isError"] and "broker_lost" in text_of(result), result
+        assert text_of(mcp.code("x")) == "1"
+        pid = home.broker_pid()
+        os.kill(pid, signal.SIGKILL)  # and once more while nothing is open
+        wait_for(lambda: not alive(pid))
+        assert text_of(mcp.code("x")) == "1"
+        assert not [n for n in mcp.notes if "id" in n], mcp.notes
+
+
 sys.exit(cases.main())

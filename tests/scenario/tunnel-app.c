@@ -2,6 +2,8 @@
 /* The applications of the simulation: what they do by chance, and what must hold whatever they do. */
 #include "tests/scenario/tunnel-sim.h"
 
+#include "tunnel/proto/trace.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -174,6 +176,15 @@ static void on_random(void *user, void *data, size_t len)
 	}
 }
 
+static void on_trace(void *user, uint64_t now_ms, bool outgoing, const struct frame *frame)
+{
+	struct sim_end *e = user;
+	char line[TRACE_LINE_MAX];
+
+	fwrite(line, 1, trace_format(line, now_ms, outgoing, e->who == 0 ? "dialler" : "listener", frame),
+	       e->sim->trace);
+}
+
 /* ---- life ---- */
 
 void app_start(struct sim *s, int who)
@@ -195,7 +206,9 @@ void app_start(struct sim *s, int who)
 				   .secret = {6},
 				   .unacked_max = 1 << 20,
 				   .random = on_random,
-				   .random_user = &e->seed};
+				   .random_user = &e->seed,
+				   .trace = s->trace ? on_trace : NULL,
+				   .trace_user = e};
 	_cleanup_error_ struct error err = ERROR_INIT;
 
 	e->sim = s;

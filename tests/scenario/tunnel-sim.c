@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two tunnels over a carrier that cuts, delays and splits. `test-tunnel-sim` runs seeds 1 to 12 and one by chance;
- * `test-tunnel-sim SEED [STEPS]` runs one. Connections are cut in three ways: both ends notice; the dialler does and
- * dials again while the listener still reads what was on its way; or a part of what was on its way is lost. Strangers
- * connect too.
+ * `test-tunnel-sim SEED [STEPS]` runs one; HAWSER_TRACE=FILE writes both ends' frames. Connections are cut in three
+ * ways: both ends notice; the dialler does and dials again while the listener still reads what was on its way; or a
+ * part of what was on its way is lost. Strangers connect too.
  */
 #include "tests/scenario/tunnel-sim.h"
 
@@ -281,6 +281,8 @@ static void run(uint64_t seed, unsigned long steps, struct sim_totals *ret)
 	s->seed = seed;
 	s->random = (seed + 1) * 0x9e3779b97f4a7c15u;
 	s->now = 1000;
+	if (getenv("HAWSER_TRACE"))
+		s->trace = fopen(getenv("HAWSER_TRACE"), "we");
 	app_start(s, 0);
 	app_start(s, 1);
 	if (seed % 2)
@@ -302,6 +304,8 @@ static void run(uint64_t seed, unsigned long steps, struct sim_totals *ret)
 	}
 	app_stop(s, 0);
 	app_stop(s, 1);
+	if (s->trace)
+		fclose(s->trace);
 	free(s);
 }
 

@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "tunnel/proto/tunnel.h"
 
+#include <stdio.h>
+
 /*
  * A small world: a dialler, a listener, connections between them that split, delay and cut by a seed, and on each end
  * an application that opens streams, sends, consumes, acknowledges late and out of turn, gives up, and now and then
@@ -64,6 +66,7 @@ struct sim {
 	struct connection *dialled; /* the dialler's; NULL: none */
 	struct sim_stream streams[SIM_STREAMS];
 	int stream_count;
+	FILE *trace; /* HAWSER_TRACE; NULL: none */
 	bool quiet; /* the final phase: no more trouble, finish everything */
 	struct sim_totals totals;
 };

@@ -23,6 +23,7 @@ struct client {
 	const char **variables;
 };
 struct run_result {
+	const char *id;
 	const char *status;
 	char *value, *error;
 };
@@ -201,6 +202,7 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 	if (!run || loop_timer_new(c->core->loop, on_timer, run, &run->timer, err) < 0)
 		return -ENOMEM;
 	id_make(run->id, "run");
+	run->result.id = run->id;
 	run->core = c->core;
 	run->client = c;
 	run->code = strdup(request->code);
@@ -285,9 +287,18 @@ int run_result_slice(const struct run_result *r, size_t offset, size_t max, stru
 int run_result_text(const struct run_result *r, size_t max, struct buf *out)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
-	size_t total;
+	size_t total = 0, half = max / 2;
+	int rc = run_result_slice(r, 0, 0, out, &total, &err);
 
-	return run_result_slice(r, 0, max, out, &total, &err);
+	if (rc == 0 && total <= max)
+		return run_result_slice(r, 0, max, out, &total, &err);
+	if (rc == 0)
+		rc = run_result_slice(r, 0, half, out, &total, &err);
+	if (rc == 0)
+		rc = buf_printf(
+			out, "\n[... %zu bytes left out; wait_run {\"run_id\":\"%s\",\"offset\":%zu} reads on ...]\n",
+			total - 2 * half, r->id, half);
+	return rc < 0 ? rc : run_result_slice(r, total - half, half, out, &total, &err);
 }
 
 bool run_result_ok(const struct run_result *r)

@@ -33,6 +33,8 @@ int child_work_dir(struct guest *g, char **ret, struct error *err) _must_check_;
 
 /* Parked interpreters: fills the places that options.park names and that are empty. */
 void park_fill(struct guest *g);
+/* The same in a second: a sandbox that is destroyed after its one run does not start interpreters for nobody. */
+void park_fill_later(struct guest *g);
 /* The parked interpreter of that language if there is one with these limits; the caller owns it. */
 struct child *park_take(struct guest *g, int language, const struct child_limits *limits);
 

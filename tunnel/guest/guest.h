@@ -50,6 +50,7 @@ struct guest {
 	struct run *runs; /* newest first */
 	size_t run_count;
 	struct child *parked[GUEST_LANGUAGES];
+	struct loop_timer *park_timer;
 	uint64_t calls; /* id of the last call of this conversation */
 	bool pid1;
 	uint8_t scratch[FRAME_PAYLOAD_MAX]; /* for what is read and sent on within one callback */

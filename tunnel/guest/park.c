@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PARK_DELAY_MS = 1000 };
+
 void park_fill(struct guest *g)
 {
 	const struct child_limits limits = {g->options->memory, g->options->processes, g->options->file};
@@ -23,6 +25,23 @@ void park_fill(struct guest *g)
 			log_warn("park_failed", LOG_S("language", guest_language_name(i)),
 				 LOG_S("error", error_text(&err)));
 	}
+}
+
+static void park_on_timer(void *user)
+{
+	struct guest *g = user;
+
+	if (g->run_count == 0)
+		park_fill(g);
+}
+
+void park_fill_later(struct guest *g)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	if (!g->park_timer && loop_timer_new(g->loop, park_on_timer, g, &g->park_timer, &err) < 0)
+		return;
+	loop_timer_start(g->park_timer, PARK_DELAY_MS);
 }
 
 struct child *park_take(struct guest *g, int language, const struct child_limits *limits)

@@ -100,9 +100,10 @@ static bool is_parked(const struct guest *g, pid_t pid)
 }
 
 /* Whose is p? Walks up to the guest. */
-static bool belongs(const struct guest *g, const struct run *run, const struct table *t, const struct process *p)
+static bool belongs(const struct guest *g, const struct run *run, const struct table *t, const struct process *p,
+		    pid_t self)
 {
-	pid_t self = getpid(), leader = run->child ? run->child->pid : 0;
+	pid_t leader = run->child ? run->child->pid : 0;
 	const struct process *at = p;
 
 	if (p->pid == self)
@@ -124,24 +125,28 @@ void reap_look(struct guest *g, struct run *run, bool kill_them, struct reap_tal
 	struct table t = {0};
 	uint64_t tick_ms = 1000 / (uint64_t)sysconf(_SC_CLK_TCK), page = (uint64_t)sysconf(_SC_PAGESIZE);
 
+	pid_t self = getpid();
+
 	*ret = (struct reap_tally){0};
-	if (kill_them && g->pid1 && g->run_count == 1)
-		kill(-1, SIGKILL); /* all at once: a fork bomb has no time to go on */
 	read_table(&t);
 	if (t.count > 0)
 		qsort(t.all, t.count, sizeof(*t.all), by_pid);
 	for (size_t i = 0; i < t.count; i++) {
 		const struct process *p = &t.all[i];
 
-		if (!belongs(g, run, &t, p))
+		if (!belongs(g, run, &t, p, self))
 			continue;
 		ret->cpu_ms += p->cpu_ticks * tick_ms;
 		ret->rss += p->rss_pages * page;
 		if (p->state == 'Z' || p->state == 'X')
 			continue;
-		ret->alive++;
-		if (kill_them)
+		/* All at once: a fork bomb has no time to go on. Parked interpreters go with it, and are started again.
+		 */
+		if (kill_them && ret->alive == 0 && g->pid1 && g->run_count == 1)
+			kill(-1, SIGKILL);
+		else if (kill_them)
 			kill(p->pid, SIGKILL);
+		ret->alive++;
 	}
 	free(t.all);
 }

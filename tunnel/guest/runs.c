@@ -81,6 +81,8 @@ static void run_look(struct run *run, bool kill_them, struct reap_tally *ret)
 		run->peak_cpu_ms = cpu;
 	if (ret->rss > run->peak_rss)
 		run->peak_rss = ret->rss;
+	/* Without an interpreter and with nobody below us there is none left who could fork. */
+	run->clear = run->state == RUN_DRAINING && ret->alive == 0;
 }
 
 void run_part_over(struct run *run)
@@ -193,8 +195,8 @@ static void run_finish(struct run *run)
 		guest_stream_remove(g, &run->stream);
 	}
 	run_free(run);
-	park_fill(g);
 	guest_kick(g);
+	park_fill_later(g);
 }
 
 /* On a turn of its own: the only place where a run ends. */
@@ -208,13 +210,14 @@ static void run_check(void *user)
 	if (run->state != RUN_DRAINING)
 		return;
 	late = clock_now_ms() >= run->stop_ms;
-	run_look(run, true, &tally);
+	if (!run->clear)
+		run_look(run, true, &tally);
 	if (late) {
 		for (size_t i = 0; i < ARRAY_SIZE(run->outputs); i++)
 			output_last(run->outputs[i]);
 		shim_main_last(run);
 	}
-	if (run_drained(run) && (tally.alive == 0 || late))
+	if (run_drained(run) && (run->clear || late))
 		run_finish(run);
 }
 

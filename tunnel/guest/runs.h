@@ -46,6 +46,7 @@ struct run {
 	pid_t session; /* of the interpreter, also when it is gone */
 	int exit_status; /* as of wait() */
 	bool exited;
+	bool clear; /* no process of it is left */
 	/* usage */
 	uint64_t started_ms, ended_ms;
 	uint64_t reaped_cpu_ms, peak_cpu_ms, max_rss, peak_rss;

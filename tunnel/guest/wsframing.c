@@ -74,8 +74,6 @@ static int ws_begin(struct wsframing *w, struct buf *control, struct error *err)
 	w->opcode = w->header[0] & 0x0f;
 	if (w->header[0] & 0x70)
 		return ws_fail(control, 1002, err, "reserved bits are set");
-	if (!(w->header[1] & WS_MASKED))
-		return ws_fail(control, 1002, err, "a client's frame is not masked");
 	if (w->opcode >= OP_CLOSE) {
 		if (len > WS_CONTROL_MAX || !fin || w->opcode > OP_PONG)
 			return ws_fail(control, 1002, err, "a control frame is malformed");
@@ -170,6 +168,8 @@ static int ws_in(struct stream_framing *framing, uint8_t *bytes, size_t len, str
 			continue;
 		}
 		w->header[w->header_len++] = bytes[at++];
+		if (w->header_len == 2 && !(w->header[1] & WS_MASKED))
+			return ws_fail(control, 1002, err, "a client's frame is not masked");
 		if (w->header_len >= 2 && w->header_len == ws_header_size(w))
 			r = ws_begin(w, control, err);
 	}

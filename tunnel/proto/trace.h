@@ -11,7 +11,9 @@
  *
  * Never bodies. tunnel_options.trace gives frames in which fields that are always 0 on the wire tell what a replay
  * needs: sequence of HELLO = received, of ACK = the number it acknowledges, of CREDIT = the total (at most 2^32-1);
- * channel of OPEN and HEAD = length of the JSON head. tests/tools/trace-replay reads such a file.
+ * channel of OPEN and HEAD = length of the JSON head.
+ * PROOF stands where it is accepted (the link is up): flags 1 = the conversation is resumed, 0 = it begins; sequence =
+ * the other end's received. tests/tools/trace-replay reads such a file.
  */
 enum { TRACE_LINE_MAX = 128, TRACE_END_MAX = 16 };
 

@@ -80,7 +80,7 @@ void tunnel_trace(struct tunnel *t, bool outgoing, const struct frame *f, const 
 {
 	struct frame copy = *f;
 
-	if (!t->options.trace)
+	if (!t->options.trace || f->type == FRAME_PROOF)
 		return;
 	if (f->type == FRAME_HELLO)
 		copy.sequence = get32(payload + HELLO_RECEIVED);
@@ -91,6 +91,15 @@ void tunnel_trace(struct tunnel *t, bool outgoing, const struct frame *f, const 
 	else if (f->type == FRAME_OPEN || f->type == FRAME_HEAD)
 		copy.channel = (uint16_t)(payload[0] << 8 | payload[1]);
 	t->options.trace(t->options.trace_user, t->now, outgoing, &copy);
+}
+
+/* In a trace PROOF stands where it is accepted, not where it is read or queued. */
+static void trace_proof(struct tunnel *t, bool resumed, uint32_t received)
+{
+	struct frame f = {.type = FRAME_PROOF, .flags = resumed, .sequence = received, .length = PROOF_SIZE};
+
+	if (t->options.trace)
+		t->options.trace(t->options.trace_user, t->now, t->options.dialler, &f);
 }
 
 /* The link that is up carries the tunnel no longer. */
@@ -168,6 +177,7 @@ int tunnel_take_link(struct tunnel_link *link, bool resumed, uint32_t received, 
 	tunnel_retire_link(t);
 	t->link = link;
 	link->state = LINK_UP;
+	trace_proof(t, resumed, received);
 	t->stats.links++;
 	t->moved = r > t->arrived;
 	t->arrived = r;

@@ -6,6 +6,7 @@
  *   configuration -> providers' report -> one tiny run a language -> each server started once -> answer
  */
 #include "broker/doors/local/internal.h"
+#include "broker/doors/names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,9 +66,13 @@ static void tell_server(struct request *q, struct span server)
 	_cleanup_free_ char *name = span_strdup(span_member(server, "name"), 256);
 	_cleanup_free_ char *problem = span_strdup(span_member(server, "problem"), 8192);
 	struct span tools = span_member(server, "tools");
+	const struct config_server *config;
 	char key[300], text[96];
 
 	snprintf(key, sizeof(key), "server %s", name ? name : "?");
+	config = name ? names_find_server(client_config(door_client_get(q->conn->client)), name, strlen(name)) : NULL;
+	if (config && config->disabled)
+		return tell(q, key, "disabled in the configuration", 1);
 	if (problem && *problem)
 		return tell(q, key, problem, 0);
 	snprintf(text, sizeof(text), "%.*s tools", tools.p ? (int)tools.len : 1, tools.p ? tools.p : "0");
@@ -86,7 +91,7 @@ static void on_searched(void *user, struct buf *json, const struct error *err)
 	if (err && err->code)
 		tell(q, "servers", error_text(err), 0);
 	else if (tools_servers(door_client_get(q->conn->client), &list) == 0)
-		while (span_next_element(span_of(buf_head(&list), list.len), &at, &server))
+		while (q->conn && span_next_element(span_of(buf_head(&list), list.len), &at, &server))
 			tell_server(q, server);
 	finish(q);
 }

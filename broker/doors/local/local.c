@@ -86,17 +86,23 @@ int local_new(const struct local_options *options, struct local **ret, struct er
 	return 0;
 }
 
+void local_close(struct local *l)
+{
+	l->watch = loop_fd_free(l->watch);
+	if (l->fd < 0)
+		return;
+	unlink(l->o.socket_path);
+	close(l->fd);
+	l->fd = -1;
+}
+
 struct local *local_free(struct local *l)
 {
 	if (!l)
 		return NULL;
 	while (l->conns)
 		conn_free_now(l->conns);
-	loop_fd_free(l->watch);
-	if (l->fd >= 0) {
-		close(l->fd);
-		unlink(l->o.socket_path);
-	}
+	local_close(l);
 	free(l);
 	return NULL;
 }

@@ -19,6 +19,8 @@ struct local_options {
 };
 /* Strings are borrowed for its life. A socket that is there already is replaced: the caller holds the lock. */
 int local_new(const struct local_options *options, struct local **ret, struct error *err) _must_check_;
+/* Lets nobody in any more; who is in stays. */
+void local_close(struct local *l);
 /* Hangs up on everybody (their runs are cancelled) and removes the socket. */
 struct local *local_free(struct local *l);
 size_t local_connections(const struct local *l);

@@ -27,35 +27,6 @@ const char *mcp_config_hint(const struct client *c)
 
 /* ---- answers ---- */
 
-/* The whole text if it fits, else its head and its tail and how to read what is between. */
-static int put_text(const struct mcp_request *q, const struct run_result *result, size_t max, struct buf *out,
-		    struct error *err)
-{
-	size_t total = 0, head = max / 4 * 3, tail = max / 4, from;
-	_cleanup_buf_ struct buf part = BUF_INIT(max + 16);
-	int r = run_result_slice(result, 0, max, &part, &total, err);
-
-	if (r < 0)
-		return r;
-	if (total <= max)
-		return buf_append(out, buf_head(&part), part.len);
-	head = span_utf8_floor((const char *)buf_head(&part), head);
-	r = buf_append(out, buf_head(&part), head);
-	buf_clear(&part);
-	from = total - tail;
-	if (r == 0)
-		r = run_result_slice(result, from, tail, &part, &total, err);
-	while (r == 0 && part.len > 0 && (*buf_head(&part) & 0xc0) == 0x80) { /* the middle of a character */
-		buf_consume(&part, 1);
-		from++;
-	}
-	if (r == 0)
-		r = buf_printf(out,
-			       "\n[... %zu bytes left out; wait_run {\"run_id\":\"%s\",\"offset\":%zu} reads on ...]\n",
-			       from - head, run_id(q->run), head);
-	return r < 0 ? r : buf_append(out, buf_head(&part), part.len);
-}
-
 /* From offset on, whole characters, with where the next one begins. */
 static int put_slice(const struct mcp_request *q, const struct run_result *result, size_t max, struct buf *out,
 		     struct error *err)
@@ -83,7 +54,7 @@ void mcp_answer_result(struct mcp_request *q, const struct run_result *result)
 	bool ok = run_result_ok(result);
 	int r;
 
-	r = q->has_offset ? put_slice(q, result, max, &text, &err) : put_text(q, result, max, &text, &err);
+	r = q->has_offset ? put_slice(q, result, max, &text, &err) : run_result_text(result, max, &text);
 	if (r == 0 && hint && !ok)
 		r = buf_printf(&text, "\n%s", hint);
 	if (r == 0) /* the same budget again: a quarter for each of its four texts */

@@ -59,7 +59,7 @@ static void fill(struct page *page, struct span results, size_t max)
 
 static int64_t total_of(struct span answer)
 {
-	struct span meta = span_member(answer, "meta"), count = meta.p ? span_member(meta, "match_count") : SPAN_NONE;
+	struct span meta = span_member(answer, "meta"), count = meta.p ? span_member(meta, "matched") : SPAN_NONE;
 	int64_t total = 0;
 
 	if (!count.p && meta.p)

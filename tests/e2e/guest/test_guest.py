@@ -3,7 +3,6 @@
 """Streams of the guest: calls, credit, links, parking, the tool command. HAWSER_GUEST names the binary."""
 import json
 import os
-import socket
 import sys
 import time
 

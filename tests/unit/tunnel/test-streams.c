@@ -5,6 +5,7 @@
 #include "tests/unit/tunnel/pair.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static int setup(void **state)
@@ -179,6 +180,111 @@ static void test_credit(void **state)
 	assert_non_null(strstr(story_of(&p->l), "(37866);end 1 -;"));
 }
 
+/* A run is cancelled: the guest's last words still come, and nothing else of it is left. */
+static void test_cancel_keeps_the_answer(void **state)
+{
+	struct pair *p = *state;
+	uint32_t s;
+
+	p->l.keep = true;
+	pair_connect(p);
+	s = open_stream(&p->d, "{}", "code", true);
+	pump(p);
+	story_of(&p->l);
+	tunnel_cancel(p->d.t, s, "{\"reason\":\"cancelled\"}", 22);
+	tunnel_cancel(p->d.t, s, "{}", 2); /* once is enough */
+	pump(p);
+	assert_string_equal(story_of(&p->l), "reset 1 {\"reason\":\"cancelled\"};");
+	assert_int_equal(tunnel_send(p->l.t, s, 1, "last", 4, false), 4);
+	assert_int_equal(tunnel_tail(p->l.t, s, "{}", 2), 0);
+	pump(p);
+	assert_string_equal(story_of(&p->d), "up anew;body 1.1 last;end 1 {};");
+	assert_int_equal(stream_count(&p->d) + stream_count(&p->l), 0);
+}
+
+/* Cancelled before OPEN was written: it still goes out, as the answer is wanted. */
+static void test_cancel_before_open_is_written(void **state)
+{
+	struct pair *p = *state;
+	uint32_t s = open_stream(&p->d, "{}", "code", false);
+
+	p->l.keep = true;
+	assert_int_equal(tunnel_send(p->d.t, s, 0, "more", 4, false), 4);
+	tunnel_cancel(p->d.t, s, "{}", 2);
+	pair_connect(p);
+	pump(p);
+	assert_string_equal(story_of(&p->l), "up anew;open 1 {};body 1.0 code;reset 1 {};");
+	assert_int_equal(tunnel_tail(p->l.t, s, "{}", 2), 0);
+	pump(p);
+	assert_int_equal(stream_count(&p->d) + stream_count(&p->l), 0);
+}
+
+static void test_reset(void **state)
+{
+	struct pair *p = *state;
+	uint32_t never = open_stream(&p->d, "{}", "never", false), s = open_stream(&p->d, "{}", "b", false);
+
+	tunnel_reset(p->d.t, never, "{}", 2); /* nobody hears of it */
+	pair_connect(p);
+	pump(p);
+	assert_string_equal(story_of(&p->l), "up anew;open 3 {};body 3.0 b;");
+	/* What is queued is dropped, what is on its way is taken and dropped. */
+	assert_int_equal(tunnel_send(p->l.t, s, 1, "on its way", 10, false), 10);
+	end_pull(&p->l, &p->d.wire, p->now);
+	assert_int_equal(tunnel_send(p->d.t, s, 0, "dropped", 7, false), 7);
+	tunnel_reset(p->d.t, s, "{\"reason\":\"x\"}", 14);
+	pump(p);
+	assert_string_equal(story_of(&p->l), "reset 3 {\"reason\":\"x\"};");
+	assert_string_equal(story_of(&p->d), "up anew;");
+	assert_int_equal(stream_count(&p->d) + stream_count(&p->l), 0);
+	p->now += 20;
+	pump(p);
+	assert_int_equal(held(&p->d) + held(&p->l), 0);
+}
+
+static void test_too_many_streams(void **state)
+{
+	struct pair *p = *state;
+	char want[64];
+	uint32_t s = 0;
+
+	pair_connect(p);
+	for (int i = 0; i < 1025; i++)
+		s = open_stream(&p->d, "{}", "", false);
+	pump(p);
+	snprintf(want, sizeof(want), "reset %u {\"reason\":\"too_many_streams\"};", s);
+	assert_non_null(strstr(story_of(&p->d), want));
+	assert_int_equal(stream_count(&p->l), 1024);
+}
+
+/* The other end acknowledges nothing: memory is bounded, and waiting streams are told when it is free again. */
+static void test_unacked_is_bounded(void **state)
+{
+	struct pair *p = *state;
+	_cleanup_error_ struct error err = ERROR_INIT;
+	static char data[60000];
+	uint32_t s, last = 0;
+	size_t sent = 0;
+
+	p->l.handle = false;
+	pair_connect(p);
+	for (int i = 0; i < 40; i++) {
+		last = s = open_stream(&p->d, "{}", "", false);
+		while (tunnel_room(p->d.t, s) > 0)
+			sent += (size_t)tunnel_send(p->d.t, s, 0, data, sizeof(data), false);
+	}
+	pump(p);
+	assert_true(sent > 7 << 20 && held(&p->d) <= (8 << 20) + 4096);
+	assert_int_equal(tunnel_room(p->d.t, last), 0);
+	assert_true(tunnel_open(p->d.t, "{}", 2, data, sizeof(data), false, &s, &err) == 0); /* up to twice as much */
+	for (uint32_t i = 1; i <= p->l.last_sequence; i++)
+		tunnel_handled(p->l.t, i);
+	story_of(&p->d);
+	pump(p);
+	assert_non_null(strstr(story_of(&p->d), "writable 79;"));
+	assert_true(tunnel_room(p->d.t, last) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +293,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_resume_after_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_new_boot_loses_streams, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_credit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cancel_keeps_the_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cancel_before_open_is_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_too_many_streams, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unacked_is_bounded, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("streams", tests, NULL, NULL);

@@ -25,12 +25,13 @@ const FD_LOBBY = 5;
 const HEADER = 16;
 const PAYLOAD_MAX = 65536;
 const HEAD_MAX = 16384; /* JSON of a head or tail, in bytes */
-const LOG_MAX = 65536; /* bytes of one log record's text */
+const LOG_MAX = 60000; /* bytes of one log record's text; the guest cuts at 60 KiB, without a mark */
 const FIN = 1;
 const OPEN = 16, HEAD = 17, BODY = 18, TAIL = 19, RESET = 20;
 const CHANNEL_MAIN = 0, CHANNEL_PROGRESS = 4, CHANNEL_RESULT = 5;
 const RUN_STREAM = 1;
 const SMALL_CALL = 8192; /* UTF-16 units of arguments that fit the output buffer whatever their text */
+const SMALL_RESULT = 32768; /* bytes that share a write with TAIL */
 
 /* User code may replace any of these; the shim keeps its own. */
 const { parse, stringify } = JSON;
@@ -44,6 +45,7 @@ const state = {
 	head: null, /* OPEN's head of the run */
 	code: [], /* its body, as it comes */
 	finished: false,
+	file: '', /* full path that the program would have */
 	importHelper: null, /* import() as a file of the run's directory would do it */
 };
 
@@ -257,6 +259,7 @@ function resultText(value) {
 
 const input = { buffer: Buffer.allocUnsafeSlow(4 * PAYLOAD_MAX), fill: 0 };
 const output = { buffer: Buffer.allocUnsafeSlow(PAYLOAD_MAX), fill: 0, scheduled: false };
+const NOTHING = Buffer.alloc(0);
 const calls = new Map(); /* stream -> { resolve, head, parts } */
 let nextStream = 2;
 let socket = null;
@@ -297,8 +300,17 @@ function flush() {
 		socket.write(Buffer.from(output.buffer.subarray(written, length)));
 }
 
+/* A frame that fits the output buffer waits there for flush(). */
+function queueFrame(type, channel, stream, bytes, fin) {
+	if (output.fill + HEADER + bytes.length > output.buffer.length)
+		flush();
+	putHeader(output.buffer, output.fill, bytes.length, type, fin ? FIN : 0, channel, stream);
+	bytes.copy(output.buffer, output.fill + HEADER);
+	output.fill += HEADER + bytes.length;
+}
+
 /* Frames of any size: `first` (a head with its length) goes into the first one. The last one gets FIN. */
-function sendLarge(type, channel, stream, first, bytes, fin, done) {
+function sendLarge(type, channel, stream, first, bytes, fin) {
 	flush();
 	socket.cork();
 	let at = 0, kind = type, lead = first;
@@ -311,10 +323,8 @@ function sendLarge(type, channel, stream, first, bytes, fin, done) {
 		socket.write(header);
 		socket.write(part);
 		kind = BODY;
-		lead = Buffer.alloc(0);
+		lead = NOTHING;
 	} while (at < bytes.length);
-	if (done)
-		socket.write('', done);
 	socket.uncork();
 }
 
@@ -341,12 +351,8 @@ function sendCall(stream, head, text) {
 }
 
 function sendReset(stream, reason) {
-	const text = Buffer.from(stringify({ reason }));
+	queueFrame(RESET, CHANNEL_MAIN, stream, Buffer.from(stringify({ reason })), false);
 	flush();
-	const frame = Buffer.allocUnsafe(HEADER + text.length);
-	putHeader(frame, 0, text.length, RESET, 0, 0, stream);
-	text.copy(frame, HEADER);
-	socket.write(frame);
 }
 
 function settle(stream, call, text) {
@@ -710,15 +716,25 @@ function progress(value, total, message) {
 	const text = Buffer.from(stringify(record));
 	if (state.finished || text.length > HEAD_MAX)
 		return;
-	sendLarge(BODY, CHANNEL_PROGRESS, RUN_STREAM, Buffer.alloc(0), text, false);
+	queueFrame(BODY, CHANNEL_PROGRESS, RUN_STREAM, text, false);
+	flush();
 }
+
+/* tools.server.tool(...) and tools.mcp__server__tool(...) */
+const tools = new Proxy(Object.create(null), {
+	get(made, name) {
+		if (typeof name === 'symbol' || NOT_TOOLS.has(name))
+			return undefined;
+		return name.startsWith('mcp__') ? makeTool(...splitName(name)) : namespaceOf(name);
+	},
+});
 
 /* Spellings of earlier projects; accepted, not advertised. A server of the same name wins. */
 const ALIASES = {
 	callTool, callMCPTool: callTool, call_mcp_tool: callTool,
 	searchTools: async (query, limit = 10) => (await searchTools(query, limit)).results.map(spell),
 	discoverMCPTools: discoverTools, discover_mcp_tools: discoverTools, discoverTools,
-	getToolSchema: toolSchema, get_tool_schema: toolSchema,
+	getToolSchema: toolSchema, get_tool_schema: toolSchema, tools,
 };
 
 /* Never in place of something that is there already. */
@@ -746,10 +762,9 @@ function installNames(head, source, log) {
 		define(`mcp_${id}`, namespaceOf(id));
 	for (const full of new Set(source.match(/\bmcp__[A-Za-z0-9_$]+/g)))
 		define(full, makeTool(...splitName(full)));
-	const file = path.join(process.cwd(), head.file);
-	define('require', Module.createRequire(file));
-	define('__filename', file);
-	define('__dirname', path.dirname(file));
+	define('require', Module.createRequire(state.file));
+	define('__filename', state.file);
+	define('__dirname', path.dirname(state.file));
 }
 
 /* ---------------------------------------------------------------- compiling */
@@ -773,6 +788,8 @@ function makeImport(file) {
 }
 
 function importFrom(specifier, referrer, attributes) {
+	if (state.importHelper === null)
+		state.importHelper = makeImport(state.file);
 	if (!attributes || Object.keys(attributes).length === 0)
 		return state.importHelper(specifier);
 	const [major, minor] = process.versions.node.split('.').map(Number);
@@ -869,10 +886,9 @@ function moduleOf(body, file) {
 	return new vm.SourceTextModule(body, {
 		identifier: file, importModuleDynamically: importFrom,
 		initializeImportMeta(meta) {
-			const full = path.join(process.cwd(), file);
-			meta.url = url.pathToFileURL(full).href;
-			meta.filename = full;
-			meta.dirname = path.dirname(full);
+			meta.url = url.pathToFileURL(state.file).href;
+			meta.filename = state.file;
+			meta.dirname = path.dirname(state.file);
 		},
 	});
 }
@@ -966,11 +982,13 @@ function describeThrown(thrown) {
 
 /* Ends the process once the socket has taken everything. Output of process.stdout is blocking, so it is out already. */
 function end(tail, status) {
-	const text = Buffer.from(stringify(tail));
+	const leave = () => exitProcess(status === 0 ? undefined : status);
+	queueFrame(TAIL, CHANNEL_MAIN, RUN_STREAM, Buffer.from(stringify(tail)), true);
 	flush();
-	const header = Buffer.allocUnsafe(HEADER);
-	putHeader(header, 0, text.length, TAIL, FIN, 0, RUN_STREAM);
-	socket.write(Buffer.concat([header, text]), () => exitProcess(status === 0 ? undefined : status));
+	if (socket.writableLength === 0)
+		leave();
+	else
+		socket.write('', leave);
 }
 
 function fitTail(error) {
@@ -1025,8 +1043,10 @@ function succeed(value) {
 		state.finished = true;
 		if (calls.size > 0)
 			logRecord(LEVELS.warn, `${calls.size} tool call${calls.size > 1 ? 's were' : ' was'} still open when the program returned: write await in front`);
-		if (bytes !== null)
-			sendLarge(BODY, CHANNEL_RESULT, RUN_STREAM, Buffer.alloc(0), bytes, false);
+		if (bytes !== null && bytes.length <= SMALL_RESULT)
+			queueFrame(BODY, CHANNEL_RESULT, RUN_STREAM, bytes, false);
+		else if (bytes !== null)
+			sendLarge(BODY, CHANNEL_RESULT, RUN_STREAM, NOTHING, bytes, false);
 		end({}, 0);
 	});
 }
@@ -1035,9 +1055,9 @@ async function startRun() {
 	const source = Buffer.concat(state.code).toString();
 	const head = state.head;
 	head.file = head.file || 'main.js';
+	state.file = path.join(process.cwd(), head.file);
 	state.code = [];
 	try {
-		state.importHelper = makeImport(path.join(process.cwd(), head.file));
 		const main = compile(source, head.file);
 		installNames(head, source, state.log);
 		succeed(await main());
@@ -1108,9 +1128,27 @@ function keepLobby() {
 	} catch (e) { /* as said */ }
 }
 
+/* While parked: what every run does, once, so that the first real time is not the first time. */
+function warmUp() {
+	if (state.head !== null)
+		return;
+	try {
+		const file = path.join(process.cwd(), 'warm.js');
+		makeImport(file);
+		Module.createRequire(file);
+		compile('return 1', 'warm.js')();
+		makeNamespace('warm').tool;
+		splitName('mcp__warm__tool');
+		parseExact('{"content":[{"type":"text","text":"{}"}]}');
+		resultText({ warm: [1, 'text', null, { deep: true }] });
+		stackPosition(cleanStack(new Error('warm').stack), file);
+	} catch (e) { /* the run itself will say it better */ }
+}
+
 catchWarnings();
 keepLobby();
 tidyProcess();
 watchErrors();
 state.log = installConsole();
 openSocket();
+setTimeout(warmUp, 1);

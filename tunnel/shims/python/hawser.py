@@ -24,7 +24,7 @@ FD_FRAMES, FD_LOG, FD_LOBBY = 3, 4, 5
 HEADER = struct.Struct(">IBBHII")
 PAYLOAD_MAX = 65536
 HEAD_MAX = 16384  # JSON of a head or tail, in bytes
-LOG_MAX = 65536  # bytes of one log record's text
+LOG_MAX = 60000  # bytes of one log record's text; the guest cuts at 60 KiB, without a mark
 FIN = 1
 OPEN, HEAD, BODY, TAIL, RESET = 16, 17, 18, 19, 20
 CHANNEL_PROGRESS, CHANNEL_RESULT = 4, 5
@@ -244,7 +244,7 @@ class Link:
         self.loops = weakref.WeakSet()
         self.on_run = None
         self.pending = bytearray()  # frames of a loop's turn, written together
-        self.flush_due = False
+        self.flush_loop = None  # the loop that was asked to write them
 
     # -- writing
 
@@ -293,7 +293,7 @@ class Link:
 
     def flush(self):
         with self.write_lock:
-            self.flush_due = False
+            self.flush_loop = None
             if self.pending:
                 self.write(self.pending)
                 self.pending = bytearray()
@@ -313,8 +313,8 @@ class Link:
                 self.write(data)
             else:
                 self.pending += data
-                if not self.flush_due:
-                    self.flush_due = True
+                if self.flush_loop is not call.loop:
+                    self.flush_loop = call.loop
                     call.loop.call_soon(self.flush)
         return stream
 
@@ -878,11 +878,22 @@ def budget():
     return space_of("hawser").budget()
 
 
+class Tools:
+    """tools.server.tool(...) and tools.mcp__server__tool(...)"""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Tool(*split_name(name)) if name.startswith("mcp__") else space_of(name)
+
+    __getitem__ = __getattr__
+
+
 # Spellings of earlier projects; accepted, not advertised. A server of the same name wins.
 ALIASES = {
     "callTool": call_tool, "callMCPTool": call_tool, "call_mcp_tool": call_tool, "searchTools": search_list,
     "discoverMCPTools": discover_tools, "discover_mcp_tools": discover_tools, "getToolSchema": tool_schema,
-    "get_tool_schema": tool_schema,
+    "get_tool_schema": tool_schema, "tools": Tools(),
 }
 
 

@@ -52,6 +52,8 @@ BOTH = [
      "try:\n    srv[\"it's a {weird}\\\\ name\"]()\nexcept ToolError as e:\n    r = e.tool\nr", {"value": "it's a {weird}\\ name"}),
     ("call_tool raw", "return (await call_tool('srv', 'two', {}, {raw: true})).content.length + (await call_tool.raw('srv', 'two')).content.length",
      "len(call_tool('srv', 'two', {}, raw=True)['content']) * 2", {"value": 4}),
+    ("tools object", "return [await tools.srv.echo({message: 'a'}), await tools.mcp__my_fs__echo({message: 'b'})]",
+     "[tools.srv.echo(message='a'), tools.mcp__my_fs__echo(message='b')]", {"value": ["a", "b"]}),
     ("built-ins stay", "return [JSON.parse('1'), await call_tool('JSON', 'echo', {message: 'j'})]",
      "print('p', end='')\n[1, call_tool('print', 'echo', {'message': 'j'})]", {"value": [1, "j"], "stdout": R("^p?$")}),
     ("tool namespaces", "return __tool_namespaces", "__tool_namespaces", {"value": ["my-fs", "srv", "JSON", "print"]}),
@@ -204,6 +206,18 @@ return [await t, w, first, s, g, blocking]
     def test_two_loops_one_after_the_other(self):
         code = "import asyncio\nasync def f(m): return await srv.echo(message=m)\n[asyncio.run(f('a')), srv.echo(message='b'), asyncio.run(f('c'))]"
         self.assertEqual(peer.run("python", code).value, ["a", "b", "c"])
+
+    def test_a_loop_that_ended_with_unwritten_calls(self):
+        code = """
+import asyncio
+async def leave():
+    for i in range(3): asyncio.ensure_future(srv.echo(message='x'))
+    await asyncio.sleep(0)
+async def rest(): return await asyncio.gather(*[srv.echo(message=m) for m in 'abc'])
+asyncio.run(leave())
+[asyncio.run(rest()), srv.echo(message='d')]
+"""
+        self.assertEqual(peer.run("python", code).value, [["a", "b", "c"], "d"])
 
 
 class Cancelling(unittest.TestCase):

@@ -4,7 +4,6 @@
 import re
 import unittest
 
-import peer
 import table
 
 R = re.compile
