@@ -46,6 +46,8 @@ struct reap_tally {
 };
 /* Looks at all processes of the run; kills them when kill is set. */
 void reap_look(struct guest *g, struct run *run, bool kill_them, struct reap_tally *ret);
+/* Raises cpu_ms and peak memory (bytes) to what this one process has used; finer than a look, which counts in ticks. */
+void reap_usage(pid_t pid, uint64_t *cpu_ms, uint64_t *max_rss);
 /* A process that we did not start ended; its time counts for the run that it belonged to. */
 void reap_orphan(void *user, pid_t pid, int status, const struct rusage *usage);
 

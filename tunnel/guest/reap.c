@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { REAP_PROCESSES = 32768 };
@@ -149,6 +150,32 @@ void reap_look(struct guest *g, struct run *run, bool kill_them, struct reap_tal
 		ret->alive++;
 	}
 	free(t.all);
+}
+
+void reap_usage(pid_t pid, uint64_t *cpu_ms, uint64_t *max_rss)
+{
+	char path[32], text[4096], *p;
+	struct timespec ts;
+	clockid_t clock;
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	if (clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &ts) == 0) {
+		uint64_t ms = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+
+		*cpu_ms = ms > *cpu_ms ? ms : *cpu_ms;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || (n = read(fd, text, sizeof(text) - 1)) <= 0)
+		return;
+	text[n] = 0;
+	p = strstr(text, "\nVmHWM:");
+	if (p) {
+		uint64_t bytes = strtoull(p + strlen("\nVmHWM:"), NULL, 10) * 1024;
+
+		*max_rss = bytes > *max_rss ? bytes : *max_rss;
+	}
 }
 
 void reap_orphan(void *user, pid_t pid, int status, const struct rusage *usage)

@@ -42,7 +42,7 @@ struct run {
 	enum run_verdict verdict;
 	const char *reason; /* static */
 	char *error_json; /* of the shim's TAIL or our own; the value of "error" */
-	bool shim_said_end;
+	bool shim_said_end, shim_goes_on;
 	pid_t session; /* of the interpreter, also when it is gone */
 	int exit_status; /* as of wait() */
 	bool exited;

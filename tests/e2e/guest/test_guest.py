@@ -295,6 +295,27 @@ def parked_interpreters():
 
 
 @cases.add
+def exit_handlers_run():
+    with Guest(BINARY) as g:
+        t = g.tunnel()
+        r = t.execute("javascript", "process.on('exit', () => process.stdout.write('bye')); return 1")
+        assert r.stdout == "bye" and r.result() == 1, r.tail
+        r = t.execute("python", "import atexit, time\natexit.register(lambda: (time.sleep(0.1), print('bye')))\n1")
+        assert r.stdout == "bye\n" and r.result() == 1, r.tail
+
+
+@cases.add
+def output_before_the_end_is_whole():
+    with Guest(BINARY) as g:
+        t = g.tunnel()
+        for _ in range(5):
+            r = t.execute("javascript", "process.stdout.write('b'.repeat(400000)); console.log('last'); return 3")
+            assert len(r.stdout) == 400000 and r.logs[-1]["text"] == "last" and r.result() == 3, r.tail
+            r = t.execute("python", "print('a' * 400000)\n2")
+            assert len(r.stdout) == 400001 and r.result() == 2, r.tail
+
+
+@cases.add
 def bad_heads_are_refused():
     with Guest(BINARY) as g:
         t = g.tunnel()

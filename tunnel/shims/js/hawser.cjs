@@ -982,6 +982,8 @@ function describeThrown(thrown) {
 
 /* Ends the process once the socket has taken everything. Output of process.stdout is blocking, so it is out already. */
 function end(tail, status) {
+	if (process.listenerCount('exit') > 1)
+		tail.wait = true; // the user's handlers besides our own
 	const leave = () => exitProcess(status === 0 ? undefined : status);
 	queueFrame(TAIL, CHANNEL_MAIN, RUN_STREAM, Buffer.from(stringify(tail)), true);
 	flush();

@@ -1213,11 +1213,15 @@ def flush_files(space):
             pass
 
 
+def exit_functions():
+    atexit = sys.modules.get("atexit")
+    return atexit is not None and atexit._ncallbacks() > 0
+
+
 def leave(status):
     """Nobody waits for threads and handles that are still open; functions of atexit get a moment."""
-    atexit = sys.modules.get("atexit")
-    if atexit is not None and atexit._ncallbacks():
-        thread = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
+    if exit_functions():
+        thread = threading.Thread(target=sys.modules["atexit"]._run_exitfuncs, daemon=True)
         thread.start()
         thread.join(0.2)
         flush_files({})
@@ -1232,6 +1236,8 @@ def end(tail, result, status):
         flush_files(sys.modules["__main__"].__dict__)
         if result is not None:
             link().send(BODY, CHANNEL_RESULT, RUN_STREAM, b"", result, False)
+        if exit_functions():
+            tail = dict(tail, wait=True)  # else the guest may end us at once
         send_tail(tail)
     leave(status)
 
