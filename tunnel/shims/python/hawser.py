@@ -487,11 +487,19 @@ def keep_lobby():
         if close_fds and FD_LOBBY not in keep:
             keep = tuple(sorted(keep + (FD_LOBBY,)))
         return plain(args, executables, close_fds, keep, *more)
+    plain_spawn, close_from = os.posix_spawn, getattr(os, "POSIX_SPAWN_CLOSEFROM", None)  # subprocess uses it from 3.13 on
+
+    def posix_spawn(*args, file_actions=None, **more):
+        around = [(os.POSIX_SPAWN_CLOSE, FD_FRAMES), (os.POSIX_SPAWN_CLOSE, FD_LOG), (close_from, FD_LOBBY + 1)]
+        actions = [b for a in file_actions or () for b in (around if tuple(a) == (close_from, 3) else [a])]
+        return plain_spawn(*args, file_actions=actions, **more)
     try:
         os.fstat(FD_LOBBY)
-        _posixsubprocess.fork_exec = fork_exec
     except OSError:
-        pass  # started without one
+        return  # started without one
+    _posixsubprocess.fork_exec = fork_exec
+    if close_from is not None:
+        os.posix_spawn = posix_spawn
 
 
 def after_fork():
