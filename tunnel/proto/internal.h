@@ -8,6 +8,13 @@
 
 /* An allocation that fails inside uthash leaves the element out of the table (hh.tbl is NULL) instead of ending us. */
 #define HASH_NONFATAL_OOM 1
+/* Keys are stream numbers of either parity; only 1,024 can be the other end's choice. */
+#define HASH_FUNCTION(key, len, hash)              \
+	do {                                       \
+		uint32_t id_;                      \
+		memcpy(&id_, (key), sizeof(id_));  \
+		(hash) = (id_ * 2654435769u) >> 8; \
+	} while (0)
 #include <uthash.h>
 
 /*
