@@ -30,7 +30,7 @@ void buf_done(struct buf *b);
 void buf_clear(struct buf *b);
 static inline uint8_t *buf_head(const struct buf *b)
 {
-	return b->data + b->start;
+	return b->data ? b->data + b->start : NULL;
 }
 static inline size_t buf_room(const struct buf *b)
 {

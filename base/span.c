@@ -107,7 +107,7 @@ static bool next_item(struct span container, char open, size_t *at, const char *
 
 bool span_next_member(struct span object, size_t *at, struct span *ret_key, struct span *ret_value)
 {
-	const char *p, *q, *end = object.p + object.len;
+	const char *p, *q, *end = object.p ? object.p + object.len : NULL;
 
 	if (!next_item(object, '{', at, &p) || *p != '"')
 		return false;
