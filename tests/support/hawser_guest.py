@@ -56,7 +56,7 @@ class Guest:
         script = " ".join("%d<&%d %d<&-" % (c, h, h) for c, h in high.items())
         self.process = subprocess.Popen(["bash", "-c", 'exec "$@" ' + script, "bash", *command],
                                         pass_fds=list(high.values()), stdin=subprocess.DEVNULL, stdout=self.log,
-                                        stderr=self.log, cwd="/", env={"PATH": os.environ["PATH"], "HOME": home},
+                                        stderr=self.log, cwd="/", env=self.environment(home),
                                         **options)
         for fd in [read, *high.values()]:
             os.close(fd)
@@ -72,6 +72,11 @@ class Guest:
         return ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--as-pid-1",
                 "--die-with-parent", *binds, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind",
                 self.binary, self.binary]
+
+    @staticmethod
+    def environment(home):
+        kept = {k: v for k, v in os.environ.items() if k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS")}
+        return dict(kept, HOME=home)
 
     def wait_port(self):
         end = time.monotonic() + 10
