@@ -156,9 +156,10 @@ void loop_stop(struct loop *loop)
 	uv_stop(&loop->uv);
 }
 
+/* Timers run before the poll too: one that is due by then must keep it from waiting for ever. */
 static void on_turn_timeout(uv_timer_t *timer)
 {
-	(void)timer;
+	uv_stop(timer->loop);
 }
 
 static void on_closed_turn_timer(uv_handle_t *handle)

@@ -81,6 +81,16 @@ static void test_deferred_in_order_and_next_turn(void **state)
 	assert_string_equal(f->log, "baa");
 }
 
+static void test_a_turn_without_events_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	alarm(10); /* instead of waiting for ever */
+	loop_turn(f->loop, 0);
+	loop_turn(f->loop, 1);
+	alarm(0);
+}
+
 static size_t count_bytes(void *user, const uint8_t *bytes, size_t len)
 {
 	struct fixture *f = user;
@@ -242,13 +252,10 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_deferred_in_order_and_next_turn),
-		TEST(test_stream_carries_all),
-		TEST(test_stream_refuses_too_long_message),
-		TEST(test_child_exit_and_environment),
-		TEST(test_child_descriptors),
-		TEST(test_exec_failure_is_an_error),
-		TEST(test_work_on_another_thread),
+		TEST(test_a_turn_without_events_ends), TEST(test_deferred_in_order_and_next_turn),
+		TEST(test_stream_carries_all),         TEST(test_stream_refuses_too_long_message),
+		TEST(test_child_exit_and_environment), TEST(test_child_descriptors),
+		TEST(test_exec_failure_is_an_error),   TEST(test_work_on_another_thread),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
