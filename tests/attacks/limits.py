@@ -88,11 +88,20 @@ class Meter(threading.Thread):
             time.sleep(0.004)
 
 
-def gone(pids, limit=5):
-    """Seconds until none of these processes is left; None: some stayed."""
+def lives(pid):
+    """A zombie waits for its parent only."""
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def gone(pids, limit=10):
+    """Seconds until none of these processes lives; None: some stayed."""
     began = time.time()
     while time.time() - began < limit:
-        if not any(os.path.exists("/proc/%d" % pid) for pid in pids):
+        if not any(lives(pid) for pid in pids):
             return time.time() - began
         time.sleep(0.01)
     return None
