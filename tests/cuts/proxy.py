@@ -231,7 +231,7 @@ class Link:
             self.send(side, unit.raw[:offset])
             return self.cut(self.kind, delivered=self.deliver)
         if self.kind in ("ack", "both") and here >= self.proxy.every:
-            self.waiting, self.until = (self.kind, side), time.monotonic() + 0.25
+            self.waiting, self.until = (self.kind, side), time.monotonic() + 0.06
         return None
 
     def cut(self, kind, delivered=None):
