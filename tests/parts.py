@@ -57,7 +57,7 @@ PARTS = [
     part('e2e', 'the shipped binary with real servers and clients', suites('build-release', 'e2e'), after=['release'],
          limit=900),
     part('attacks', 'hostile programs in the sandbox', suites('build-release', 'attacks'), after=['release'], limit=600),
-    part('cuts', 'cut links, short form', suites('build-release', 'cuts'), after=['release'], limit=600),
+    part('cuts', 'cut links, short form', script('tests/cuts/run'), after=['release'], limit=900),
     part('fault', 'broken disks, servers and clients', suites('build-release', 'fault'), after=['release'], limit=600),
     # slow static checks
     part('tidy', 'clang-tidy', script('tests/checks/tidy', 'build-clang'), ['clang-tidy'], ['clang'], limit=900),

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "tunnel/carrier/ws.h"
 #include "tunnel/proto/trace.h"
 
 #include <assert.h>
@@ -254,7 +255,8 @@ static int open_link(struct machine *m, struct error *err)
 	int fd = -1, r;
 
 	if (m->url)
-		return error_set(err, -ENOTSUP, "%s: endpoints by URL are not in this build", m->url);
+		return carrier_ws_new(m->loop, m->tunnel, m->url, (const char *const *)m->headers, &carrier_events, m,
+				      &m->carrier, err);
 	r = connect_unix(m->unix_path, &fd, err);
 	if (r < 0)
 		return r;
