@@ -88,7 +88,8 @@ for (let i = 0; i < COUNT + 20; i++) {
   await search_tools(words[i % words.length], "names", 10);
   if (i >= 20) times.push(performance.now() - t);
 }
-return times.sort((a, b) => a - b);
+times.sort((a, b) => a - b);
+return times[Math.floor(times.length * 0.99)];
 '''
 
 
@@ -99,9 +100,8 @@ def search(row, sizes):
     hawser = Hawser(config={'mcpServers': servers})
     hawser.start()
     try:
-        times = hawser.run(SEARCH.replace('COUNT', str(sizes.searches)))
+        p99 = hawser.run(SEARCH.replace('COUNT', str(sizes.searches)))
     finally:
         hawser.stop()
-    p99 = times[min(len(times) - 1, int(len(times) * 0.99))]
     return [row(f'search over {TOOLS:,} tools from code, p99', 'ms', float(f'{p99:.4g}'), {}, f'< {SEARCH_MS}',
                 p99 < SEARCH_MS, note='with the way from the sandbox and back')]
