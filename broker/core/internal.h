@@ -25,7 +25,7 @@ enum {
 	CORE_RUNS_KEPT = 200, /* run folders that a new broker keeps */
 	CORE_TIDY_MS = 10000, /* how often idle things are looked for */
 	CORE_WAITING_MAX = 256, /* runs that wait for a sandbox */
-	CORE_AUDIT_REST_MS = 1000,	 /* calls are refused this long after the audit log could not be written */
+	CORE_AUDIT_REST_MS = 1000, /* calls are refused this long after the audit log could not be written */
 	CORE_GRACE_MS = 2000, /* the guest's time to end a run before its sandbox is destroyed */
 	CORE_START_MS = 20000, /* from sandbox to started code */
 	CORE_CONNECT_MS = 30000, /* without a proven link a sandbox is lost */
@@ -207,9 +207,10 @@ struct sandbox_facts {
 	struct machine *machine;
 	const char *provider, *isolation, *why;
 };
-/* A sandbox for one run: warm or made now. done exactly once, never inside this call; sandbox NULL: error says why. */
+/* A sandbox for one run, warm (what it has parked follows the languages asked for) or made now. done exactly once,
+ * never inside this call; sandbox NULL: error says why. */
 typedef void sandbox_done_fn(void *user, struct sandbox *sandbox, const struct error *err);
-struct ticket *sandboxes_acquire(struct pool *pool, sandbox_done_fn *done, void *user);
+struct ticket *sandboxes_acquire(struct pool *pool, enum run_language language, sandbox_done_fn *done, void *user);
 /* done will not be called. */
 void sandboxes_forget(struct ticket *ticket);
 void sandbox_facts(const struct sandbox *sandbox, struct sandbox_facts *ret);

@@ -402,7 +402,7 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 		free_run(run);
 		return r;
 	}
-	run->ticket = sandboxes_acquire(view->pool, on_sandbox, run);
+	run->ticket = sandboxes_acquire(view->pool, (enum run_language)run->request.language, on_sandbox, run);
 	*ret = run;
 	return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "broker/core/runs.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -59,6 +60,7 @@ struct pool {
 	struct sandbox *sandboxes;
 	struct ticket *waiting;
 	size_t waiting_count;
+	enum run_language park; /* of the last run: the interpreter that a sandbox made ahead starts */
 	uint64_t refill_after_ms; /* no sandbox is made ahead before this: the last one failed */
 	bool kicked, closing;
 };
@@ -285,7 +287,8 @@ static struct pool_provider *choose(struct pool *pool, struct buf *why)
 /* False: no provider can. */
 static bool make_one(struct pool *pool, struct buf *why)
 {
-	static const char *const park[] = {"javascript", "python", NULL};
+	/* One, not all: each costs as much as the rest of the sandbox, and most of them would never be used. */
+	const char *const park[] = {run_language_names[pool->park], NULL};
 	struct pool_provider *provider = choose(pool, why);
 	struct hawser_create request = {
 		.limits = {.memory = (uint64_t)pool->limits.memory,
@@ -364,13 +367,15 @@ static void kick(struct pool *pool)
 	loop_defer(pool->core->loop, on_kick, pool);
 }
 
-struct ticket *sandboxes_acquire(struct pool *pool, sandbox_done_fn *done, void *user)
+struct ticket *sandboxes_acquire(struct pool *pool, enum run_language language, sandbox_done_fn *done, void *user)
 {
 	struct ticket *ticket = calloc(1, sizeof(*ticket));
 
 	if (!ticket)
 		abort();
 	ticket->pool = pool;
+	if (language != RUN_BASH)
+		pool->park = language; /* bash starts in no time */
 	ticket->done = done;
 	ticket->user = user;
 	DL_APPEND(pool->waiting, ticket);
