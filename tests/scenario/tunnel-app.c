@@ -78,7 +78,7 @@ static void on_open(void *user, uint32_t id, const char *head, size_t len)
 
 	SIM_CHECK(s, len < sizeof(text) && id < SIM_STREAMS * 2);
 	memcpy(text, head, len);
-	text[len] = '\0';
+	text[len % sizeof(text)] = '\0';
 	SIM_CHECK(s, sscanf(text, "{\"m\":%d}", &index) == 1 && index < s->stream_count);
 	struct sim_stream *st = &s->streams[index];
 	struct half *h = &st->half[e->who];
@@ -179,10 +179,10 @@ static void on_random(void *user, void *data, size_t len)
 static void on_trace(void *user, uint64_t now_ms, bool outgoing, const struct frame *frame)
 {
 	struct sim_end *e = user;
-	char line[TRACE_LINE_MAX];
+	char line[TRACE_LINE_MAX] = "";
+	size_t len = trace_format(line, now_ms, outgoing, e->who == 0 ? "dialler" : "listener", frame);
 
-	fwrite(line, 1, trace_format(line, now_ms, outgoing, e->who == 0 ? "dialler" : "listener", frame),
-	       e->sim->trace);
+	fwrite(line, 1, len, e->sim->trace);
 }
 
 /* ---- life ---- */

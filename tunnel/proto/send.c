@@ -102,8 +102,11 @@ void send_acked(struct tunnel *t, uint64_t count)
 {
 	while (t->unacked.head && t->unacked.head->count <= count) {
 		if (t->unacked.head == t->cursor) {
+			/* An older link brought it while this one is in the middle of it: the rest must still follow.
+			 */
+			if (t->cursor_offset > 0)
+				break;
 			t->cursor = t->cursor->next;
-			t->cursor_offset = 0;
 		}
 		out_free(t, queue_pop(&t->unacked));
 	}
@@ -207,6 +210,7 @@ size_t tunnel_pull(struct tunnel_link *link, struct iovec *iov, size_t count, si
 	if (count == 0)
 		return 0;
 	if (link->state == LINK_UP) {
+		send_acked(t, t->acked); /* one that was being written when its ACK came */
 		send_make_ack(link);
 		send_make_credit(link);
 		o = t->cursor;

@@ -30,9 +30,9 @@ bool trace_parse(const char *line, struct trace_line *ret)
 		return false;
 	l.frame.flags = (uint8_t)flags;
 	l.frame.channel = (uint16_t)channel;
-	for (uint8_t t = 1; t <= FRAME_RESET; t++)
-		if (strcmp(frame_type_name(t), type) == 0)
-			l.frame.type = t;
+	for (int t = 1; t <= FRAME_RESET; t++)
+		if (strcmp(frame_type_name((uint8_t)t), type) == 0)
+			l.frame.type = (uint8_t)t;
 	*ret = l;
 	return l.frame.type != 0;
 }
