@@ -75,7 +75,8 @@ class Guest:
 
     @staticmethod
     def environment(home):
-        kept = {k: v for k, v in os.environ.items() if k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS")}
+        kept = {k: v for k, v in os.environ.items() if k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+                                                          "HAWSER_TRACE")}
         return dict(kept, HOME=home)
 
     def wait_port(self):

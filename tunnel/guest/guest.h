@@ -53,6 +53,7 @@ struct guest {
 	struct loop_timer *park_timer;
 	uint64_t calls; /* id of the last call of this conversation */
 	bool pid1;
+	int trace_fd; /* -1: none */
 	uint8_t scratch[FRAME_PAYLOAD_MAX]; /* for what is read and sent on within one callback */
 };
 

@@ -210,8 +210,8 @@ static void run_finish(struct run *run)
 }
 
 /*
- * The shim has said its end and has nothing left to do: what it wrote is in the pipes by now, so the last words need not
- * wait for the interpreter to be taken apart (3 to 6 ms). Its status is 0 or 1 by the shim's contract.
+ * The shim has said its end and has nothing left to do: what it wrote is in the pipes by now, so the last words need
+ * not wait for the interpreter to be taken apart (3 to 6 ms). Its status is 0 or 1 by the shim's contract.
  */
 static void run_end_quickly(struct run *run)
 {

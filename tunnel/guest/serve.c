@@ -7,8 +7,10 @@
 #include "tunnel/guest/install.h"
 #include "tunnel/guest/server.h"
 #include "tunnel/guest/verbs.h"
+#include "tunnel/proto/trace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,29 @@ static void on_random(void *user, void *data, size_t len)
 {
 	(void)user;
 	random_bytes(data, len);
+}
+
+/* HAWSER_TRACE: frame headers with time and direction, never bodies. */
+static void on_trace(void *user, uint64_t now_ms, bool outgoing, const struct frame *frame)
+{
+	const int *fd = user;
+	char line[TRACE_LINE_MAX];
+	size_t len = trace_format(line, now_ms, outgoing, "guest", frame);
+
+	(void)!write(*fd, line, len);
+}
+
+static void open_trace(struct guest *g, struct tunnel_options *t)
+{
+	const char *path = getenv("HAWSER_TRACE");
+
+	g->trace_fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+	if (path && g->trace_fd < 0)
+		log_warn("trace_failed", LOG_S("path", path));
+	if (g->trace_fd >= 0) {
+		t->trace = on_trace;
+		t->trace_user = &g->trace_fd;
+	}
 }
 
 /* Orphans of runs come to us, also where we are not pid 1. */
@@ -42,6 +67,7 @@ static int make_tunnel(struct guest *g, struct guest_options *options, struct er
 	memcpy(t.secret, options->secret, sizeof(t.secret));
 	explicit_bzero(options->secret, sizeof(options->secret));
 	random_bytes(&t.boot, sizeof(t.boot));
+	open_trace(g, &t);
 	r = tunnel_new(&t, &guest_tunnel_events, g, &g->tunnel, err);
 	explicit_bzero(t.secret, sizeof(t.secret));
 	return r;

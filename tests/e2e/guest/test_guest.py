@@ -3,7 +3,10 @@
 """Streams of the guest: calls, credit, links, parking, the tool command. HAWSER_GUEST names the binary."""
 import json
 import os
+import socket
+import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
@@ -292,6 +295,54 @@ def parked_interpreters():
             print("# parked %s: %.1f ms" % (language, took * 1000))
         r = t.execute("python", "import resource\nresource.getrlimit(resource.RLIMIT_DATA)[0]", limits={"memory": 300 << 20})
         assert r.result() == 300 << 20, r.result()
+
+
+@cases.add
+def attach_relays_a_link():
+    name = "test-" + os.urandom(8).hex()
+    with Guest(BINARY, "--attach-name", name) as g:
+        t = Tunnel(g.secret)
+        for _ in range(3):  # links are disposable
+            ours, theirs = socket.socketpair()
+            relay = subprocess.Popen([BINARY, "attach", "--attach-name", name], stdin=theirs, stdout=theirs)
+            theirs.close()
+            t.connect(ours)
+            r = t.execute("javascript", "return (await s.echo({x: 'y'.repeat(3e6)})).x.length",
+                          namespaces=namespaces("s"))
+            assert r.result() == 3000000, r.tail
+            t.close()
+            assert relay.wait(5) == 0
+        assert t.resumed
+        p = subprocess.run([BINARY, "attach", "--attach-name", "nobody-" + name], capture_output=True, check=False)
+        assert p.returncode == 1 and b"no guest listens" in p.stderr, p
+
+
+@cases.add
+def runs_beside_each_other_are_not_harmed():
+    with Guest(BINARY) as g:
+        t = g.tunnel()
+        stays = t.run("bash", "(sleep 1; echo child) & wait; echo parent")
+        goes = t.run("bash", "echo on; sleep 100 & wait")
+        t.until(lambda: goes.out[1] and stays.started)
+        t.cancel(goes)
+        t.wait(goes)
+        t.execute("python", "1")
+        assert t.wait(stays).stdout == "child\nparent\n", stays.tail
+
+
+@cases.add
+def a_trace_has_headers_only():
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["HAWSER_TRACE"] = folder + "/trace"
+        try:
+            with Guest(BINARY) as g:
+                g.tunnel().execute("bash", "echo secret-word; tr '\\0' '\\n' < /proc/self/environ")
+        finally:
+            del os.environ["HAWSER_TRACE"]
+        with open(folder + "/trace", encoding="utf-8") as f:
+            lines = [line.split() for line in f]
+    assert [line[3] for line in lines[:2]] == ["HELLO", "HELLO"] and lines[-1][3] in ("TAIL", "ACK"), lines
+    assert all(len(line) == 9 and line[2] == "guest" for line in lines) and "secret-word" not in str(lines)
 
 
 @cases.add
