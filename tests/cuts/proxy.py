@@ -53,15 +53,20 @@ class WebSocketParser:
     def feed(self, data):
         self.held += data
         while True:
-            size = self.head() if self.upgraded else self.held.find(b"\r\n\r\n") + 4
-            if size < 4 and not self.upgraded or self.upgraded and size is None:
+            size = self.head() if self.upgraded else self.upgrade_end()
+            if size is None:
                 return
             raw = bytes(self.held[:size])
             del self.held[:size]
             yield Unit(raw, self.frames(raw) if self.upgraded else [])
             self.upgraded = True
 
+    def upgrade_end(self):
+        at = self.held.find(b"\r\n\r\n")
+        return None if at < 0 else at + 4
+
     def head(self):
+        """Size of the message at the front, None if it is not whole."""
         held = self.held
         if len(held) < 2:
             return None
