@@ -107,6 +107,11 @@ static int refuse(scmp_filter_ctx ctx, const char *name, int error)
 	return seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO((uint32_t)error), nr, 0, NULL);
 }
 
+static struct scmp_arg_cmp when(unsigned argument, enum scmp_compare how, uint64_t a, uint64_t b)
+{
+	return (struct scmp_arg_cmp){.arg = argument, .op = how, .datum_a = a, .datum_b = b};
+}
+
 static int refuse_if(scmp_filter_ctx ctx, int nr, int error, struct scmp_arg_cmp condition)
 {
 	return nr < 0 ? 0 : seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO((uint32_t)error), nr, 1, &condition);
@@ -133,11 +138,11 @@ static int add_on_others(scmp_filter_ctx ctx)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(by_pid) / sizeof(by_pid[0]); i++)
-		r = refuse_if(ctx, by_pid[i], EPERM, SCMP_A0_64(SCMP_CMP_NE, 0));
+		r = refuse_if(ctx, by_pid[i], EPERM, when(0, SCMP_CMP_NE, 0, 0));
 	for (size_t i = 0; r == 0 && i < sizeof(by_class) / sizeof(by_class[0]); i++) {
-		r = refuse_if(ctx, by_class[i], EPERM, SCMP_A0_64(SCMP_CMP_NE, process_class[i]));
+		r = refuse_if(ctx, by_class[i], EPERM, when(0, SCMP_CMP_NE, process_class[i], 0));
 		if (r == 0)
-			r = refuse_if(ctx, by_class[i], EPERM, SCMP_A1_64(SCMP_CMP_NE, 0));
+			r = refuse_if(ctx, by_class[i], EPERM, when(1, SCMP_CMP_NE, 0, 0));
 	}
 	return r;
 }
@@ -153,12 +158,12 @@ static int add_sockets(scmp_filter_ctx ctx)
 		for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
 			ok |= family == allowed[i];
 		if (!ok)
-			r = refuse_if(ctx, SCMP_SYS(socket), EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_EQ, family));
+			r = refuse_if(ctx, SCMP_SYS(socket), EAFNOSUPPORT, when(0, SCMP_CMP_EQ, family, 0));
 	}
 	if (r == 0)
-		r = refuse_if(ctx, SCMP_SYS(socket), EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_GT, AF_INET6));
+		r = refuse_if(ctx, SCMP_SYS(socket), EAFNOSUPPORT, when(0, SCMP_CMP_GT, AF_INET6, 0));
 	if (r == 0)
-		r = refuse_if(ctx, SCMP_SYS(socketpair), EAFNOSUPPORT, SCMP_A0_64(SCMP_CMP_NE, AF_UNIX));
+		r = refuse_if(ctx, SCMP_SYS(socketpair), EAFNOSUPPORT, when(0, SCMP_CMP_NE, AF_UNIX, 0));
 	return r;
 }
 
@@ -169,7 +174,7 @@ static int add_clone(scmp_filter_ctx ctx)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(flags) / sizeof(flags[0]); i++)
-		r = refuse_if(ctx, SCMP_SYS(clone), EPERM, SCMP_A0_64(SCMP_CMP_MASKED_EQ, flags[i], flags[i]));
+		r = refuse_if(ctx, SCMP_SYS(clone), EPERM, when(0, SCMP_CMP_MASKED_EQ, flags[i], flags[i]));
 	return r;
 }
 
@@ -179,22 +184,20 @@ static int add_arguments(scmp_filter_ctx ctx)
 	int r;
 
 	/* Typing into a terminal that somebody else reads. */
-	r = refuse_if(ctx, SCMP_SYS(ioctl), EPERM, SCMP_A1_64(SCMP_CMP_MASKED_EQ, LOW32, 0x5412 /* TIOCSTI */));
+	r = refuse_if(ctx, SCMP_SYS(ioctl), EPERM, when(1, SCMP_CMP_MASKED_EQ, LOW32, 0x5412 /* TIOCSTI */));
 	if (r == 0)
-		r = refuse_if(ctx, SCMP_SYS(ioctl), EPERM,
-			      SCMP_A1_64(SCMP_CMP_MASKED_EQ, LOW32, 0x541c /* TIOCLINUX */));
+		r = refuse_if(ctx, SCMP_SYS(ioctl), EPERM, when(1, SCMP_CMP_MASKED_EQ, LOW32, 0x541c /* TIOCLINUX */));
 	/* 0xffffffff only asks, 0 changes nothing. Any other value has a 1 with a 0 as its next bit (round the corner).
 	 */
 	for (unsigned i = 0; r == 0 && i < 32; i++) {
 		uint64_t bit = 1ull << i, next = 1ull << (i + 1) % 32;
 
-		r = refuse_if(ctx, SCMP_SYS(personality), EPERM, SCMP_A0_64(SCMP_CMP_MASKED_EQ, bit | next, bit));
+		r = refuse_if(ctx, SCMP_SYS(personality), EPERM, when(0, SCMP_CMP_MASKED_EQ, bit | next, bit));
 	}
 	for (size_t i = 0; r == 0 && i < 2; i++) {
-		r = refuse_if(ctx, SCMP_SYS(mknod), EPERM, SCMP_A1_64(SCMP_CMP_MASKED_EQ, S_IFMT, devices[i]));
+		r = refuse_if(ctx, SCMP_SYS(mknod), EPERM, when(1, SCMP_CMP_MASKED_EQ, S_IFMT, devices[i]));
 		if (r == 0)
-			r = refuse_if(ctx, SCMP_SYS(mknodat), EPERM,
-				      SCMP_A2_64(SCMP_CMP_MASKED_EQ, S_IFMT, devices[i]));
+			r = refuse_if(ctx, SCMP_SYS(mknodat), EPERM, when(2, SCMP_CMP_MASKED_EQ, S_IFMT, devices[i]));
 	}
 	return r;
 }

@@ -100,9 +100,6 @@ static bool find_bwrap(struct machine_facts *m)
 		if (access(places[i], X_OK) < 0)
 			continue;
 		snprintf(m->bwrap, sizeof(m->bwrap), "%s", places[i]);
-		machine_ask((const char *[]){m->bwrap, "--version", NULL}, text, sizeof(text), &status);
-		text[strcspn(text, "\n")] = '\0';
-		snprintf(m->version, sizeof(m->version), "%.63s", text);
 		machine_ask((const char *[]){m->bwrap, "--help", NULL}, text, sizeof(text), &status);
 		m->disable_userns = strstr(text, "--disable-userns") != NULL;
 		m->ro_bind_fd = strstr(text, "--ro-bind-fd") != NULL;

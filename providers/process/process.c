@@ -300,9 +300,12 @@ static void process_report(void *provider, void (*tell)(void *user, const char *
 			   void *user)
 {
 	struct process *p = provider;
-	char text[PATH_MAX + 256];
+	char text[PATH_MAX + 256], version[64];
+	int status;
 
-	snprintf(text, sizeof(text), "%s (%s)%s", p->machine.version, p->machine.bwrap,
+	machine_ask((const char *[]){p->machine.bwrap, "--version", NULL}, version, sizeof(version), &status);
+	version[strcspn(version, "\n")] = '\0';
+	snprintf(text, sizeof(text), "%s (%s)%s", version, p->machine.bwrap,
 		 p->machine.disable_userns ? ""
 					   : ", too old for --disable-userns: the seccomp filter alone refuses them");
 	tell(user, "wall", text, 1);

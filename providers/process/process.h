@@ -29,7 +29,6 @@ bool runtime_resolve_shim(const char *path, char ret[PATH_MAX]);
 /* ---- machine.c: what this machine offers ---- */
 struct machine_facts {
 	char bwrap[PATH_MAX];
-	char version[64];
 	bool disable_userns, ro_bind_fd; /* options that this bubblewrap has */
 	bool restricted; /* Ubuntu's AppArmor rule for user name spaces is on, and we are not root */
 };
