@@ -230,7 +230,10 @@ void app_stop(struct sim *s, int who)
 	for (int i = 0; i < s->stream_count; i++) {
 		struct sim_stream *st = &s->streams[i];
 
-		if (st->half[who].open || st->half[!who].open)
+		/* Given up here, but on its way to the other end: it may still hear of it. */
+		bool on_its_way = st->opener == who && st->half[!who].id == 0;
+
+		if (st->half[who].open || st->half[!who].open || on_its_way)
 			st->doomed = true;
 		st->half[who].open = false;
 	}
