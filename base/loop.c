@@ -30,6 +30,8 @@ struct loop {
 	uv_loop_t uv;
 	uv_idle_t idle;
 	uv_prepare_t prepare;
+	uv_timer_t
+		turn_timer; /* the limit of loop_turn(); one for all, as a closing handle keeps a turn from waiting */
 	struct deferred *deferred; /* queue of what runs on the next turn */
 	size_t deferred_count, deferred_cap;
 	struct loop_ending *endings;
@@ -104,6 +106,7 @@ int loop_new(struct loop **ret, struct error *err)
 	uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
 	uv_idle_init(&loop->uv, &loop->idle);
 	uv_prepare_init(&loop->uv, &loop->prepare);
+	uv_timer_init(&loop->uv, &loop->turn_timer);
 	loop->idle.data = loop->prepare.data = loop;
 	loop->turn_began_ns = clock_now_ns();
 	uv_prepare_start(&loop->prepare, on_prepare);
@@ -137,6 +140,7 @@ struct loop *loop_free(struct loop *loop)
 	uv_run(&loop->uv, UV_RUN_DEFAULT); /* what is deferred, what is closing */
 	uv_close((uv_handle_t *)&loop->idle, NULL);
 	uv_close((uv_handle_t *)&loop->prepare, NULL);
+	uv_close((uv_handle_t *)&loop->turn_timer, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	assert(uv_loop_close(&loop->uv) == 0);
 	if (loop->signal_fd >= 0)
@@ -162,26 +166,16 @@ static void on_turn_timeout(uv_timer_t *timer)
 	uv_stop(timer->loop);
 }
 
-static void on_closed_turn_timer(uv_handle_t *handle)
-{
-	free(handle);
-}
-
 void loop_turn(struct loop *loop, int timeout_ms)
 {
-	uv_timer_t *timer;
-
 	if (timeout_ms < 0) {
 		uv_run(&loop->uv, UV_RUN_ONCE);
 		return;
 	}
-	timer = calloc(1, sizeof(*timer));
-	if (!timer)
-		abort();
-	uv_timer_init(&loop->uv, timer);
-	uv_timer_start(timer, on_turn_timeout, (uint64_t)timeout_ms, 0);
+	uv_update_time(&loop->uv);
+	uv_timer_start(&loop->turn_timer, on_turn_timeout, (uint64_t)timeout_ms, 0);
 	uv_run(&loop->uv, UV_RUN_ONCE);
-	uv_close((uv_handle_t *)timer, on_closed_turn_timer);
+	uv_timer_stop(&loop->turn_timer);
 }
 
 struct uv_loop_s *loop_uv(struct loop *loop)
