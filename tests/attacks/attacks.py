@@ -213,7 +213,8 @@ def acts(tap, mode, scene, wall, box, user):
 def two_runs(tap, mode, scene, wall, box):
     """A second sandbox finds nothing of the first; the control: the same sandbox does."""
     leave = ("cp /usr/bin/sleep ~/hawser-left-run; touch ~/hawser-left /tmp/hawser-left /dev/shm/hawser-left; "
-             "export HAWSER_PLANTED=%s; ~/hawser-left-run 600 & echo ready; wait" % scene.secret)
+             "export HAWSER_PLANTED=%s; ~/hawser-left-run 600 & "
+             "until grep -qa HAWSER_PLANTED /proc/$!/environ; do :; done; echo ready; wait" % scene.secret)
     tunnel = box.tunnel
     first = tunnel.run("bash", leave)
     tunnel.until(lambda: b"ready" in first.out[1], what="the first run")

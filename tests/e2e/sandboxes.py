@@ -50,21 +50,21 @@ def speed(tap, wall, mode):
 def leases(tap, folder, mode, user):
     wall = Wall(folder, user=user)
     box = wall.create("park=python")
-    wall.process.stdin.write("renew %s 600\n" % box.id)
-    wall.process.stdin.flush()
-    end = time.time() + 2
-    box.run("python", "import time\ntime.sleep(2)")
+    wall.tell("renew %s 1000" % box.id)
+    end = time.time() + 3
+    box.run("python", "import time\ntime.sleep(3)")
     tap.ok(time.time() >= end and box.run("python", "return 5").result() == 5,
            mode + ": a short lease is renewed for as long as the host is there")
+    wall.tell("renew %s 3000" % box.id)
+    box.run("python", "1")
     keeper = keeper_of(wall, box)
     pids = descendants(keeper)
     wall.process.send_signal(signal.SIGKILL)
     wall.process.wait()
-    time.sleep(0.1)
-    alive = all(lives(pid) for pid in pids)
+    alive = all(lives(pid) for pid in pids[:3])  # keeper, bubblewrap, guest: interpreters come and go
     took = gone(pids)
     tap.ok(alive, mode + ": a sandbox survives the death of its host")
-    tap.ok(took is not None and took < 5, mode + ": and ends when its lease runs out", took)
+    tap.ok(took is not None and took < 8, mode + ": and ends when its lease runs out", took)
     note = os.path.join(wall.dir, "s", box.id + ".ended")
     tap.ok(os.path.exists(note) and open(note).read().startswith("lease "), mode + ": leaving a note why",
            os.listdir(wall.dir + "/s"))

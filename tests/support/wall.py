@@ -89,9 +89,12 @@ class Wall:
                 return answer
             self.events.append(answer)
 
-    def ask(self, line, *keys):
+    def tell(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
+
+    def ask(self, line, *keys):
+        self.tell(line)
         return self.until(*keys)
 
     def create(self, words=""):
