@@ -19,7 +19,7 @@ static const struct limit {
 	{"output", offsetof(struct run_limits, output), 0, INT64_MAX, 16777216},
 	{"result", offsetof(struct run_limits, result), 0, INT64_MAX, 67108864},
 	{"calls", offsetof(struct run_limits, calls), 0, INT64_MAX, 1000},
-	{"calls_open", offsetof(struct run_limits, calls_open), 1, 1024, 128},
+	{"calls_open", offsetof(struct run_limits, calls_open), 1, 65536, 128},
 	{"processes", offsetof(struct run_limits, processes), 1, 65536, 128},
 	{"file", offsetof(struct run_limits, file), 0, INT64_MAX, 268435456},
 };

@@ -29,11 +29,12 @@ static int shim_flush_with(struct shim_link *link, const uint8_t *body, size_t l
 	struct iovec iov[] = {{buf_head(&link->out), link->out.len}, {(void *)(uintptr_t)body, len}};
 	int r;
 
-	if (link->over || !link->io)
+	if (link->over || link->choked || !link->io)
 		return -EPIPE;
 	r = io_writev(link->io, iov, len > 0 ? 2 : 1);
 	buf_consume(&link->out, link->out.len);
 	link->last_stream = 0;
+	link->choked = r == -ENOBUFS; /* frames are lost now: shim_flush_all() closes it, outside of anybody's event */
 	return r;
 }
 
@@ -56,7 +57,7 @@ static void shim_flush(struct shim_link *link)
 	if (!link->io || link->over)
 		return;
 	if (link->out.len > 0 && shim_flush_with(link, NULL, 0) < 0)
-		return; /* its closed event is on the way, or it never reads: its own loss */
+		return; /* its closed event is on the way */
 	shim_settle(link);
 }
 
@@ -148,12 +149,17 @@ int shim_send_code(struct run *run, const uint8_t *data, size_t len, bool fin)
 	return r;
 }
 
+static void shim_broken(struct shim_link *link);
+
 void shim_flush_all(struct guest *g)
 {
 	for (struct run *run = g->runs; run; run = run->next)
-		for (struct shim_link *link = run->links; link; link = link->next)
+		for (struct shim_link *link = run->links; link; link = link->next) {
 			if (link->out.len > 0 || link->deferred)
 				shim_flush(link);
+			if (link->choked && !link->over)
+				shim_broken(link);
+		}
 }
 
 /* ---- from the shim ---- */
@@ -222,7 +228,8 @@ static void shim_broken(struct shim_link *link)
 
 	if (link->main)
 		run_stop(run, RUN_FAILED, "shim", "internal",
-			 "descriptor 3 was used for something else than its frames");
+			 link->choked ? "the interpreter does not read its answers"
+				      : "descriptor 3 was used for something else than its frames");
 	shim_close(link);
 }
 

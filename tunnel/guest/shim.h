@@ -15,6 +15,7 @@ struct shim_link {
 	struct io *io;
 	bool main; /* carries stream 1 */
 	bool over; /* closed by the other end; kept until the run is over */
+	bool choked; /* never reads: what it should have read is more than may wait */
 	bool blocked; /* a frame waits for room: nothing is read */
 	size_t done; /* bytes of that frame's body which were sent on already */
 	struct call *calls;

@@ -346,6 +346,30 @@ def a_trace_has_headers_only():
 
 
 @cases.add
+def a_program_that_does_not_read_its_answers():
+    # Speaks the shim's end itself: 300 calls, no reading; every answer is 250 KB. The broker's credit bounds what waits.
+    code = """
+import os, struct
+head = b'{"kind":"call","server":"s","tool":"t"}'
+for i in range(300):
+    payload = struct.pack(">H", len(head)) + head
+    os.write(3, struct.pack(">IBBHII", len(payload), 16, 1, 0, 1000 + 2 * i, 0) + payload)
+import time
+time.sleep(3)
+print("end")
+"""
+    with Guest(BINARY) as g:
+        t = g.tunnel()
+        t.on_call = lambda call: call.reply(b'{"content":[],"x":"' + b"y" * 250000 + b'"}')
+        r = t.execute("python", code, limits={"calls_open": 400})
+        assert r.tail["reason"] == "shim" and "does not read" in r.tail["error"]["message"], (r.tail, r.stderr)
+        with open("/proc/%d/status" % g.process.pid, encoding="utf-8") as f:
+            peak = [int(line.split()[1]) for line in f if line.startswith("VmHWM")][0]
+        assert peak < 200000, "%d kB" % peak
+        assert t.execute("bash", "echo x").stdout == "x\n"
+
+
+@cases.add
 def exit_handlers_run():
     with Guest(BINARY) as g:
         t = g.tunnel()

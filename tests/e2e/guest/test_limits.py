@@ -109,19 +109,19 @@ def wall(language, code):
 
 @cases.add
 def cpu_of_one_process():
-    r = run("python", "while True: pass", {"cpu_ms": 400, "wall_ms": 9000}, 900, timeout("cpu"))
-    assert 400 <= r.tail["usage"]["cpu_ms"] < 1500, r.tail
+    r = run("python", "while True: pass", {"cpu_ms": 400, "wall_ms": 9000}, None, timeout("cpu"))
+    assert 400 <= r.tail["usage"]["cpu_ms"] < 900, r.tail
 
 
 @cases.add
 def cpu_of_children_is_summed():
     run("bash", "for i in 1 2 3 4; do (setsid bash -c 'while :; do :; done' &) ; done; sleep 30",
-        {"cpu_ms": 600, "wall_ms": 9000}, 2500, timeout("cpu"))
+        {"cpu_ms": 600, "wall_ms": 9000}, None, timeout("cpu"))
 
 
 @cases.add
 def cpu_of_short_children_counts():
-    run("bash", "while :; do /bin/true; done", {"cpu_ms": 500, "wall_ms": 9000}, 8000, timeout("cpu"))
+    run("bash", "while :; do /bin/true; done", {"cpu_ms": 500, "wall_ms": 9000}, None, timeout("cpu"))
 
 
 @cases.add
