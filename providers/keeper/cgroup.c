@@ -6,14 +6,16 @@
  */
 #include "providers/keeper/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
-enum { TEXT_MAX = 64 * 1024, CPU_PERIOD_US = 100000 };
+enum { TEXT_MAX = 64 * 1024, CPU_PERIOD_US = 100000, STALE_S = 60 };
 
 static const char *const controllers[CGROUP_RESOURCES] = {"memory", "pids", "cpu"};
 
@@ -255,6 +257,25 @@ uint64_t cgroup_oom_kills(const struct cgroup *cg)
 	return at ? strtoull(at + strlen("oom_kill "), NULL, 10) : 0;
 }
 
+/* Groups of keepers that were killed before they could remove them. One in use says EBUSY; one that is not in use yet
+ * is younger than a minute. */
+static void sweep(const char *dir)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	struct stat st;
+	DIR *parent;
+
+	snprintf(path, sizeof(path), "%.*s", (int)(strrchr(dir, '/') - dir), dir);
+	parent = opendir(path);
+	while (parent && (entry = readdir(parent)))
+		if (strncmp(entry->d_name, "hawser-sbx_", strlen("hawser-sbx_")) == 0 &&
+		    fstatat(dirfd(parent), entry->d_name, &st, 0) == 0 && time(NULL) - st.st_mtime > STALE_S)
+			unlinkat(dirfd(parent), entry->d_name, AT_REMOVEDIR);
+	if (parent)
+		closedir(parent);
+}
+
 bool cgroup_remove(struct cgroup *cg)
 {
 	bool gone = true;
@@ -262,6 +283,8 @@ bool cgroup_remove(struct cgroup *cg)
 	for (size_t i = 0; i < cg->group_count; i++)
 		if (rmdir(cg->groups[i].dir) < 0 && errno != ENOENT)
 			gone = false;
+	for (size_t i = 0; gone && i < cg->group_count; i++)
+		sweep(cg->groups[i].dir);
 	return gone;
 }
 
