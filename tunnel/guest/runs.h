@@ -61,7 +61,7 @@ struct run {
 	int lobby_fd;
 	uint64_t output_sent, output_dropped, result_bytes, calls_made;
 	size_t calls_open;
-	char stderr_tail[512]; /* the last bytes of stderr: names an out-of-memory end */
+	char stderr_tail[8192]; /* the last bytes of stderr: names an out-of-memory end */
 	size_t stderr_len;
 };
 

@@ -33,7 +33,8 @@ static bool out_of_memory(const struct run *run, int signo)
 
 	if (signo == SIGKILL)
 		return peak >= run->limits.memory / 2;
-	return tail_says_memory(run);
+	/* An abort close to the limit without those words: an allocator that fails inside its own failing. */
+	return tail_says_memory(run) || (signo != SIGSEGV && peak >= run->limits.memory / 4 * 3);
 }
 
 static void judge_signal(const struct run *run, struct ending *e)
