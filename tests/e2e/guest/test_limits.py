@@ -67,7 +67,7 @@ def run(language, code, limits, deadline_ms=None, expect=None, **options):
         r = t.run(language, code, limits=dict({"wall_ms": 10000, "memory": 512 << 20}, **limits))
         r.keep = options.get("keep", True)
         t.until(lambda: r.started is not None, what="the start")
-        t.wait(r)
+        t.wait(r, 70)
         took = (r.ended_at - r.started) * 1000
         assert expect is None or expect(r), (r.tail, r.stdout[-300:], r.stderr[-300:])
         if deadline_ms is not None:
@@ -126,14 +126,14 @@ def cpu_of_short_children_counts():
 
 @cases.add
 def memory_python():
-    r = run("python", "x = []\nwhile True: x.append(bytearray(1 << 20))", {"memory": 200 << 20}, 5000,
+    r = run("python", "x = []\nwhile True: x.append(bytearray(1 << 20))", {"memory": 200 << 20, "wall_ms": 60000}, None,
             lambda r: r.tail["status"] in ("error", "killed"))
     assert "emory" in str(r.tail), r.tail
 
 
 @cases.add
 def memory_javascript():
-    r = run("javascript", "const x = []; for (;;) x.push(new Array(1e5).fill({a: 1}))", {"memory": 512 << 20}, 9000,
+    r = run("javascript", "const x = []; for (;;) x.push(new Array(1e5).fill({a: 1}))", {"memory": 512 << 20, "wall_ms": 60000}, None,
             lambda r: r.tail["status"] in ("error", "killed"))
     assert r.tail["reason"] == "memory", r.tail
 
