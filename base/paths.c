@@ -153,8 +153,8 @@ int paths_find_helper(const char *variable, const char *name, const char *build_
 
 		if (r < 0)
 			return r;
-		if (access(ret, X_OK) == 0)
-			return 0;
+		if (access(ret, X_OK) == 0 && realpath(ret, exe)) /* without the ..: it is shown to people */
+			return put(ret, err, "%s", exe);
 	}
 	return error_set(err, -ENOENT, "%s was not found beside %s; install it there, or set %s", name, exe, variable);
 }

@@ -5,14 +5,14 @@
 const struct mcp_sample mcp_samples[] = {
 	{"Call many tools in one program and return only what matters:", "javascript",
 	 "const paths = [\"a.txt\", \"b.txt\"];\n"
-	 "const texts = await Promise.all(paths.map((path) => files.read_text_file({ path })));\n"
+	 "const texts = await Promise.all(paths.map((path) => files.read_file({ path })));\n"
 	 "return paths.map((path, i) => ({ path, length: JSON.stringify(texts[i]).length }));"},
 	{"Find tools by words, then look at one's parameters:", "javascript",
 	 "const found = await search_tools(\"read file\", \"full\");\n"
 	 "return found.results.slice(0, 3).map((t) => [t.server, t.name, t.input_schema]);"},
 	{"A tool that fails throws a ToolError with kind, message and often fix:", "javascript",
 	 "try {\n"
-	 "  await files.read_text_file({ path: \"no such file\" });\n"
+	 "  await files.read_file({ path: \"no such file\" });\n"
 	 "} catch (e) {\n"
 	 "  return { kind: e.kind, fix: e.fix };\n"
 	 "}"},
