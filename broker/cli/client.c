@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 
 enum { LINE_MAX_BYTES = 300 * 1024 * 1024, CHUNK = 256 * 1024, OPEN_TRIES = 5 };
@@ -45,12 +47,27 @@ void wire_send(struct wire *w, const char *method, struct span params)
 	(void)!send_request(w, method, params, &err);
 }
 
+/* Signals are blocked and read from a descriptor: one that comes while a line is handled is not lost. */
+static bool signal_came(struct wire *w)
+{
+	struct pollfd p[2] = {{.fd = w->fd, .events = POLLIN}, {.fd = w->signal_fd, .events = POLLIN}};
+	struct signalfd_siginfo info;
+
+	if (w->signal_fd <= 0)
+		return false;
+	while (poll(p, ARRAY_SIZE(p), -1) < 0 && errno == EINTR)
+		;
+	return (p[1].revents & POLLIN) && read(w->signal_fd, &info, sizeof(info)) == sizeof(info);
+}
+
 /* -EINTR: a signal came first. */
 static int read_more(struct wire *w, struct error *err)
 {
 	uint8_t *room = buf_reserve(&w->in, CHUNK);
 	ssize_t n;
 
+	if (room && signal_came(w))
+		return -EINTR;
 	if (!room)
 		return error_set(err, -E2BIG, "an answer of the broker is too large");
 	n = recv(w->fd, room, CHUNK, 0);
@@ -237,11 +254,26 @@ void wire_close(struct wire *w)
 	if (w->fd >= 0)
 		close(w->fd);
 	w->fd = -1;
+	if (w->signal_fd > 0)
+		close(w->signal_fd);
+	w->signal_fd = 0;
 	buf_done(&w->in);
 	w->used = 0;
 	w->framer = (struct jsonrpc_framer){0};
 	free(w->fault);
 	w->fault = NULL;
+}
+
+int wire_watch_signals(struct wire *w, struct error *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || (w->signal_fd = signalfd(-1, &set, SFD_CLOEXEC)) < 0)
+		return error_set_errno(err, -errno, "watching signals");
+	return 0;
 }
 
 int wire_open_or_say(const struct cli_args *args, bool needs_config, struct wire *ret)

@@ -11,6 +11,7 @@
  */
 struct wire {
 	int fd;
+	int signal_fd; /* 0: signals are not watched */
 	struct buf in;
 	size_t used; /* of in: the last line that was given out */
 	struct jsonrpc_framer framer;
@@ -24,6 +25,9 @@ void wire_close(struct wire *w);
 /* wire_open() for verbs: says what is wrong. needs_config: a fault of the configuration ends the verb too. CLI_OK or
  * the status to leave with. */
 int wire_open_or_say(const struct cli_args *args, bool needs_config, struct wire *ret);
+
+/* From now on SIGINT and SIGTERM come as interrupted() of the request that is waited for. */
+int wire_watch_signals(struct wire *w, struct error *err) _must_check_;
 
 struct wire_events {
 	/* A notification that belongs to the request. */

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -16,15 +15,9 @@ enum { CODE_MAX = 7 * 1024 * 1024 };
 struct show {
 	bool json, verbose, terminal; /* terminal: stderr is one, so a state line may stand there */
 	bool line_shown;
+	bool interrupted;
 	size_t printed[3]; /* bytes of stdout, stderr, log */
 };
-
-static volatile sig_atomic_t interrupts;
-
-static void on_signal(int signo)
-{
-	interrupts++;
-}
 
 /* ---- the request ---- */
 
@@ -226,8 +219,10 @@ static void on_notification(void *user, struct span method, struct span params)
 
 static void on_interrupted(void *user, struct wire *w, int64_t id)
 {
+	struct show *s = user;
 	char params[64];
 
+	s->interrupted = true;
 	snprintf(params, sizeof(params), "{\"id\":%" PRId64 "}", id);
 	wire_send(w, "run.cancel", span_of(params, strlen(params)));
 }
@@ -303,13 +298,12 @@ static int finish(const struct cli_args *args, struct show *s, struct span answe
 		return CLI_OK;
 	if (status && strcmp(status, "timeout") == 0)
 		return CLI_TIMEOUT;
-	return interrupts ? CLI_INTERRUPTED : CLI_FAILED;
+	return s->interrupted ? CLI_INTERRUPTED : CLI_FAILED;
 }
 
 int cli_run(const struct cli_args *args)
 {
 	static const struct wire_events events = {.notification = on_notification, .interrupted = on_interrupted};
-	struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: waiting ends with EINTR */
 	_cleanup_buf_ struct buf code = BUF_INIT(CODE_MAX), request = BUF_INIT(8 * CODE_MAX);
 	struct show s = {.json = args->json, .verbose = args->verbose, .terminal = isatty(2)};
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -323,8 +317,8 @@ int cli_run(const struct cli_args *args)
 	status = wire_open_or_say(args, true, &w);
 	if (status != CLI_OK)
 		return status;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	if (wire_watch_signals(&w, &err) < 0)
+		cli_say(0, "%s", error_text(&err)); /* ^C ends this, and the broker cancels the run of who hung up */
 	status = wire_ask(&w, "run.start", span_of(buf_head(&request), request.len), &events, &s, &answer);
 	if (status == CLI_OK)
 		status = finish(args, &s, answer);

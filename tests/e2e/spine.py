@@ -31,7 +31,7 @@ def spine(more=None, **servers):
 
 @cases.table([
     ("javascript", "js", "return (await fixture.echo({a: [1, 2]})).a.length", "2\n"),
-    ("python", "py", "fixture.echo(a=[1, 2])['a']", "[1, 2]\n"),
+    ("python", "py", "fixture.echo(a=[1, 2])['a']", "[1,2]\n"),
     ("bash", "sh", "tool call fixture.echo --json '{\"a\": 0.10}'", None),
 ])
 def run_calls_a_tool(ending, code, out):
@@ -58,7 +58,7 @@ def output_comes_before_the_end():
     ("thrown", "throw new TypeError('no good')", [], 1, "TypeError: no good"),
     ("syntax", "let let = 1", [], 1, "main.js:1"),
     ("deadline", "for (;;);", ["-t", "700ms"], 124, "700 ms"),
-    ("denied", "await fixture.delete_note({})", [], 1, "denied"),
+    ("denied", "await fixture.delete_note({})", [], 1, "fix: add to policy.rules: - allow: fixture.delete_note"),
     ("narrowed", "await fixture.echo({})", ["--allow", "fixture.pid"], 1, "allowed_tools"),
     ("exit", "process.exit(3)", [], 1, ""),
 ])
@@ -113,8 +113,8 @@ def two_values_of_a_variable_are_two_servers():
             assert pids[0] == pids[2] != pids[1], pids
             shared = [m.code("return await fixture.pid({})")["structuredContent"]["result"] for m in (anna, bert)]
             assert shared[0] == shared[1], shared
-        done = home.run("run", "-", input="return await who.pid({})", env={"OTHER": "x"})
-        assert done.returncode == 1 and "${WHO} is not set" in done.stderr, done
+        assert home.run("run", "-", input="return await who.pid({})").returncode == 1
+        assert "${WHO} is not set" in home.run("tools", "--servers").stdout
         assert home.code("return (await fixture.echo({a: 1})).a")["result"] == 1
 
 
