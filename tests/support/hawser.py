@@ -214,6 +214,10 @@ class Mcp:
         return json.loads(line)
 
     def reply(self, wanted, timeout=PATIENCE):
+        for message in self.notes:
+            if message.get("id") == wanted:
+                self.notes.remove(message)
+                return message
         while True:
             message = self.message(timeout)
             if message.get("id") == wanted:
