@@ -155,6 +155,11 @@ void loop_run(struct loop *loop)
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
+bool loop_is_alive(const struct loop *loop)
+{
+	return uv_loop_alive(&loop->uv);
+}
+
 void loop_stop(struct loop *loop)
 {
 	uv_stop(&loop->uv);

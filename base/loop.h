@@ -28,6 +28,8 @@ void loop_at_end(struct loop *loop, void (*fn)(void *user), void *user);
 void loop_run(struct loop *loop);
 /* Makes loop_run() return after the present turn. */
 void loop_stop(struct loop *loop);
+/* Is there anything left to wait for? */
+bool loop_is_alive(const struct loop *loop);
 /* One turn; waits at most timeout_ms (-1: until something happens). For tests. */
 void loop_turn(struct loop *loop, int timeout_ms);
 /* The libuv loop, for base/ws and later libcurl only. */

@@ -7,6 +7,7 @@
  */
 #include "broker/serve.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/paths.h"
 #include "broker/core/core.h"
@@ -28,6 +29,7 @@ enum {
 	CHECK_MS = 5000,
 	LOCK_WAIT_MS = 10000, /* for a broker that is stopping */
 	LOCK_TRY_MS = 20,
+	LEAVE_WAIT_MS = 5000, /* close stdin, 2 s, SIGTERM, 2 s, SIGKILL */
 	LOG_FILE_MAX = 4 * 1024 * 1024, /* then it becomes broker.log.1 */
 };
 
@@ -253,13 +255,26 @@ static int begin(struct broker *b, const struct cli_args *args, struct error *er
 	return r < 0 ? r : make_doors(b, err);
 }
 
+/* Servers that are on their way out are heard of by the spawner. */
+static void see_children_off(struct loop *loop)
+{
+	uint64_t limit = clock_now_ms() + LEAVE_WAIT_MS;
+
+	while (loop_is_alive(loop) && clock_now_ms() < limit)
+		loop_turn(loop, 100);
+}
+
 static void end(struct broker *b)
 {
 	loop_timer_free(b->check);
 	local_free(b->local);
 	core_free(b->core);
+	if (b->loop)
+		see_children_off(b->loop);
 	spawner_free(b->spawner);
 	loop_free(b->loop);
+	if (b->stopping)
+		log_info("broker_stopped");
 	if (b->log_fd >= 0)
 		close(b->log_fd);
 	if (b->lock_fd >= 0)
@@ -304,7 +319,6 @@ int serve(const struct cli_args *args)
 	if (r == 0) {
 		say_ready(&b);
 		loop_run(b.loop);
-		log_info("broker_stopped");
 	} else {
 		status = cli_say(CLI_UNREACHABLE, "%s", error_text(&err));
 		log_error("broker_failed", LOG_S("error", error_text(&err)));

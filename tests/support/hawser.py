@@ -114,9 +114,12 @@ class Home:
         try:
             if pid:
                 wait_for(lambda: not alive(pid), 10)
-        except AssertionError:
-            os.kill(pid, signal.SIGKILL)
-            raise AssertionError("the broker did not stop") from None
+            if pid and os.path.exists(self.path("state", "hawser", "broker.log")):
+                assert "event=broker_stopped" in self.log().splitlines()[-1], self.log()[-2000:]
+        except AssertionError as e:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+            raise AssertionError("the broker did not stop as it should: %s" % e) from None
         finally:
             shutil.rmtree(self.top, ignore_errors=True)
 
