@@ -18,8 +18,8 @@ struct loop_timer;
 struct loop_work;
 
 int loop_new(struct loop **ret, struct error *err) _must_check_;
-/* Runs what was deferred and what still ends by itself (a server on its way out), then closes all. Objects must have been
- * freed by their owners: one that waits for something keeps this from returning. NULL is fine. */
+/* Runs what was deferred and what still ends by itself (a server on its way out), then closes all. Objects must have
+ * been freed by their owners: one that waits for something keeps this from returning. NULL is fine. */
 struct loop *loop_free(struct loop *loop);
 /* fn(user) runs at the beginning of loop_free(), last come first: for what lives as long as its loop and has no other
  * owner. */

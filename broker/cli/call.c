@@ -31,7 +31,7 @@ static int read_stdin(struct buf *out, struct error *err)
 static int print_request(const struct cli_args *args, struct buf *out, struct error *err)
 {
 	_cleanup_buf_ struct buf input = BUF_INIT(ARGS_MAX);
-	struct span given = SPAN_LIT("{}"), object;
+	struct span given = SPAN_LIT("{}"), object = {0};
 	int r = 0;
 
 	if (args->args && strcmp(args->args, "-") == 0) {

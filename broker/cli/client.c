@@ -189,7 +189,7 @@ int client_values(struct span names, struct buf *out, struct error *err)
 
 static int ask(struct wire *w, const char *method, struct buf *params, struct span *ret, struct error *err)
 {
-	struct wire_answer answer;
+	struct wire_answer answer = {0};
 	int r = wire_request(w, method, span_of(buf_head(params), params->len), NULL, NULL, &answer, err);
 
 	if (r < 0)

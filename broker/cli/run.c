@@ -28,7 +28,8 @@ static int read_code(const char *path, struct buf *out, struct error *err)
 	ssize_t n;
 
 	if (path && strcmp(path, "-") != 0) {
-		fd = opened = open(path, O_RDONLY | O_CLOEXEC);
+		opened = open(path, O_RDONLY | O_CLOEXEC);
+		fd = opened;
 		if (fd < 0)
 			return error_set_errno(err, -errno, "reading %s", path);
 	}

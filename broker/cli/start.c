@@ -20,8 +20,6 @@
 
 enum { START_LIMIT_MS = 10000, TRY_AGAIN_MS = 10 };
 
-extern char **environ;
-
 int start_connect(const char *path, struct error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};

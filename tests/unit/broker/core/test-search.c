@@ -41,7 +41,7 @@ static void test_ranked_by_words_not_substrings(void **state)
 	(void)state;
 	assert_best("github pull request", 2, 3);
 	assert_best("issue create", 1, 2);
-	assert_best("MESSAGES", 3, 1);	/* case and plural */
+	assert_best("MESSAGES", 3, 1); /* case and plural */
 	assert_best("text file", 4, 1); /* humps of readTextFile */
 	assert_best("nothing-like-it", -1, 0);
 	assert_best("", -1, 0);
@@ -138,8 +138,9 @@ static void test_excerpt_keeps_characters_and_lines_whole(void **state)
 
 	(void)state;
 	excerpt_init(&e, 4, 4);
-	excerpt_feed(&e, "abc\xc3\xa9xxxxxxxx\xc3\xa9"
-			 "abc",
+	excerpt_feed(&e,
+		     "abc\xc3\xa9xxxxxxxx\xc3\xa9"
+		     "abc",
 		     18);
 	excerpt_trim(&e, false);
 	assert_excerpt(&e, "abc", "abc", 12);
