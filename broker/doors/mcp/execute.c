@@ -162,7 +162,7 @@ void mcp_follow(struct mcp_request *q)
 	_cleanup_error_ struct error err = ERROR_INIT;
 
 	relieve_others(q);
-	q->started_ms = q->told_ms = clock_now_ms();
+	q->started_ms = clock_now_ms(); /* told_ms 0: the first output is told at once */
 	run_follow(q->run, &events, q);
 	if (loop_timer_new(q->m->o.loop, on_yield, q, &q->yield, &err) == 0)
 		loop_timer_start(q->yield, (uint64_t)limits(q)->yield_ms);
