@@ -7,6 +7,8 @@
 #include "tunnel/guest/child.h"
 #include "tunnel/guest/runs.h"
 
+#include "base/clock.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -54,12 +56,13 @@ static bool read_process(int proc, const char *name, struct process *ret)
 	return true;
 }
 
-static void read_table(struct table *t)
+/* Ends early at until_ms: below a fork bomb a look takes long, and the deadline of the run may not wait for it. */
+static void read_table(struct table *t, uint64_t until_ms)
 {
 	DIR *dir = opendir("/proc");
 	struct dirent *entry;
 
-	while (dir && (entry = readdir(dir)) && t->count < REAP_PROCESSES) {
+	while (dir && (entry = readdir(dir)) && t->count < REAP_PROCESSES && clock_now_ms() < until_ms) {
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
 		if (t->count == t->cap) {
@@ -121,15 +124,20 @@ static bool belongs(const struct guest *g, const struct run *run, const struct t
 	return g->pid1 && g->run_count == 1;
 }
 
-void reap_look(struct guest *g, struct run *run, bool kill_them, struct reap_tally *ret)
+void reap_look(struct guest *g, struct run *run, bool kill_them, uint64_t until_ms, struct reap_tally *ret)
 {
+	bool alone = g->pid1 && g->run_count == 1;
 	struct table t = {0};
 	uint64_t tick_ms = 1000 / (uint64_t)sysconf(_SC_CLK_TCK), page = (uint64_t)sysconf(_SC_PAGESIZE);
 
 	pid_t self = getpid();
 
 	*ret = (struct reap_tally){0};
-	read_table(&t);
+	/* All at once: a fork bomb has no time to go on. At a deadline before anybody is looked at, since a look at
+	 * those who go on takes long. Parked interpreters go with it, and are started again. */
+	if (kill_them && alone && run->state == RUN_STOPPING)
+		kill(-1, SIGKILL);
+	read_table(&t, until_ms);
 	if (t.count > 0)
 		qsort(t.all, t.count, sizeof(*t.all), by_pid);
 	for (size_t i = 0; i < t.count; i++) {
@@ -141,11 +149,9 @@ void reap_look(struct guest *g, struct run *run, bool kill_them, struct reap_tal
 		ret->rss += p->rss_pages * page;
 		if (p->state == 'Z' || p->state == 'X')
 			continue;
-		/* All at once: a fork bomb has no time to go on. Parked interpreters go with it, and are started again.
-		 */
-		if (kill_them && ret->alive == 0 && g->pid1 && g->run_count == 1)
+		if (kill_them && ret->alive == 0 && alone)
 			kill(-1, SIGKILL);
-		else if (kill_them)
+		else if (kill_them && !alone)
 			kill(p->pid, SIGKILL);
 		ret->alive++;
 	}
