@@ -7,20 +7,24 @@
 #include <string.h>
 #include <sys/wait.h>
 
+enum { EXIT_WORDS = 512 }; /* bytes of stderr that explain a status; before a signal node writes kilobytes of stacks */
+
 struct ending {
 	const char *status, *reason; /* reason NULL: ok */
 	const char *kind, *fix; /* of the error, when the shim gave none */
 	char message[160];
 };
 
-static bool tail_says_memory(const struct run *run)
+/* In the last bytes of stderr. */
+static bool tail_says_memory(const struct run *run, size_t last)
 {
+	size_t len = run->stderr_len < last ? run->stderr_len : last;
 	static const char *const words[] = {"heap out of memory",     "Allocation failed", "Cannot allocate memory",
 					    "cannot allocate memory", "MemoryError",       "bad_alloc",
-					    "out of memory"};
+					    "out of memory",          "cannot allocate"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (memmem(run->stderr_tail, run->stderr_len, words[i], strlen(words[i])))
+		if (memmem(run->stderr_tail + run->stderr_len - len, len, words[i], strlen(words[i])))
 			return true;
 	return false;
 }
@@ -33,8 +37,10 @@ static bool out_of_memory(const struct run *run, int signo)
 
 	if (signo == SIGKILL)
 		return peak >= run->limits.memory / 2;
-	/* An abort close to the limit without those words: an allocator that fails inside its own failing. */
-	return tail_says_memory(run) || (signo != SIGSEGV && peak >= run->limits.memory / 4 * 3);
+	/* An abort close to the limit without those words: an allocator that fails inside its own failing. V8 ends so by
+	 * SIGSEGV too, but that has other causes: only at the limit itself. */
+	return tail_says_memory(run, sizeof(run->stderr_tail)) ||
+	       peak >= run->limits.memory / 16 * (signo == SIGSEGV ? 15 : 12);
 }
 
 static void judge_signal(const struct run *run, struct ending *e)
@@ -72,7 +78,7 @@ static void judge_exit(const struct run *run, struct ending *e)
 	e->status = "error";
 	e->reason = "exit";
 	e->kind = "exit";
-	if (tail_says_memory(run)) {
+	if (tail_says_memory(run, EXIT_WORDS)) {
 		e->reason = e->kind = "memory";
 		e->fix = "Hold less in memory at once, or ask for a higher memory limit.";
 	}
