@@ -1333,6 +1333,19 @@ def make_main(file):
     return main.__dict__
 
 
+def make_room(error, space):
+    """Out of memory: what the program held goes first, or there is none to say so with."""
+    at = error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_globals is space:
+            try:
+                at.tb_frame.clear()
+            except RuntimeError:  # it still runs, in a generator or a thread
+                pass
+        at = at.tb_next
+    space.clear()
+
+
 def run_program():
     head = program.head
     program.file = file = head.get("file") or "main.py"
@@ -1353,6 +1366,8 @@ def run_program():
     except SystemExit as e:
         leave_by_exit(e)
     except BaseException as e:
+        if isinstance(e, MemoryError):
+            make_room(e, space)
         fail(e, compiling)
     else:
         if os.getpid() != program.pid:
