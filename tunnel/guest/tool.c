@@ -166,17 +166,15 @@ static bool read_answer(int fd, struct answer *a)
 
 /* ---- printing ---- */
 
-static int print_error(struct span head, struct span result, bool reset)
+static void print_error(struct span head, bool reset)
 {
 	_cleanup_free_ char *kind = span_strdup(span_member(head, reset ? "reason" : "kind"), 256);
 	_cleanup_free_ char *message = span_strdup(span_member(head, "message"), FRAME_HEAD_MAX);
 	_cleanup_free_ char *fix = span_strdup(span_member(head, "fix"), FRAME_HEAD_MAX);
 
-	(void)result;
 	fprintf(stderr, "tool: %s: %s\n", kind ? kind : "internal", message ? message : "the call failed");
 	if (fix)
 		fprintf(stderr, "fix: %s\n", fix);
-	return 1;
 }
 
 /* All text items, a line each; false: there is none. */
@@ -209,6 +207,18 @@ static int print_span(struct span s)
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
+/* Content without any text: the one item, the list of items, or null, as the shims give it. */
+static int print_items(struct span content)
+{
+	struct span first = SPAN_NONE, item;
+	size_t at = 0, count = 0;
+
+	while (span_next_element(content, &at, &item))
+		if (count++ == 0)
+			first = item;
+	return print_span(count > 1 ? content : count == 1 ? first : SPAN_LIT("null"));
+}
+
 static int print_answer(const struct answer *a, bool raw)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -217,8 +227,14 @@ static int print_answer(const struct answer *a, bool raw)
 	if (span_check(span_of(buf_head(&a->head), a->head.len), false, &head, &err) < 0 ||
 	    (a->body.len > 0 && span_check(span_of(buf_head(&a->body), a->body.len), false, &result, &err) < 0))
 		return fail("the answer is not JSON");
-	if (a->reset || !span_bool(span_member(head, "ok"), false))
-		return print_error(head, result, a->reset);
+	if (a->reset || !span_bool(span_member(head, "ok"), false)) {
+		/* Whoever wants the whole result gets that of a tool that failed, too. */
+		if (raw && result.p && span_string_equals(span_member(head, "kind"), "tool_error"))
+			(void)print_span(result);
+		else
+			print_error(head, a->reset);
+		return 1;
+	}
 	if (raw)
 		return print_span(result);
 	if (span_bool(span_member(result, "isError"), false)) {
@@ -232,7 +248,7 @@ static int print_answer(const struct answer *a, bool raw)
 		return print_span(structured);
 	if (print_text(span_member(result, "content"), stdout))
 		return fflush(stdout) == 0 ? 0 : 1;
-	return print_span(result);
+	return print_items(span_member(result, "content"));
 }
 
 static int make_call(const char *server, size_t server_len, const char *tool, struct span args, bool raw)
@@ -273,9 +289,10 @@ static int tool_call(int argc, char **argv)
 	_cleanup_buf_ struct buf args = BUF_INIT(TOOL_ARGS_MAX);
 	_cleanup_error_ struct error err = ERROR_INIT;
 	const char *dot = argc > 0 ? strchr(argv[0], '.') : NULL;
-	bool raw = false;
+	/* mcp__server__tool is taken apart by the broker, which knows the servers. */
+	bool joined = argc > 0 && strncmp(argv[0], "mcp__", 5) == 0, raw = false;
 
-	if (!dot || dot == argv[0] || !dot[1])
+	if (!joined && (!dot || dot == argv[0] || !dot[1]))
 		return fail("call wants SERVER.TOOL; tool search lists them");
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--raw") == 0)
@@ -290,6 +307,8 @@ static int tool_call(int argc, char **argv)
 		fprintf(stderr, "tool: invalid_arguments: --json: %s\n", error_text(&err));
 		return 1;
 	}
+	if (joined)
+		return make_call("", 0, argv[0], span_of(buf_head(&args), args.len), raw);
 	return make_call(argv[0], (size_t)(dot - argv[0]), dot + 1, span_of(buf_head(&args), args.len), raw);
 }
 

@@ -569,11 +569,11 @@ async function invoke(target, args, options, raw) {
 	let result = null;
 	if (answer.text !== '')
 		result = parseExact(answer.text);
-	if (answer.head !== null && answer.head.ok !== true)
+	const whole = raw || (!plain && options !== null && options.raw === true);
+	/* Whoever wants the whole result gets that of a tool that failed, too. */
+	if (answer.head !== null && answer.head.ok !== true && !(whole && answer.head.kind === 'tool_error' && result !== null))
 		throw failure(target, answer.head, result);
-	if (result === null)
-		return null;
-	if (raw || (!plain && options !== null && options.raw === true))
+	if (result === null || whole)
 		return result;
 	if (result.isError === true)
 		throw failure(target, { kind: 'tool_error' }, result);

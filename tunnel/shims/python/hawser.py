@@ -554,7 +554,9 @@ def finish(call, raw):
     server, tool = call.target.server, call.target.tool
     result = json.loads(call.text) if call.text else None
     head = call.head
-    if head is not None and head.get("ok") is not True:
+    # Whoever wants the whole result gets that of a tool that failed, too.
+    failed_result = raw and result is not None and (head or {}).get("kind") == "tool_error"
+    if head is not None and head.get("ok") is not True and not failed_result:
         message = head.get("message") or "\n".join(texts_of(result)) or "%s.%s failed" % (server, tool)
         raise ToolError(message, head.get("kind") or "internal", server, tool, head.get("fix"), head.get("retryable"), result)
     if result is None or raw:
