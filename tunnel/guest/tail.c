@@ -37,8 +37,8 @@ static bool out_of_memory(const struct run *run, int signo)
 
 	if (signo == SIGKILL)
 		return peak >= run->limits.memory / 2;
-	/* An abort close to the limit without those words: an allocator that fails inside its own failing. V8 ends so by
-	 * SIGSEGV too, but that has other causes: only at the limit itself. */
+	/* An abort close to the limit without those words: an allocator that fails inside its own failing. V8 ends so
+	 * by SIGSEGV too, but that has other causes: only at the limit itself. */
 	return tail_says_memory(run, sizeof(run->stderr_tail)) ||
 	       peak >= run->limits.memory / 16 * (signo == SIGSEGV ? 15 : 12);
 }

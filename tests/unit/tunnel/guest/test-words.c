@@ -121,6 +121,8 @@ static void test_tails(void **state)
 		 "{\"status\":\"killed\",\"reason\":\"signal\",\"exit_code\":137,"},
 		{RUN_JUDGED_BY_EXIT, NULL, false, NULL, SIGABRT, "terminate called", 490u << 20,
 		 "{\"status\":\"killed\",\"reason\":\"memory\",\"exit_code\":134,"},
+		{RUN_JUDGED_BY_EXIT, NULL, false, NULL, SIGSEGV, "", 490u << 20,
+		 "{\"status\":\"killed\",\"reason\":\"memory\",\"exit_code\":139,"},
 		{RUN_TIMEOUT, "wall", false, NULL, SIGKILL, "", 0,
 		 "{\"status\":\"timeout\",\"reason\":\"wall\",\"exit_code\":137,"},
 		{RUN_TIMEOUT, "cpu", true, thrown, SIGKILL, "", 0,
