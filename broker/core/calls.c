@@ -46,7 +46,7 @@ struct call {
 	bool retryable;
 	struct buf result;
 	/* what the other thread found */
-	struct error args_error;
+	struct error args_error, result_error;
 	bool args_fit, is_error;
 };
 
@@ -63,6 +63,7 @@ static void free_call(struct call *call)
 	buf_done(&call->fix);
 	buf_done(&call->result);
 	error_done(&call->args_error);
+	error_done(&call->result_error);
 	free(call->server_name);
 	free(call->tool_name);
 	view_unref(call->view);
@@ -179,7 +180,10 @@ static void look_at_result(void *user)
 {
 	struct call *call = user;
 
-	redact_buf(call->view->redact, &call->result);
+	/* A secret of digits may have stood for a bare number: what was blanked must be JSON still. */
+	if (redact_buf(call->view->redact, &call->result) > 0 &&
+	    span_check(span_of(buf_head(&call->result), call->result.len), false, NULL, &call->result_error) < 0)
+		return;
 	call->is_error = span_bool(span_member(span_of(buf_head(&call->result), call->result.len), "isError"), false);
 }
 
@@ -188,6 +192,12 @@ static void on_result(void *user)
 	struct call *call = user;
 
 	call->working = false;
+	if (call->result_error.code) {
+		buf_done(&call->result);
+		fail(call, "internal", false, NULL, "the answer of %s.%s has a secret where a number should be",
+		     call->server_name, call->tool_name);
+		return;
+	}
 	if (call->is_error) {
 		call->kind = "tool_error";
 		take_error_text(call);
@@ -252,14 +262,10 @@ static void on_reply(void *user, struct upstream_reply *reply)
 static void send(struct call *call)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
-	struct span args = span_of(buf_head(&call->args), call->args.len);
 
-	if (upstream_call(call->server->shared->upstream, call->tool->name, args, (uint64_t)call->timeout_ms, NULL,
-			  on_reply, call, &call->request, &err) < 0) {
+	if (upstream_call_take(call->server->shared->upstream, call->tool->name, &call->args,
+			       (uint64_t)call->timeout_ms, NULL, on_reply, call, &call->request, &err) < 0)
 		fail(call, "upstream_down", true, NULL, "%s", error_text(&err));
-		return;
-	}
-	buf_done(&call->args); /* the upstream has its copy */
 }
 
 /* ---- policy ---- */

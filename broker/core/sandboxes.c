@@ -19,7 +19,13 @@
 #include <errno.h>
 #include <string.h>
 
-enum { PROVIDER_REST_MS = 30000, REFILL_REST_MS = 1000 };
+enum {
+	PROVIDER_REST_MS = 30000, /* a provider that failed is passed over */
+	REFILL_REST_MS = 1000,	  /* after a failure */
+	/* A run that has just got its sandbox has the machine to itself this long before the next one is made ahead: making
+	 * one costs more CPU time than a short run. */
+	REFILL_PAUSE_MS = 100,
+};
 
 enum sandbox_state { SANDBOX_CREATING, SANDBOX_CONNECTING, SANDBOX_WARM, SANDBOX_USED, SANDBOX_ENDING };
 
@@ -61,7 +67,8 @@ struct pool {
 	struct ticket *waiting;
 	size_t waiting_count;
 	enum run_language park; /* of the last run: the interpreter that a sandbox made ahead starts */
-	uint64_t refill_after_ms; /* no sandbox is made ahead before this: the last one failed */
+	uint64_t refill_after_ms; /* no sandbox is made ahead before this */
+	struct loop_timer *refill;
 	bool kicked, closing;
 };
 
@@ -125,11 +132,28 @@ void sandboxes_release(struct sandbox *s)
 {
 	struct pool *pool = s->pool;
 
+	if (pool->refill_after_ms <= clock_now_ms() + REFILL_PAUSE_MS)
+		pool->refill_after_ms = 0; /* the run is over, the machine is free */
 	end_sandbox(s);
 	kick(pool);
 }
 
 /* ---- handing out ---- */
+
+static void on_refill(void *user)
+{
+	kick(user);
+}
+
+static void pause_refill(struct pool *pool, uint64_t ms)
+{
+	uint64_t until = clock_now_ms() + ms;
+
+	if (until <= pool->refill_after_ms)
+		return;
+	pool->refill_after_ms = until;
+	loop_timer_start(pool->refill, ms + 1);
+}
 
 static void give(struct pool *pool, struct sandbox *s, const struct error *err)
 {
@@ -138,6 +162,7 @@ static void give(struct pool *pool, struct sandbox *s, const struct error *err)
 	DL_DELETE(pool->waiting, ticket);
 	pool->waiting_count--;
 	if (s) {
+		pause_refill(pool, REFILL_PAUSE_MS);
 		s->state = SANDBOX_USED;
 		s->since_ms = clock_now_ms();
 		host_renew(pool->core->host, s->id, 900000);
@@ -184,7 +209,7 @@ static void making_failed(struct sandbox *s, const char *problem)
 	log_warn("sandbox_failed", LOG_S("provider", host_provider_name(s->provider->provider)),
 		 LOG_S("reason", problem));
 	rest(s->provider, problem);
-	pool->refill_after_ms = clock_now_ms() + REFILL_REST_MS;
+	pause_refill(pool, REFILL_REST_MS);
 	end_sandbox(s);
 	kick(pool);
 }
@@ -252,7 +277,7 @@ static void on_created(void *user, const struct host_created *created)
 		log_warn("sandbox_failed", LOG_S("provider", host_provider_name(s->provider->provider)),
 			 LOG_S("reason", created->message));
 		rest(s->provider, created->message);
-		pool->refill_after_ms = clock_now_ms() + REFILL_REST_MS;
+		pause_refill(pool, REFILL_REST_MS);
 		free_sandbox(s);
 		kick(pool);
 		return;
@@ -492,6 +517,7 @@ static void free_pool(struct pool *pool)
 		host_provider_close(pool->providers[i].provider);
 		free(pool->providers[i].problem);
 	}
+	loop_timer_free(pool->refill);
 	free(pool->providers);
 	free(pool->key);
 	free(pool);
@@ -512,6 +538,11 @@ int pools_get(struct core *core, const struct config *config, struct pool **ret,
 			return error_set(err, -ENOMEM, "no memory for a pool");
 		}
 		pool->core = core;
+		if (loop_timer_new(core->loop, on_refill, pool, &pool->refill, err) < 0) {
+			free(pool->providers);
+			free(pool);
+			return err->code;
+		}
 		pool->key = TAKE_PTR(key);
 		pool->limits = config->limits;
 		pool->provider_count = config->provider_count;
