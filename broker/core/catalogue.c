@@ -218,8 +218,8 @@ int catalogue_namespaces(struct view *view, struct buf *out)
 	for (size_t i = 0; r == 0 && i < view->config->server_count; i++) {
 		const struct config_server *server = view->servers[i].config;
 
-		if (!view->servers[i].shared)
-			continue;
+		if (server->disabled)
+			continue; /* one that cannot be used keeps its name: a call of it says why */
 		r = buf_append_str(out, first ? "{\"name\":" : ",{\"name\":");
 		if (r == 0)
 			r = buf_append_json(out, server->name, strlen(server->name));

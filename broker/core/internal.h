@@ -122,7 +122,7 @@ const struct upstream_tool *catalogue_tool(struct view *view, struct view_server
 struct view_server *catalogue_split(struct view *view, const char *spelling, const char **ret_tool);
 int catalogue_search(struct view *view, const struct search_request *request, struct buf *out) _must_check_;
 struct catalogue *catalogue_free(struct catalogue *c);
-/* [{"name":...,"id":...}, ...] of usable servers, for a run's head. */
+/* [{"name":...,"id":...}, ...] of the servers that are not disabled, for a run's head. */
 int catalogue_namespaces(struct view *view, struct buf *out) _must_check_;
 /* Starts every server that was never tried and calls done when all are ready or have failed. */
 int catalogue_ready(struct view *view, void (*done)(void *user), void *user, struct error *err) _must_check_;

@@ -119,13 +119,9 @@ static void end_sandbox(struct sandbox *s)
 	if (s->state == SANDBOX_ENDING)
 		return;
 	s->machine = machine_free(s->machine);
-	if (s->op) {
-		host_forget(TAKE_PTR(s->op));
-		free_sandbox(s);
-		return;
-	}
 	s->state = SANDBOX_ENDING;
-	host_destroy(s->provider->provider, s->id, on_destroyed, s);
+	if (!s->op) /* one that its provider still makes is taken down by on_created() */
+		host_destroy(s->provider->provider, s->id, on_destroyed, s);
 }
 
 void sandboxes_release(struct sandbox *s)
@@ -273,6 +269,13 @@ static void on_created(void *user, const struct host_created *created)
 	_cleanup_error_ struct error err = ERROR_INIT;
 
 	s->op = NULL;
+	if (s->state == SANDBOX_ENDING) {
+		if (created->status == HAWSER_OK && (s->id = strdup(created->sandbox_id)))
+			host_destroy(s->provider->provider, s->id, on_destroyed, s);
+		else
+			free_sandbox(s);
+		return;
+	}
 	if (created->status != HAWSER_OK) {
 		log_warn("sandbox_failed", LOG_S("provider", host_provider_name(s->provider->provider)),
 			 LOG_S("reason", created->message));
