@@ -221,7 +221,7 @@ static _Noreturn void run_child(const struct spawn_options *o, const char *path,
 {
 	struct failure f = {0, STAGE_FDS};
 	/* The report pipe must not be overwritten by the mapping. */
-	int moved = fcntl(report, F_DUPFD_CLOEXEC, 128);
+	int moved = report < 0 ? -1 : fcntl(report, F_DUPFD_CLOEXEC, 128);
 
 	if (moved >= 0)
 		report = moved;
@@ -249,7 +249,10 @@ static _Noreturn void run_child(const struct spawn_options *o, const char *path,
 		execve(path, (char *const *)(uintptr_t)o->argv, (char *const *)(uintptr_t)o->envp);
 		f.code = -errno;
 	}
-	(void)!write(report, &f, sizeof(f));
+	if (report >= 0)
+		(void)!write(report, &f, sizeof(f));
+	else
+		dprintf(STDERR_FILENO, "%s %s: error %d\n", stage_texts[f.stage], path, -f.code);
 	_exit(127);
 }
 
@@ -304,7 +307,7 @@ int spawn_start(struct spawner *s, const struct spawn_options *o, spawn_exit_fn 
 	_cleanup_free_ struct child *child = calloc(1, sizeof(*child));
 	struct failure failure;
 	char path[PATH_MAX];
-	int pipe_fds[2], r;
+	int pipe_fds[2] = {-1, -1}, r;
 	pid_t pid, parent = getpid();
 
 	if (!child)
@@ -314,17 +317,20 @@ int spawn_start(struct spawner *s, const struct spawn_options *o, spawn_exit_fn 
 	r = find_program(o, path, err);
 	if (r < 0)
 		return r;
-	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+	if (o->no_wait && access(path, X_OK) < 0)
 		return error_set_errno(err, -errno, "starting %s", path);
-	report_read = pipe_fds[0];
-	report_write = pipe_fds[1];
+	if (!o->no_wait && pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return error_set_errno(err, -errno, "starting %s", path);
+	report_read = o->no_wait ? -1 : pipe_fds[0];
+	report_write = o->no_wait ? -1 : pipe_fds[1];
 	pid = fork();
 	if (pid < 0)
 		return error_set_errno(err, -errno, "starting %s", path);
 	if (pid == 0)
 		run_child(o, path, parent, report_write);
-	close(TAKE_FD(report_write));
-	if (read_report(report_read, &failure) < 0) {
+	if (report_write >= 0)
+		close(TAKE_FD(report_write));
+	if (report_read >= 0 && read_report(report_read, &failure) < 0) {
 		waitpid(pid, NULL, 0);
 		return error_set_errno(err, failure.code, "%s %s", stage_texts[failure.stage], path);
 	}

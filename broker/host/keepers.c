@@ -227,6 +227,7 @@ static int spawn_keeper(struct host *host, struct kept *k, int fd, struct error 
 		.fds = fds,
 		.fd_count = 1,
 		.new_session = true,
+		.no_wait = true,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 	};

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 struct fixture {
@@ -232,6 +233,30 @@ static void test_exec_failure_is_an_error(void **state)
 	assert_non_null(strstr(err.msg, "/nonexistent/program"));
 }
 
+/* Not waited for: a program that is not there is told at once all the same, one that is no program by its exit. */
+static void test_exec_that_is_not_waited_for(void **state)
+{
+	static const char *const env[] = {NULL};
+	const char *const argv[] = {"/nonexistent/program", NULL};
+	struct spawn_options o = {.argv = argv, .envp = env, .uid = (uid_t)-1, .no_wait = true};
+	struct fixture *f = *state;
+	_cleanup_error_ struct error err = ERROR_INIT;
+	char path[] = "/tmp/hawser-test-XXXXXX";
+	const char *const garbage[] = {path, NULL};
+	int fd = mkstemp(path);
+	pid_t pid;
+
+	assert_int_equal(spawn_start(f->spawner, &o, NULL, NULL, &pid, &err), -ENOENT);
+	assert_int_equal(write(fd, "\x7f", 1), 1);
+	assert_int_equal(fchmod(fd, 0700), 0);
+	close(fd);
+	o.argv = garbage;
+	assert_int_equal(spawn_start(f->spawner, &o, on_exit_status, f, &pid, &err), 0);
+	wait_done(f);
+	unlink(path);
+	assert_int_equal(WEXITSTATUS(f->status), 127);
+}
+
 static void run_work(void *user)
 {
 	((struct fixture *)user)->bytes = 42;
@@ -260,7 +285,8 @@ int main(void)
 		TEST(test_a_turn_without_events_ends), TEST(test_deferred_in_order_and_next_turn),
 		TEST(test_stream_carries_all),         TEST(test_stream_refuses_too_long_message),
 		TEST(test_child_exit_and_environment), TEST(test_child_descriptors),
-		TEST(test_exec_failure_is_an_error),   TEST(test_work_on_another_thread),
+		TEST(test_exec_failure_is_an_error),   TEST(test_exec_that_is_not_waited_for),
+		TEST(test_work_on_another_thread),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
