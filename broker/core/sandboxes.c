@@ -21,9 +21,9 @@
 
 enum {
 	PROVIDER_REST_MS = 30000, /* a provider that failed is passed over */
-	REFILL_REST_MS = 1000,	  /* after a failure */
-	/* A run that has just got its sandbox has the machine to itself this long before the next one is made ahead: making
-	 * one costs more CPU time than a short run. */
+	REFILL_REST_MS = 1000, /* after a failure */
+	/* A run that has just got its sandbox has the machine to itself this long before the next one is made ahead:
+	 * making one costs more CPU time than a short run. */
 	REFILL_PAUSE_MS = 100,
 };
 
