@@ -3,6 +3,7 @@
 #include "tests/unit/broker/upstream/rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
