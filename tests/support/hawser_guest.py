@@ -14,8 +14,8 @@ class Guest:
     """with Guest(binary) as g: t = g.tunnel(). In a jail the guest is never root, whoever runs the tests: root in a user
     name space has no limit of processes, and sees through non-dumpable."""
 
-    def __init__(self, binary, *args, jail=False, tcp=False, tunnel_id=None):
-        self.binary, self.args, self.jail, self.tcp = binary, list(args), jail, tcp
+    def __init__(self, binary, *args, jail=False, tcp=False, tunnel_id=None, host="127.0.0.1"):
+        self.binary, self.args, self.jail, self.tcp, self.host = binary, list(args), jail, tcp, host
         self.secret = os.urandom(32)
         self.dir = tempfile.mkdtemp(prefix="hawser-guest-")
         self.path = os.path.join(self.dir, "socket")
@@ -27,10 +27,10 @@ class Guest:
         os.mkdir(os.path.join(self.dir, "home"))
         if self.tcp:
             listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            listener.bind(("127.0.0.1", 0))
+            listener.bind((self.host, 0))
             self.port = listener.getsockname()[1]
             listener.close()
-            listen = ["--listen-port", str(self.port), "--listen-host", "127.0.0.1"]
+            listen = ["--listen-port", str(self.port), "--listen-host", self.host]
         else:
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             listener.bind(self.path)
@@ -83,7 +83,7 @@ class Guest:
         end = time.monotonic() + 10
         while time.monotonic() < end:
             try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
+                socket.create_connection((self.host, self.port)).close()
                 return
             except ConnectionRefusedError:
                 if self.process.poll() is not None:
@@ -92,7 +92,7 @@ class Guest:
         raise TimeoutError("the guest does not listen")
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port)) if self.tcp else unix_connect(self.path)
+        return socket.create_connection((self.host, self.port)) if self.tcp else unix_connect(self.path)
 
     def tunnel(self, **options):
         t = Tunnel(self.secret, **options)
