@@ -129,6 +129,14 @@ void spawn_forget(struct spawner *s, pid_t pid)
 		child->fn = NULL;
 }
 
+bool spawner_awaits(const struct spawner *s)
+{
+	for (const struct child *child = s ? s->children : NULL; child; child = child->hh.next)
+		if (child->fn)
+			return true;
+	return false;
+}
+
 /* ---- the child's side: only async-signal-safe calls ---- */
 
 enum spawn_stage { STAGE_FDS, STAGE_LIMIT, STAGE_USER, STAGE_CWD, STAGE_EXEC };

@@ -55,5 +55,7 @@ int spawn_start(struct spawner *spawner, const struct spawn_options *options, sp
 		pid_t *ret_pid, struct error *err) _must_check_;
 /* Forgets the callback of a child that is still running. */
 void spawn_forget(struct spawner *spawner, pid_t pid);
+/* Somebody is still to be told of the exit of a child. */
+bool spawner_awaits(const struct spawner *spawner);
 
 #endif

@@ -255,12 +255,13 @@ static int begin(struct broker *b, const struct cli_args *args, struct error *er
 	return r < 0 ? r : make_doors(b, err);
 }
 
-/* Servers that are on their way out are heard of by the spawner. */
-static void see_children_off(struct loop *loop)
+/* Servers that are on their way out are heard of by the spawner. The loop itself may never be done: libwebsockets keeps
+ * handles on it as long as it lives. */
+static void see_children_off(struct loop *loop, const struct spawner *spawner)
 {
 	uint64_t limit = clock_now_ms() + LEAVE_WAIT_MS;
 
-	while (loop_is_alive(loop) && clock_now_ms() < limit)
+	while (spawner_awaits(spawner) && loop_is_alive(loop) && clock_now_ms() < limit)
 		loop_turn(loop, 100);
 }
 
@@ -270,7 +271,7 @@ static void end(struct broker *b)
 	local_free(b->local);
 	core_free(b->core);
 	if (b->loop)
-		see_children_off(b->loop);
+		see_children_off(b->loop, b->spawner);
 	spawner_free(b->spawner);
 	loop_free(b->loop);
 	if (b->stopping)

@@ -184,7 +184,9 @@ static void run_child(struct fixture *f, const char *const *argv, const struct s
 	pid_t pid;
 
 	assert_int_equal(spawn_start(f->spawner, &o, on_exit_status, f, &pid, &err), 0);
+	assert_true(spawner_awaits(f->spawner));
 	wait_done(f);
+	assert_false(spawner_awaits(f->spawner));
 }
 
 static void test_child_exit_and_environment(void **state)
