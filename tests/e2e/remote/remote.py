@@ -282,7 +282,6 @@ def main():
         if not shutil.which("node"):
             raise Missing("node")
         with Net(DELAY_MS, os.environ.get("HAWSER_DELAY_LINE", "delay-line")) as NET:
-            note("delay by " + NET.cable.name)
             return cases.main()
     except Missing as what:
         print("TAP version 13\n1..0 # SKIP %s" % what)
