@@ -202,7 +202,7 @@ void runs_count(struct run *run, const char *server, const char *tool, const cha
 void runs_on_call(struct run *run, struct machine_call *machine_call);
 void runs_on_call_cancelled(struct run *run, struct machine_call *machine_call);
 
-/* ---- sandboxes.c: the pool ---- */
+/* ---- pools.c, waiting.c, sandboxes.c ---- */
 struct sandbox_facts {
 	struct machine *machine;
 	const char *provider, *isolation, *why;

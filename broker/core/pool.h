@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_CORE_POOL_H
+#define HAWSER_BROKER_CORE_POOL_H
+
+#include "broker/core/internal.h"
+
+/* The inside of a pool, for pools.c, sandboxes.c and waiting.c. */
+
+enum { REFILL_REST_MS = 1000 }; /* nothing is made ahead for this long after a failure */
+
+enum sandbox_state { SANDBOX_CREATING, SANDBOX_CONNECTING, SANDBOX_WARM, SANDBOX_USED, SANDBOX_ENDING };
+
+struct pool_provider {
+	struct host_provider *provider; /* NULL: it could not be opened */
+	char *problem; /* why, or how it failed last */
+	uint64_t rest_until_ms;
+};
+
+struct sandbox {
+	struct sandbox *prev, *next;
+	struct pool *pool;
+	enum sandbox_state state;
+	struct pool_provider *provider;
+	struct host_op *op; /* while CREATING */
+	char *id; /* the provider's name for it */
+	struct machine *machine;
+	char *why;
+	uint64_t since_ms;
+};
+
+struct pool {
+	UT_hash_handle hh;
+	char *key;
+	struct core *core;
+	unsigned users; /* views */
+	uint64_t unused_ms;
+	struct config_limits limits;
+	struct pool_provider *providers;
+	size_t provider_count;
+	struct sandbox *sandboxes;
+	struct ticket *waiting;
+	size_t waiting_count;
+	enum run_language park; /* of the last run: the interpreter that a sandbox made ahead starts */
+	uint64_t refill_after_ms; /* no sandbox is made ahead before this */
+	struct loop_timer *refill;
+	bool kicked, closing;
+};
+
+/* ---- pools.c ---- */
+/* The first provider that is not resting; *why says what was passed over. NULL: none. */
+struct pool_provider *pool_choose(struct pool *pool, struct buf *why);
+/* It failed: others are asked for a while. */
+void pool_rest(struct pool_provider *p, const char *problem);
+
+/* ---- sandboxes.c ---- */
+/* One more sandbox is under way. False: no provider can, why says it. */
+bool sandbox_make(struct pool *pool, struct buf *why);
+/* Its provider takes it down; one that is being created is forgotten, and s may be gone when this returns. */
+void sandbox_end(struct sandbox *s);
+void sandbox_free(struct sandbox *s);
+
+/* ---- waiting.c ---- */
+size_t pool_count(const struct pool *pool, enum sandbox_state state);
+/* Under way: neither warm nor lost yet. */
+size_t pool_count_coming(const struct pool *pool);
+/* Something changed: on the next turn sandboxes are handed out and made, all decided in one place. */
+void pool_kick(struct pool *pool);
+/* Nothing is made ahead for ms at least; the timer of the pool kicks it then. */
+void pool_pause_refill(struct pool *pool, uint64_t ms);
+void pool_on_refill(void *pool);
+
+#endif
