@@ -82,9 +82,10 @@ void run_follow(struct run *run, const struct run_events *events, void *user);
 void run_cancel(struct run *run, const char *reason);
 /* What happened so far, for a yield: head and tail of the logs. */
 int run_progress_text(const struct run *run, struct buf *out) _must_check_;
-/* {result, logs, error, execution_time, run_id, status, ...}. result, logs, stdout and stderr are cut to max_text bytes
- * each (head and tail; "truncated" says by how many bytes); 0: whole. */
-int run_result_json(const struct run_result *r, size_t max_text, struct buf *out) _must_check_;
+/* {result, logs, error, execution_time, run_id, status, ...}. A result of more than max_result bytes is its beginning
+ * as a string; logs, stdout and stderr are cut to max_text bytes each, head and tail. "truncated" says by how many
+ * bytes. 0: whole. */
+int run_result_json(const struct run_result *r, size_t max_result, size_t max_text, struct buf *out) _must_check_;
 /* What a model gets: result, head and tail of the logs, one summary line; at most max bytes with the number left out.
  */
 int run_result_text(const struct run_result *r, size_t max, struct buf *out) _must_check_;

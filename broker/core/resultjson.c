@@ -231,14 +231,14 @@ static int put_sandbox(const struct run *run, struct buf *out)
 	return r ? r : buf_append_str(out, "}}");
 }
 
-int run_result_json(const struct run_result *r, size_t max_text, struct buf *out)
+int run_result_json(const struct run_result *r, size_t max_result, size_t max_text, struct buf *out)
 {
 	static const char no_usage[] = "{\"wall_ms\":0,\"cpu_ms\":0,\"max_rss\":0}";
 	struct left_out left = {0};
 	int rc = buf_append_str(out, "{\"result\":");
 
 	if (rc == 0)
-		rc = put_result(r->run, max_text, &left, out);
+		rc = put_result(r->run, max_result, &left, out);
 	if (rc == 0)
 		rc = buf_append_str(out, ",\"logs\":");
 	if (rc == 0)

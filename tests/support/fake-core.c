@@ -259,7 +259,7 @@ int run_progress_text(const struct run *run, struct buf *out)
 	return buf_append_str(out, "so far nothing");
 }
 
-int run_result_json(const struct run_result *r, size_t max_text, struct buf *out)
+int run_result_json(const struct run_result *r, size_t max_result, size_t max_text, struct buf *out)
 {
 	const char *value = r->error ? "null" : r->value ? r->value : "1";
 

@@ -65,7 +65,7 @@ static void on_end(void *user, const struct run_result *result)
 	q->run = NULL;
 	r = buf_append_str(&out, "{\"result\":");
 	if (r == 0)
-		r = run_result_json(result, 0, &out);
+		r = run_result_json(result, 0, 0, &out);
 	if (r == 0)
 		r = buf_printf(&out, ",\"ok\":%s,\"live\":{\"on\":%s,\"stdout\":%zu,\"stderr\":%zu,\"log\":%zu}}",
 			       run_result_ok(result) ? "true" : "false", q->live ? "true" : "false", q->sent[1],

@@ -57,8 +57,8 @@ void mcp_answer_result(struct mcp_request *q, const struct run_result *result)
 	r = q->has_offset ? put_slice(q, result, max, &text, &err) : run_result_text(result, max, &text);
 	if (r == 0 && hint && !ok)
 		r = buf_printf(&text, "\n%s", hint);
-	if (r == 0) /* the same budget again: a quarter for each of its four texts */
-		r = run_result_json(result, max / 4, &structured);
+	if (r == 0) /* the same budget again for the value, and a quarter of it for each of the other texts */
+		r = run_result_json(result, max, max / 4, &structured);
 	q->run = NULL;
 	if (r < 0)
 		mcp_answer_text(q, true, "The result cannot be shown: %s",
