@@ -206,7 +206,7 @@ static int ask(struct wire *w, const char *method, struct buf *params, struct sp
 static int greet(struct wire *w, const struct cli_args *args, const struct paths *paths, struct error *err)
 {
 	_cleanup_buf_ struct buf hello = BUF_INIT(64 * 1024), values = BUF_INIT(8 * 1024 * 1024);
-	struct span answer;
+	struct span answer = SPAN_NONE;
 	int r = client_hello(args, paths, &hello, err);
 
 	if (r == 0)

@@ -67,7 +67,7 @@ static bool listed(const char *list, const char *word, size_t len)
 static const char *guess_language(const struct cli_args *args, struct span code)
 {
 	const char *path = args->operand_count ? args->operands[0] : "-", *dot = strrchr(path, '.');
-	const char *end = memchr(code.p, '\n', code.len), *word;
+	const char *end = code.p ? memchr(code.p, '\n', code.len) : NULL, *word;
 
 	if (args->language)
 		return args->language;
@@ -158,7 +158,7 @@ static int decode_base64(struct span text, struct buf *out)
 /* Log records are JSON objects {level, text}, a line each: what is said goes to stdout, what is wrong to stderr. */
 static void print_log(struct span text)
 {
-	while (text.len > 0) {
+	while (text.p && text.len > 0) {
 		const char *lf = memchr(text.p, '\n', text.len);
 		struct span line = span_of(text.p, lf ? (size_t)(lf - text.p) : text.len), record;
 		_cleanup_error_ struct error err = ERROR_INIT;

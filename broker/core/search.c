@@ -141,7 +141,7 @@ static int ensure_doc(struct search_index *index, uint32_t doc)
 
 int search_index_add(struct search_index *index, uint32_t doc, const char *text, size_t len, float weight)
 {
-	char word[TERM_MAX];
+	char word[TERM_MAX] = "";
 	size_t at = 0;
 	int r = ensure_doc(index, doc);
 
@@ -192,7 +192,7 @@ int search_index_query(struct search_index *index, const char *query, uint32_t *
 	_cleanup_free_ float *scores = calloc(index->docs + 1, sizeof(*scores));
 	_cleanup_free_ struct hit *hits = calloc(index->docs + 1, sizeof(*hits));
 	uint32_t *docs = calloc(index->docs + 1, sizeof(*docs));
-	char word[TERM_MAX];
+	char word[TERM_MAX] = "";
 	size_t at = 0, count;
 
 	if (!scores || !hits || !docs) {

@@ -37,7 +37,7 @@ static void make_field(const struct hawser_option *o, size_t index, struct json_
 
 int settings_read(struct hawser_settings *s, const struct hawser_option *options, json_t *object, struct error *err)
 {
-	json_auto_t *empty = NULL;
+	json_auto_t *settings = object ? json_incref(object) : json_object();
 	int r;
 
 	s->options = options;
@@ -45,13 +45,11 @@ int settings_read(struct hawser_settings *s, const struct hawser_option *options
 		s->count++;
 	s->fields = calloc(s->count + 1, sizeof(*s->fields));
 	s->values = calloc(s->count + 1, SETTING_BYTES);
-	if (!object)
-		object = empty = json_object();
-	if (!s->fields || !s->values || !object)
+	if (!s->fields || !s->values || !settings)
 		return error_set(err, -ENOMEM, "no memory for settings");
 	for (size_t i = 0; i < s->count; i++)
 		make_field(&options[i], i, &s->fields[i]);
-	r = json_table_decode(s->fields, s->count, object, false, s->values, err);
+	r = json_table_decode(s->fields, s->count, settings, false, s->values, err);
 	if (r < 0)
 		s->count = 0;
 	return r;

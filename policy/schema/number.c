@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/schema/number.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -122,8 +123,10 @@ bool number_is_multiple(struct span n, struct span of)
 
 	if (a.zero || b.zero)
 		return true; /* a schema must not say 0 */
-	if (scaled(&a, low_a < low_b ? low_a : low_b, &x) && scaled(&b, low_a < low_b ? low_a : low_b, &y))
+	if (scaled(&a, low_a < low_b ? low_a : low_b, &x) && scaled(&b, low_a < low_b ? low_a : low_b, &y)) {
+		assert(y != 0); /* a digit of b is not 0 */
 		return x % y == 0;
+	}
 	quotient = span_double(n) / span_double(of);
 	if (!isfinite(quotient))
 		return number_is_integer(n) && span_double(of) > 0 && fmod(1.0, span_double(of)) == 0;

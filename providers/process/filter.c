@@ -219,7 +219,7 @@ static int export_program(scmp_filter_ctx ctx, void **ret, size_t *ret_len)
 		r = -EIO;
 	}
 	close(fd);
-	if (r < 0)
+	if (r)
 		return r;
 	*ret = program;
 	*ret_len = (size_t)st.st_size;

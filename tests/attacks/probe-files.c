@@ -265,7 +265,6 @@ static bool secret_in_environ(void)
 static bool own_environ(void)
 {
 	const char *wanted = probe_word("secret");
-	extern char **environ;
 
 	for (char **e = environ; wanted && *e; e++)
 		if (strstr(*e, wanted))

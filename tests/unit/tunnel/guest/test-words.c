@@ -152,7 +152,8 @@ static void test_tails(void **state)
 		memcpy(run.stderr_tail, rows[i].words, run.stderr_len);
 		assert_int_equal(run_tail_json(&run, &out), 0);
 		assert_int_equal(span_check(span_of(buf_head(&out), out.len), true, NULL, &err), 0);
-		if (out.len < strlen(rows[i].begins) || memcmp(buf_head(&out), rows[i].begins, strlen(rows[i].begins)))
+		if (out.len < strlen(rows[i].begins) ||
+		    memcmp(buf_head(&out), rows[i].begins, strlen(rows[i].begins)) != 0)
 			fail_msg("%.*s\ninstead of %s", (int)out.len, (char *)buf_head(&out), rows[i].begins);
 		assert_non_null(memmem(buf_head(&out), out.len, "\"wall_ms\":5,", 12));
 		buf_done(&out);
