@@ -74,7 +74,7 @@ static const char *guess_language(const struct cli_args *args, struct span code)
 	for (size_t i = 0; dot && i < ARRAY_SIZE(languages); i++)
 		if (listed(languages[i].ends, dot, strlen(dot)))
 			return languages[i].name;
-	if (code.len < 3 || memcmp(code.p, "#!", 2) != 0 || !end)
+	if (!end || code.len < 3 || memcmp(code.p, "#!", 2) != 0)
 		return languages[0].name;
 	for (word = code.p + 2; word < end; word++) {
 		size_t n = 0;
