@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_CORE_CALL_H
+#define HAWSER_BROKER_CORE_CALL_H
+
+#include "broker/core/calls.h"
+#include "broker/core/runs.h"
+
+/* The inside of a call, for calls.c, callcheck.c and callreply.c. */
+
+enum { CALL_MESSAGE_MAX = 4096 };
+
+struct call {
+	struct core *core;
+	struct view *view;
+	struct run *run;
+	char *server_name, *tool_name; /* as spelled, then as resolved */
+	struct view_server *server;
+	const struct upstream_tool *tool; /* looked up anew after each wait */
+	struct shared_schema *schema;
+	struct buf args;
+	size_t args_len; /* for the audit, after args went away */
+	int64_t timeout_ms;
+	call_done_fn *done;
+	void *user;
+	struct upstream_request *request;
+	uint64_t started_ns;
+	struct policy_decision decision;
+	bool decided;
+	bool starting; /* inside calls_start(): the reply waits for the next turn */
+	bool working; /* another thread has args or result */
+	bool cancelled;
+	/* the reply */
+	const char *kind; /* NULL: ok */
+	struct buf message, fix;
+	bool retryable;
+	struct buf result;
+	/* what the other thread found */
+	struct error args_error, result_error;
+	bool args_fit, is_error;
+};
+
+/* Each of these either goes on or ends the call, once; call may be gone when it returns. */
+
+/* ---- callcheck.c: server and tool are known -> arguments, policy, then call_send() ---- */
+void call_check_args(struct call *call);
+
+/* ---- callreply.c ---- */
+/* What policy allowed goes to the server; its answer ends the call. */
+void call_send(struct call *call);
+/* The reply stands in call. */
+void call_finish(struct call *call);
+/* kind is a literal; fix may be NULL; both texts are redacted and cut to CALL_MESSAGE_MAX. */
+void call_fail(struct call *call, const char *kind, bool retryable, const char *fix, const char *fmt, ...)
+	_printf_(5, 6);
+/* After a line that could not be written no call is made for a while, then one shows whether it works again. */
+bool call_audit_is_resting(const struct core *core);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether a call may be made: its arguments against the schema, then needs, facts and the decision. */
+#include "broker/core/call.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- policy ---- */
+
+static void decide(struct call *call)
+{
+	struct policy_call facts_of_call = {
+		.subject = call->view->subject,
+		.server = call->server->config->name,
+		.tool = call->tool->name,
+		.args = span_of(buf_head(&call->args), call->args.len),
+		.trusted = call->server->config->trusted,
+		.read_only = call->tool->read_only,
+		.destructive = call->tool->destructive,
+		.idempotent = call->tool->idempotent,
+		.open_world = call->tool->open_world,
+		.allowed_tools = call->run && call->run->request.allowed_tools.items
+					 ? (const char *const *)call->run->request.allowed_tools.items
+					 : NULL,
+	};
+	/* Facts (a real path, the addresses of a host) are gathered here, between the two; no rule wants one yet. */
+	struct policy_facts facts = {.have = policy_needs(call->view->policy, &facts_of_call)};
+
+	policy_decide(call->view->policy, &facts_of_call, &facts, &call->decision);
+	call->decided = true;
+	switch (call->decision.verdict) {
+	case POLICY_ALLOW:
+		call_send(call);
+		return;
+	case POLICY_DENY:
+		call_fail(call, "denied", false, call->decision.fix, "%s.%s is denied by %s", call->server_name,
+			  call->tool_name, call->decision.rule);
+		return;
+	case POLICY_ASK:
+		call_fail(call, "denied", false, call->decision.fix,
+			  "%s.%s wants a person's word (%s), and nobody can be asked here", call->server_name,
+			  call->tool_name, call->decision.rule);
+		return;
+	}
+}
+
+/* ---- arguments ---- */
+
+static void look_at_args(void *user)
+{
+	struct call *call = user;
+	struct span args = span_of(buf_head(&call->args), call->args.len), value = SPAN_NONE;
+
+	if (span_check(args, true, &value, &call->args_error) < 0)
+		return;
+	if (span_type(value) != SPAN_OBJECT) {
+		error_set(&call->args_error, -EINVAL, "they must be a JSON object");
+		return;
+	}
+	call->args_fit = !call->schema || schema_check(call->schema->schema, value, &call->fix);
+}
+
+static void on_args(void *user)
+{
+	struct call *call = user;
+
+	call->working = false;
+	if (call->cancelled) {
+		call_fail(call, "cancelled", false, NULL, "%s.%s was cancelled", call->server_name, call->tool_name);
+		return;
+	}
+	if (call->args_error.code) {
+		call_fail(call, "invalid_arguments", false, "pass one JSON object with each key once",
+			  "the arguments of %s.%s: %s", call->server_name, call->tool_name,
+			  error_text(&call->args_error));
+		return;
+	}
+	if (!call->args_fit) {
+		redact_buf(call->view->redact, &call->fix);
+		call_fail(call, "invalid_arguments", false, NULL, "the arguments do not fit %s.%s", call->server_name,
+			  call->tool_name);
+		return;
+	}
+	/* The list may have changed while another thread looked. */
+	call->tool = upstream_find(call->server->shared->upstream, call->tool_name);
+	if (!call->tool) {
+		call_fail(call, "not_found", false, NULL, "%s.%s went away", call->server_name, call->tool_name);
+		return;
+	}
+	decide(call);
+}
+
+void call_check_args(struct call *call)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	call->schema = catalogue_schema(call->view, call->tool);
+	if (call->args.len >= CORE_LARGE && loop_work_start(call->core->loop, look_at_args, on_args, call, &err) == 0) {
+		call->working = true;
+		return;
+	}
+	look_at_args(call);
+	on_args(call);
+}
