@@ -2,7 +2,7 @@
 /*
  * A run: WAITING (for a sandbox) -> RUNNING (its code is in the guest) -> ENDED. Its end comes from the guest (TAIL),
  * from a machine that is lost, or from the backstop when the guest does not end it in time; whichever is first calls
- * end_run(), once. A finished run stays findable until its files are pruned.
+ * run_end(), once. A finished run stays findable until its files are pruned.
  */
 #include "broker/core/runs.h"
 
@@ -64,15 +64,13 @@ static void set_error(struct run *run, const char *text)
 	run->result.error = buf_steal(&line, NULL);
 }
 
-static void flush_output(struct run *run);
-
-static void end_run(struct run *run, const char *status, const char *error)
+void run_end(struct run *run, const char *status, const char *error)
 {
 	struct sandbox *sandbox = TAKE_PTR(run->sandbox);
 
 	if (run->state == RUN_ENDED)
 		return;
-	flush_output(run);
+	run_flush_output(run);
 	runfiles_close(&run->files);
 	run->state = RUN_ENDED;
 	run->core->runs_open--;
@@ -96,104 +94,6 @@ static void end_run(struct run *run, const char *status, const char *error)
 	if (run->events.end)
 		run->events.end(run->user, &run->result);
 	runs_prune(run->core, run->view->config->limits.runs_kept);
-}
-
-/* ---- output ---- */
-
-static void keep(struct run *run, unsigned channel, const void *data, size_t len)
-{
-	_cleanup_error_ struct error err = ERROR_INIT;
-	int r;
-
-	if (run->file_problem || len == 0)
-		return;
-	r = channel == CHANNEL_RESULT ? runfiles_result(&run->files, data, len, &err)
-				      : runfiles_event(&run->files, channel, data, len, &err);
-	if (r == 0)
-		return;
-	run->file_problem = TAKE_PTR(err.msg);
-	if (run->machine_run)
-		machine_run_cancel(run->machine_run, "budget");
-}
-
-static void put_stream(struct run *run, unsigned channel, const uint8_t *data, size_t len, bool end)
-{
-	_cleanup_buf_ struct buf clean = BUF_INIT(len * 2 + (1 << 20));
-	int r;
-
-	if (!run->redact[channel])
-		run->redact[channel] = redact_stream_new(run->view->redact);
-	if (!run->redact[channel])
-		return;
-	r = redact_stream_feed(run->redact[channel], data, len, &clean);
-	if (r == 0 && end)
-		r = redact_stream_end(run->redact[channel], &clean);
-	if (r < 0 || clean.len == 0)
-		return;
-	keep(run, channel, buf_head(&clean), clean.len);
-	if (channel != CHANNEL_RESULT && run->events.output)
-		run->events.output(run->user, channel, buf_head(&clean), clean.len);
-}
-
-static void flush_output(struct run *run)
-{
-	static const unsigned channels[] = {CHANNEL_STDOUT, CHANNEL_STDERR, CHANNEL_RESULT};
-
-	for (size_t i = 0; i < ARRAY_SIZE(channels); i++)
-		if (run->redact[channels[i]])
-			put_stream(run, channels[i], (const uint8_t *)"", 0, true);
-}
-
-static void put_log(struct run *run, const uint8_t *data, size_t len)
-{
-	_cleanup_error_ struct error ignored = ERROR_INIT;
-	_cleanup_buf_ struct buf text = BUF_INIT(len * 2 + 4096);
-	struct span record = SPAN_NONE;
-	char level;
-
-	if (span_check(span_of(data, len), false, &record, &ignored) < 0)
-		return;
-	level = span_string_equals(span_member(record, "level"), "error")  ? 'e'
-		: span_string_equals(span_member(record, "level"), "warn") ? 'w'
-									   : 'l';
-	if (buf_append(&text, &level, 1) < 0 || span_string(span_member(record, "text"), &text) < 0)
-		return;
-	redact_buf(run->view->redact, &text);
-	keep(run, CHANNEL_LOG, buf_head(&text), text.len);
-	if (!run->events.output || buf_append(&text, "\n", 1) < 0)
-		return;
-	run->events.output(run->user, level == 'l' ? CHANNEL_STDOUT : CHANNEL_STDERR, buf_head(&text) + 1,
-			   text.len - 1);
-}
-
-static void on_output(void *user, uint16_t channel, const uint8_t *data, size_t len)
-{
-	struct run *run = user;
-
-	switch (channel) {
-	case CHANNEL_STDOUT:
-	case CHANNEL_STDERR:
-		put_stream(run, channel, data, len, false);
-		return;
-	case CHANNEL_RESULT:
-		if (run->files.result_size + len > (uint64_t)run->view->config->limits.result) {
-			free(run->file_problem);
-			run->file_problem = strdup("the result is larger than limits.result; return less");
-			machine_run_cancel(run->machine_run, "budget");
-			return;
-		}
-		put_stream(run, channel, data, len, false);
-		return;
-	case CHANNEL_LOG:
-		put_log(run, data, len);
-		return;
-	case CHANNEL_PROGRESS:
-		if (run->events.output)
-			run->events.output(run->user, channel, data, len);
-		return;
-	default:
-		return; /* a channel of a later version */
-	}
 }
 
 /* ---- what the guest says ---- */
@@ -244,7 +144,7 @@ static void on_end(void *user, const struct machine_run_end *end)
 	if (!end->tail_json) {
 		if (asprintf(&line, "sandbox_lost: %s", end->lost) < 0)
 			line = NULL;
-		end_run(run, "lost", line);
+		run_end(run, "lost", line);
 		return;
 	}
 	if (json_parse(end->tail_json, end->tail_len, &run->result.tail, &err) == 0)
@@ -256,10 +156,10 @@ static void on_end(void *user, const struct machine_run_end *end)
 		status = "error";
 	if (strcmp(status, "ok") != 0)
 		line = error_line(run, status);
-	end_run(run, status, line);
+	run_end(run, status, line);
 }
 
-static const struct machine_run_events machine_events = {.started = on_started, .output = on_output, .end = on_end};
+static const struct machine_run_events machine_events = {.started = on_started, .output = run_on_output, .end = on_end};
 
 static void on_backstop(void *user)
 {
@@ -267,7 +167,7 @@ static void on_backstop(void *user)
 	_cleanup_free_ char *line = NULL;
 
 	if (run->cancel_reason) {
-		end_run(run, "cancelled", run->cancel_reason);
+		run_end(run, "cancelled", run->cancel_reason);
 		return;
 	}
 	if (asprintf(&line,
@@ -275,7 +175,7 @@ static void on_backstop(void *user)
 		     "destroyed",
 		     (unsigned long long)run->wall_ms) < 0)
 		line = NULL;
-	end_run(run, "timeout", line);
+	run_end(run, "timeout", line);
 }
 
 /* ---- the beginning ---- */
@@ -307,7 +207,7 @@ static void on_sandbox(void *user, struct sandbox *sandbox, const struct error *
 
 	run->ticket = NULL;
 	if (!sandbox) {
-		end_run(run, "error", error_text(problem));
+		run_end(run, "error", error_text(problem));
 		return;
 	}
 	run->sandbox = sandbox;
@@ -317,13 +217,13 @@ static void on_sandbox(void *user, struct sandbox *sandbox, const struct error *
 	run->why = strdup(facts.why);
 	run->state = RUN_RUNNING;
 	if (put_head(run, &head) < 0) {
-		end_run(run, "error", "too many servers: their names do not fit the head of a run (16 KiB)");
+		run_end(run, "error", "too many servers: their names do not fit the head of a run (16 KiB)");
 		return;
 	}
 	if (machine_run_start(facts.machine, run->id, span_of(buf_head(&head), head.len),
 			      span_of(run->request.code, strlen(run->request.code)), &machine_events, run,
 			      &run->machine_run, &err) < 0) {
-		end_run(run, "lost", error_text(&err));
+		run_end(run, "lost", error_text(&err));
 		return;
 	}
 	loop_timer_start(run->backstop, run->wall_ms + CORE_GRACE_MS + CORE_START_MS);
@@ -361,8 +261,6 @@ static int check_request(const struct view *view, const struct run_request *requ
 	return 0;
 }
 
-static void free_run(struct run *run);
-
 int run_start(struct client *c, const struct run_request *request, const struct run_events *events, void *user,
 	      struct run **ret, struct error *err)
 {
@@ -399,7 +297,7 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 		r = loop_timer_new(c->core->loop, on_backstop, run, &run->backstop, err);
 	if (r < 0) {
 		c->core->runs_open--;
-		free_run(run);
+		run_free(run);
 		return r;
 	}
 	run->ticket = sandboxes_acquire(view->pool, (enum run_language)run->request.language, on_sandbox, run);
@@ -407,37 +305,11 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 	return 0;
 }
 
-/* ---- what doors ask ---- */
-
-const char *run_id(const struct run *run)
-{
-	return run->id;
-}
-
-struct run *run_find(struct client *c, const char *id)
-{
-	struct run *run;
-
-	HASH_FIND_STR(c->core->runs, id, run);
-	return run && strcmp(run->view->subject, c->info.subject) == 0 ? run : NULL;
-}
-
-const struct run_result *run_finished(const struct run *run)
-{
-	return run->state == RUN_ENDED ? &run->result : NULL;
-}
-
-void run_follow(struct run *run, const struct run_events *events, void *user)
-{
-	run->events = events ? *events : (struct run_events){0};
-	run->user = user;
-}
-
 static void cancel_waiting(void *user)
 {
 	struct run *run = user;
 
-	end_run(run, "cancelled", run->cancel_reason);
+	run_end(run, "cancelled", run->cancel_reason);
 }
 
 void run_cancel(struct run *run, const char *reason)
@@ -454,100 +326,4 @@ void run_cancel(struct run *run, const char *reason)
 	if (run->machine_run)
 		machine_run_cancel(run->machine_run, "cancelled");
 	loop_timer_start(run->backstop, CORE_GRACE_MS);
-}
-
-int runs_budget(const struct run *run, struct buf *out)
-{
-	const struct config_limits *l = &run->view->config->limits;
-
-	return buf_printf(out,
-			  "{\"calls\":{\"used\":%llu,\"limit\":%lld},\"wall_ms\":{\"used\":%llu,\"limit\":%llu},"
-			  "\"cpu_ms\":{\"limit\":%lld},\"memory\":{\"limit\":%lld},\"output\":{\"limit\":%lld}}",
-			  (unsigned long long)run->calls, (long long)l->calls,
-			  (unsigned long long)(clock_now_ms() - run->started_ms), (unsigned long long)run->wall_ms,
-			  (long long)l->cpu_ms, (long long)l->memory, (long long)l->output);
-}
-
-/* ---- memory ---- */
-
-static void free_run(struct run *run)
-{
-	struct tool_count *count, *next;
-
-	assert(!run->ticket && !run->links);
-	HASH_DEL(run->core->runs, run);
-	HASH_ITER (hh, run->counts, count, next) {
-		HASH_DEL(run->counts, count);
-		free(count->key);
-		free(count->server);
-		free(count->tool);
-		free(count);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(run->redact); i++)
-		redact_stream_free(run->redact[i]);
-	json_decref(run->result.tail);
-	free(run->result.error);
-	runfiles_done(&run->files);
-	loop_timer_free(run->backstop);
-	json_table_done(run_request_table, run_request_count, &run->request);
-	free(run->cancel_reason);
-	free(run->file_problem);
-	free(run->provider);
-	free(run->isolation);
-	free(run->why);
-	view_unref(run->view);
-	free(run);
-}
-
-static void free_later(void *user)
-{
-	struct run *run = user;
-
-	run->core->runs_pruned--;
-	free_run(run);
-}
-
-void runs_prune(struct core *core, int64_t most)
-{
-	size_t finished = HASH_COUNT(core->runs) - core->runs_open - core->runs_pruned;
-	struct run *run, *next;
-
-	HASH_ITER (hh, core->runs, run, next) {
-		if (finished <= (size_t)most)
-			break;
-		if (run->state != RUN_ENDED || run->pruned)
-			continue;
-		finished--;
-		core->runs_pruned++;
-		run->pruned = true;
-		runfiles_remove(&run->files);
-		loop_defer(core->loop, free_later, run);
-	}
-}
-
-void runs_close_all(struct core *core, const char *reason)
-{
-	struct run *run, *next;
-
-	HASH_ITER (hh, core->runs, run, next) {
-		run_cancel(run, reason);
-	}
-}
-
-void runs_free_all(struct core *core)
-{
-	struct run *run, *next;
-
-	HASH_ITER (hh, core->runs, run, next) {
-		if (run->ticket)
-			sandboxes_forget(TAKE_PTR(run->ticket));
-		if (run->state != RUN_ENDED) {
-			run_follow(run, NULL, NULL);
-			end_run(run, "cancelled", "the broker stopped");
-		}
-	}
-	HASH_ITER (hh, core->runs, run, next) {
-		if (!run->pruned)
-			free_run(run);
-	}
 }

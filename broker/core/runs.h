@@ -4,7 +4,7 @@
 
 #include "broker/core/internal.h"
 
-/* The inside of a run, for runs.c, runcalls.c, result.c and views.c. */
+/* The inside of a run, for run*.c, result.c and views.c. */
 
 extern const char *const run_language_names[];
 
@@ -55,6 +55,18 @@ struct run {
 	bool pruned;
 	struct run_result result;
 };
+
+/* runs.c: the one end of a run, whoever is first; error is one line, or NULL. No effect on one that
+ * has ended. */
+void run_end(struct run *run, const char *status, const char *error);
+
+/* runoutput.c: the output of a run, as machine_run_events wants it. */
+void run_on_output(void *user, uint16_t channel, const uint8_t *data, size_t len);
+/* What redaction still holds back goes out: nothing comes behind it. */
+void run_flush_output(struct run *run);
+
+/* runlist.c: a run that has ended, or never began. */
+void run_free(struct run *run);
 
 /* runcalls.c: the call of a link is given up and the link freed. */
 void runs_drop_link(struct run_link *link);

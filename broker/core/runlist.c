@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The runs of a broker: found by id, looked at by doors, kept until their files are pruned. */
+#include "broker/core/runs.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <string.h>
+
+const char *run_id(const struct run *run)
+{
+	return run->id;
+}
+
+struct run *run_find(struct client *c, const char *id)
+{
+	struct run *run;
+
+	HASH_FIND_STR(c->core->runs, id, run);
+	return run && strcmp(run->view->subject, c->info.subject) == 0 ? run : NULL;
+}
+
+const struct run_result *run_finished(const struct run *run)
+{
+	return run->state == RUN_ENDED ? &run->result : NULL;
+}
+
+void run_follow(struct run *run, const struct run_events *events, void *user)
+{
+	run->events = events ? *events : (struct run_events){0};
+	run->user = user;
+}
+
+int runs_budget(const struct run *run, struct buf *out)
+{
+	const struct config_limits *l = &run->view->config->limits;
+
+	return buf_printf(out,
+			  "{\"calls\":{\"used\":%llu,\"limit\":%lld},\"wall_ms\":{\"used\":%llu,\"limit\":%llu},"
+			  "\"cpu_ms\":{\"limit\":%lld},\"memory\":{\"limit\":%lld},\"output\":{\"limit\":%lld}}",
+			  (unsigned long long)run->calls, (long long)l->calls,
+			  (unsigned long long)(clock_now_ms() - run->started_ms), (unsigned long long)run->wall_ms,
+			  (long long)l->cpu_ms, (long long)l->memory, (long long)l->output);
+}
+
+/* ---- memory ---- */
+
+void run_free(struct run *run)
+{
+	struct tool_count *count, *next;
+
+	assert(!run->ticket && !run->links);
+	HASH_DEL(run->core->runs, run);
+	HASH_ITER (hh, run->counts, count, next) {
+		HASH_DEL(run->counts, count);
+		free(count->key);
+		free(count->server);
+		free(count->tool);
+		free(count);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(run->redact); i++)
+		redact_stream_free(run->redact[i]);
+	json_decref(run->result.tail);
+	free(run->result.error);
+	runfiles_done(&run->files);
+	loop_timer_free(run->backstop);
+	json_table_done(run_request_table, run_request_count, &run->request);
+	free(run->cancel_reason);
+	free(run->file_problem);
+	free(run->provider);
+	free(run->isolation);
+	free(run->why);
+	view_unref(run->view);
+	free(run);
+}
+
+static void free_later(void *user)
+{
+	struct run *run = user;
+
+	run->core->runs_pruned--;
+	run_free(run);
+}
+
+void runs_prune(struct core *core, int64_t most)
+{
+	size_t finished = HASH_COUNT(core->runs) - core->runs_open - core->runs_pruned;
+	struct run *run, *next;
+
+	HASH_ITER (hh, core->runs, run, next) {
+		if (finished <= (size_t)most)
+			break;
+		if (run->state != RUN_ENDED || run->pruned)
+			continue;
+		finished--;
+		core->runs_pruned++;
+		run->pruned = true;
+		runfiles_remove(&run->files);
+		loop_defer(core->loop, free_later, run);
+	}
+}
+
+void runs_close_all(struct core *core, const char *reason)
+{
+	struct run *run, *next;
+
+	HASH_ITER (hh, core->runs, run, next) {
+		run_cancel(run, reason);
+	}
+}
+
+void runs_free_all(struct core *core)
+{
+	struct run *run, *next;
+
+	HASH_ITER (hh, core->runs, run, next) {
+		if (run->ticket)
+			sandboxes_forget(TAKE_PTR(run->ticket));
+		if (run->state != RUN_ENDED) {
+			run_follow(run, NULL, NULL);
+			run_end(run, "cancelled", "the broker stopped");
+		}
+	}
+	HASH_ITER (hh, core->runs, run, next) {
+		if (!run->pruned)
+			run_free(run);
+	}
+}
