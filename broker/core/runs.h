@@ -56,8 +56,8 @@ struct run {
 	struct run_result result;
 };
 
-/* runs.c: the one end of a run, whoever is first; error is one line, or NULL. No effect on one that
- * has ended. */
+/* runs.c: the one end of a run, whoever is first; error is one line, or NULL. No effect on one that has
+ * ended. */
 void run_end(struct run *run, const char *status, const char *error);
 
 /* runoutput.c: the output of a run, as machine_run_events wants it. */
