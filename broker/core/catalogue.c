@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which tools a view has, by every spelling that code may use, and the search over them. The list is made from the
- * upstreams' own lists when it is wanted and thrown away when any of those changes.
+ * Which tools a view has, by every spelling that code may use (the search over them: toolsearch.c). The list is made
+ * from the upstreams' own lists when it is wanted and thrown away when any of those changes.
  */
-#include "broker/core/internal.h"
+#include "broker/core/catalogue.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -13,14 +13,6 @@ struct schema_entry {
 	UT_hash_handle hh;
 	const struct upstream_tool *tool;
 	struct shared_schema *shared; /* NULL: it cannot be compiled */
-};
-
-struct catalogue {
-	uint64_t generation;
-	struct catalogue_tool *tools;
-	size_t count;
-	struct search_index *index; /* NULL until the first search with a query */
-	struct schema_entry *schemas;
 };
 
 void catalogue_identifier(const char *name, char *out, size_t size)
@@ -94,7 +86,7 @@ static int add_tools(struct catalogue *c, const struct view_server *server)
 	return 0;
 }
 
-static struct catalogue *fresh(struct view *view)
+struct catalogue *catalogue_fresh(struct view *view)
 {
 	struct catalogue *c = view->catalogue;
 
@@ -115,7 +107,7 @@ static struct catalogue *fresh(struct view *view)
 
 struct shared_schema *catalogue_schema(struct view *view, const struct upstream_tool *tool)
 {
-	struct catalogue *c = fresh(view);
+	struct catalogue *c = catalogue_fresh(view);
 	struct schema_entry *entry;
 
 	if (!c)
@@ -228,182 +220,6 @@ int catalogue_namespaces(struct view *view, struct buf *out)
 		first = false;
 	}
 	return r ? r : buf_append_str(out, "]");
-}
-
-/* ---- search ---- */
-
-static int index_parameters(struct search_index *index, uint32_t doc, const struct upstream_tool *tool)
-{
-	struct span properties = span_member(tool->input_schema, "properties"), key, value;
-	size_t at = 0;
-	int r = 0;
-
-	while (r == 0 && span_type(properties) == SPAN_OBJECT && span_next_member(properties, &at, &key, &value))
-		r = search_index_add(index, doc, key.p, key.len, 0.5f);
-	return r;
-}
-
-static int index_tool(struct search_index *index, uint32_t doc, const struct catalogue_tool *entry)
-{
-	const struct upstream_tool *tool = entry->tool;
-	int r = search_index_add(index, doc, tool->name, strlen(tool->name), 3.0f);
-
-	if (r == 0)
-		r = search_index_add(index, doc, entry->server->config->name, strlen(entry->server->config->name),
-				     1.5f);
-	if (r == 0 && tool->title)
-		r = search_index_add(index, doc, tool->title, strlen(tool->title), 1.5f);
-	if (r == 0 && tool->description)
-		r = search_index_add(index, doc, tool->description, strlen(tool->description), 1.0f);
-	return r ? r : index_parameters(index, doc, tool);
-}
-
-static int make_index(struct catalogue *c)
-{
-	int r = 0;
-
-	if (c->index)
-		return 0;
-	c->index = search_index_new();
-	if (!c->index)
-		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < c->count; i++)
-		r = index_tool(c->index, (uint32_t)i, &c->tools[i]);
-	if (r < 0)
-		c->index = search_index_free(c->index);
-	return r;
-}
-
-/* A part of a word is better than nothing: "base6" finds base64. */
-static size_t match_substrings(const struct catalogue *c, const char *query, uint32_t *docs)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < c->count; i++) {
-		const struct upstream_tool *tool = c->tools[i].tool;
-
-		if (strcasestr(tool->name, query) || strcasestr(c->tools[i].server->config->name, query) ||
-		    (tool->description && strcasestr(tool->description, query)))
-			docs[count++] = (uint32_t)i;
-	}
-	return count;
-}
-
-static int find(struct catalogue *c, const char *query, uint32_t **ret, size_t *ret_count)
-{
-	int r;
-
-	if (!query || strspn(query, " \t\n") == strlen(query)) {
-		uint32_t *docs = calloc(c->count + 1, sizeof(*docs));
-
-		if (!docs)
-			return -ENOMEM;
-		for (size_t i = 0; i < c->count; i++)
-			docs[i] = (uint32_t)i;
-		*ret = docs;
-		*ret_count = c->count;
-		return 0;
-	}
-	r = make_index(c);
-	if (r == 0)
-		r = search_index_query(c->index, query, ret, ret_count);
-	if (r == 0 && *ret_count == 0)
-		*ret_count = match_substrings(c, query, *ret);
-	return r;
-}
-
-static int put_string(struct buf *out, const char *key, const char *value)
-{
-	int r = buf_printf(out, ",\"%s\":", key);
-
-	return r ? r : buf_append_json(out, value ? value : "", value ? strlen(value) : 0);
-}
-
-static int put_span(struct buf *out, const char *key, struct span value)
-{
-	int r = buf_printf(out, ",\"%s\":", key);
-
-	if (r == 0)
-		r = value.p ? buf_append(out, value.p, value.len) : buf_append_str(out, "null");
-	return r;
-}
-
-static int put_signature(struct buf *out, const struct catalogue_tool *entry)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT(4096);
-	char identifier[128];
-	int r;
-
-	catalogue_identifier(entry->tool->name, identifier, sizeof(identifier));
-	if (signature_of(entry->server->config->id, identifier, entry->tool->input_schema, &text) < 0)
-		buf_clear(&text); /* a schema that is too large for one line has none */
-	r = buf_append_str(out, ",\"signature\":");
-	return r ? r : buf_append_json(out, text.len ? (const char *)buf_head(&text) : "", text.len);
-}
-
-static int put_tool(struct buf *out, const struct catalogue_tool *entry, int detail)
-{
-	const struct upstream_tool *tool = entry->tool;
-	int r = buf_append_str(out, "{\"name\":");
-
-	if (r == 0)
-		r = buf_append_json(out, tool->name, strlen(tool->name));
-	if (r == 0)
-		r = put_string(out, "server", entry->server->config->name);
-	if (r == 0 && detail < 2)
-		r = put_string(out, "description", tool->description);
-	if (r == 0 && detail == 0) {
-		r = put_span(out, "input_schema", tool->input_schema);
-		if (r == 0 && tool->output_schema.p)
-			r = put_span(out, "output_schema", tool->output_schema);
-		if (r == 0)
-			r = put_signature(out, entry);
-	}
-	return r ? r : buf_append_str(out, "}");
-}
-
-static int put_meta(struct view *view, const struct catalogue *c, size_t matched, size_t shown, struct buf *out)
-{
-	bool first = true;
-	int r = buf_printf(out, "{\"meta\":{\"total_tools\":%zu,\"result_count\":%zu,\"matched\":%zu,\"namespaces\":[",
-			   c->count, shown, matched);
-
-	for (size_t i = 0; r == 0 && i < view->config->server_count; i++) {
-		const struct view_server *server = &view->servers[i];
-		size_t count = 0;
-
-		if (server->shared)
-			upstream_tools(server->shared->upstream, &count);
-		if (count == 0)
-			continue;
-		if (!first)
-			r = buf_append_str(out, ",");
-		if (r == 0)
-			r = buf_append_json(out, server->config->name, strlen(server->config->name));
-		first = false;
-	}
-	return r ? r : buf_append_str(out, "]},\"results\":[");
-}
-
-int catalogue_search(struct view *view, const struct search_request *request, struct buf *out)
-{
-	_cleanup_free_ uint32_t *docs = NULL;
-	struct catalogue *c = fresh(view);
-	size_t count = 0, first, last;
-	int r = c ? find(c, request->query, &docs, &count) : -ENOMEM;
-
-	if (r < 0)
-		return r;
-	first = (uint64_t)request->offset < count ? (size_t)request->offset : count;
-	last = request->limit > 0 && (uint64_t)request->limit < count - first ? first + (size_t)request->limit : count;
-	r = put_meta(view, c, count, last - first, out);
-	for (size_t i = first; r == 0 && i < last; i++) {
-		if (i > first)
-			r = buf_append_str(out, ",");
-		if (r == 0)
-			r = put_tool(out, &c->tools[docs[i]], request->detail);
-	}
-	return r ? r : buf_append_str(out, "]}");
 }
 
 /* ---- readiness ---- */
