@@ -18,11 +18,16 @@ struct entries {
 	struct buf line[CHANNEL_STDERR + 1]; /* unfinished line of stdout and stderr */
 };
 
+static void tell_line(struct entries *e, unsigned channel, const char *text, size_t len)
+{
+	e->fn(e->user, channel == CHANNEL_STDERR ? "[ERROR] " : "", text, len);
+}
+
 static void put_line(struct entries *e, unsigned channel)
 {
 	struct buf *line = &e->line[channel];
 
-	e->fn(e->user, channel == CHANNEL_STDERR ? "[ERROR] " : "", (const char *)buf_head(line), line->len);
+	tell_line(e, channel, (const char *)buf_head(line), line->len);
 	buf_clear(line);
 }
 
@@ -34,6 +39,12 @@ static void put_lines(struct entries *e, unsigned channel, const char *data, siz
 		const char *newline = memchr(data, '\n', len);
 		size_t n = newline ? (size_t)(newline - data) : len;
 
+		if (newline && line->len == 0 && n < buf_room(line)) { /* whole as it lies there */
+			tell_line(e, channel, data, n);
+			data += n + 1;
+			len -= n + 1;
+			continue;
+		}
 		if (n > buf_room(line))
 			n = buf_room(line);
 		if (buf_append(line, data, n) < 0)

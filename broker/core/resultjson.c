@@ -54,18 +54,26 @@ static int put_result(const struct run *run, size_t max, struct left_out *left, 
 
 /* ---- logs: each entry is one JSON string a line while it is cut, then an array ---- */
 
+struct logs {
+	struct excerpt e;
+	struct buf literal; /* of one entry, kept for the next: there may be millions */
+};
+
 static void feed_json_entry(void *user, const char *level, const char *text, size_t len)
 {
-	struct excerpt *e = user;
-	struct buf entry = BUF_INIT(len + 16), literal = BUF_INIT(6 * (len + 16) + 2);
+	struct logs *l = user;
 
-	if (buf_append_str(&entry, level) == 0 && buf_append(&entry, text, len) == 0 &&
-	    buf_append_json(&literal, (const char *)buf_head(&entry), entry.len) == 0) {
-		excerpt_feed(e, buf_head(&literal), literal.len);
-		excerpt_feed(e, "\n", 1);
+	buf_clear(&l->literal);
+	l->literal.max = 6 * len + 3;
+	if (buf_append_json(&l->literal, text, len) < 0 || buf_append(&l->literal, "\n", 1) < 0)
+		return;
+	if (*level) { /* goes in behind the quotation mark */
+		excerpt_feed(&l->e, "\"", 1);
+		excerpt_feed(&l->e, level, strlen(level));
+		excerpt_feed(&l->e, buf_head(&l->literal) + 1, l->literal.len - 1);
+	} else {
+		excerpt_feed(&l->e, buf_head(&l->literal), l->literal.len);
 	}
-	buf_done(&entry);
-	buf_done(&literal);
 }
 
 static int put_array_part(struct buf *out, const struct buf *lines, bool *first)
@@ -89,26 +97,27 @@ static int put_array_part(struct buf *out, const struct buf *lines, bool *first)
 
 static int put_logs(const struct run *run, size_t max, struct left_out *left, struct buf *out)
 {
-	struct excerpt e;
+	struct logs l = {.literal = BUF_INIT(0)};
 	bool first = true;
 	int r;
 
-	halves(&e, max);
-	r = result_walk_entries(run, feed_json_entry, &e);
-	excerpt_trim(&e, true);
-	left->logs = excerpt_left_out(&e);
+	halves(&l.e, max);
+	r = result_walk_entries(run, feed_json_entry, &l);
+	excerpt_trim(&l.e, true);
+	left->logs = excerpt_left_out(&l.e);
 	if (r == 0)
 		r = buf_append(out, "[", 1);
 	if (r == 0)
-		r = put_array_part(out, &e.head, &first);
+		r = put_array_part(out, &l.e.head, &first);
 	if (r == 0 && left->logs > 0)
 		r = buf_printf(out, "%s\"[... %llu bytes left out ...]\"", first ? "" : ",",
 			       (unsigned long long)left->logs);
 	if (left->logs > 0)
 		first = false;
 	if (r == 0)
-		r = put_array_part(out, &e.tail, &first);
-	excerpt_done(&e);
+		r = put_array_part(out, &l.e.tail, &first);
+	excerpt_done(&l.e);
+	buf_done(&l.literal);
 	return r ? r : buf_append(out, "]", 1);
 }
 

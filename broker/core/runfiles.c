@@ -103,9 +103,15 @@ void runfiles_done(struct runfiles *f)
 static const char *parse_head(const char *p, const char *end, unsigned *channel, size_t *len)
 {
 	const char *newline = memchr(p, '\n', (size_t)(end - p));
+	char head[64];
 	unsigned long long ms;
 
-	if (!newline || newline - p > 60 || sscanf(p, "%llu %u %zu", &ms, channel, len) != 3)
+	if (!newline || newline - p >= (ptrdiff_t)sizeof(head))
+		return NULL;
+	/* A copy: sscanf() measures its whole input first, and a mapping has no NUL at its end. */
+	memcpy(head, p, (size_t)(newline - p));
+	head[newline - p] = 0;
+	if (sscanf(head, "%llu %u %zu", &ms, channel, len) != 3)
 		return NULL;
 	return *len < (size_t)(end - newline) - 1 ? newline + 1 : NULL;
 }
