@@ -13,6 +13,7 @@ struct call {
 	struct core *core;
 	struct view *view;
 	struct run *run;
+	char *run_name; /* of a run that has gone */
 	char *server_name, *tool_name; /* as spelled, then as resolved */
 	struct view_server *server;
 	const struct upstream_tool *tool; /* looked up anew after each wait */

@@ -18,6 +18,7 @@ static void free_call(struct call *call)
 	buf_done(&call->result);
 	error_done(&call->args_error);
 	error_done(&call->result_error);
+	free(call->run_name);
 	free(call->server_name);
 	free(call->tool_name);
 	view_unref(call->view);
@@ -33,7 +34,7 @@ static void audit(struct call *call, uint64_t ms)
 {
 	struct audit_record record = {
 		.subject = call->view->subject,
-		.run = call->run ? call->run->id : NULL,
+		.run = call->run ? call->run->id : call->run_name,
 		.server = call->server_name,
 		.tool = call->tool_name,
 		.verdict = call->decided ? policy_verdict_name(call->decision.verdict) : NULL,

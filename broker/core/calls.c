@@ -224,6 +224,12 @@ void call_cancel(struct call *call)
 
 void calls_forget(struct call *call)
 {
+	/* The run's own list has it, and the audit its run: it was made, whatever comes of it. */
+	if (call->run) {
+		runs_count(call->run, call->server_name, call->tool_name, "cancelled",
+			   (clock_now_ns() - call->started_ns) / 1000000u, call->args_len);
+		call->run_name = strdup(call->run->id);
+	}
 	call->done = NULL;
 	call->run = NULL;
 	call_cancel(call);
