@@ -202,6 +202,8 @@ void machine_lost(struct machine *m, const char *reason)
 static void retry_later(struct machine *m, const char *reason)
 {
 	uint64_t waited = clock_now_ms() - m->up_or_started_ms;
+	/* Of the link that was lost just now: an attempt that failed never has moved anything. */
+	bool moved = m->state == MACHINE_UP && tunnel_link_moved(m->tunnel);
 
 	if (waited >= m->options.connect_limit_ms) {
 		give_up(m, reason);
@@ -211,7 +213,7 @@ static void retry_later(struct machine *m, const char *reason)
 		set_state(m, MACHINE_DOWN, reason);
 	if (m->dead)
 		return;
-	if (tunnel_link_moved(m->tunnel)) {
+	if (moved) {
 		m->backoff_ms = RETRY_FIRST_MS;
 		loop_timer_start(m->retry, 0);
 		return;
