@@ -47,6 +47,18 @@ static int read_code(const char *path, struct buf *out, struct error *err)
 	return 0;
 }
 
+/* Code travels as JSON text, whose readers do not agree about NUL. */
+static int check_code(struct span code, struct error *err)
+{
+	const char *nul = code.len ? memchr(code.p, 0, code.len) : NULL;
+	int line = 1;
+
+	for (const char *p = code.p; nul && p < nul; p++)
+		line += *p == '\n';
+	return nul ? error_set(err, -EINVAL, "line %d of the code holds a NUL character; write it as an escape", line)
+		   : 0;
+}
+
 static const struct {
 	const char *name, *ends, *words; /* words: of a first line that begins with #! */
 } languages[] = {
@@ -93,8 +105,10 @@ static int print_request(const struct cli_args *args, struct span code, struct b
 {
 	const char *language = guess_language(args, code);
 	int64_t ms = 0;
-	int r;
+	int r = check_code(code, err);
 
+	if (r < 0)
+		return r;
 	if (args->timeout && (r = cli_parse_duration(args->timeout, &ms, err)) < 0)
 		return r;
 	r = buf_printf(out, "{\"live\":%s,\"request\":{\"code\":", args->json ? "false" : "true");
