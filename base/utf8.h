@@ -3,6 +3,7 @@
 #define HAWSER_BASE_UTF8_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Bytes (1 to 4) of the well-formed UTF-8 character at s (RFC 3629: no overlong form, no surrogate); 0 if there is none
  * within n bytes. */
@@ -27,6 +28,31 @@ static inline size_t utf8_width(const char *s, size_t n)
 	}
 	if (n < 4 || (p[3] & 0xc0) != 0x80 || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90))
 		return 0;
+	return 4;
+}
+
+/* Writes character c (up to 0x10ffff); how many bytes it took, 1 to 4. */
+static inline size_t utf8_put(char *out, uint32_t c)
+{
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		out[0] = (char)(0xc0 | c >> 6);
+		out[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		out[0] = (char)(0xe0 | c >> 12);
+		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		out[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	out[0] = (char)(0xf0 | c >> 18);
+	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	out[3] = (char)(0x80 | (c & 0x3f));
 	return 4;
 }
 

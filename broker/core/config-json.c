@@ -62,30 +62,6 @@ static int hex4(const char *p)
 	return value;
 }
 
-static size_t put_utf8(char *out, unsigned ch)
-{
-	if (ch < 0x80) {
-		out[0] = (char)ch;
-		return 1;
-	}
-	if (ch < 0x800) {
-		out[0] = (char)(0xc0 | ch >> 6);
-		out[1] = (char)(0x80 | (ch & 0x3f));
-		return 2;
-	}
-	if (ch < 0x10000) {
-		out[0] = (char)(0xe0 | ch >> 12);
-		out[1] = (char)(0x80 | (ch >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (ch & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | ch >> 18);
-	out[1] = (char)(0x80 | (ch >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (ch >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (ch & 0x3f));
-	return 4;
-}
-
 /* The character of \uXXXX (and its second half), p behind the u. 0: refused. */
 static unsigned read_unicode(struct json_reader *j)
 {
@@ -117,7 +93,7 @@ static size_t read_escape(struct json_reader *j, char *out)
 	if (*j->p == 'u') {
 		j->p++;
 		ch = read_unicode(j);
-		return ch ? put_utf8(out, ch) : 0;
+		return ch ? utf8_put(out, ch) : 0;
 	}
 	which = *j->p ? strchr(from, *j->p) : NULL;
 	if (!which)

@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "broker/doors/mcp/internal.h"
+#include "broker/doors/mcp/tables.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -176,14 +177,8 @@ void mcp_execute_code(struct mcp_request *q, struct span arguments)
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct run_request request = {0};
 	json_auto_t *p = NULL;
-	int r = 0;
+	int r = mcp_decode(arguments, run_request_table, run_request_count, &request, &p, &err);
 
-	if (arguments.p)
-		r = json_parse(arguments.p, arguments.len, &p, &err);
-	if (r == 0 && !p)
-		p = json_object();
-	if (r == 0)
-		r = json_table_decode(run_request_table, run_request_count, p, false, &request, &err);
 	if (r == 0)
 		r = run_start(mcp_client(q), &request, &nothing, q, &q->run, &err);
 	json_table_done(run_request_table, run_request_count, &request);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* search_tools: a page of the catalogue, as text for the model and as JSON; both within limits.reply. */
 #include "broker/doors/mcp/internal.h"
+#include "broker/doors/mcp/tables.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -119,14 +120,8 @@ void mcp_search_tools(struct mcp_request *q, struct span arguments)
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct search_request request = {0};
 	json_auto_t *p = NULL;
-	int r = 0;
+	int r = mcp_decode(arguments, search_request_table, search_request_count, &request, &p, &err);
 
-	if (arguments.p)
-		r = json_parse(arguments.p, arguments.len, &p, &err);
-	if (r == 0 && !p)
-		p = json_object();
-	if (r == 0)
-		r = json_table_decode(search_request_table, search_request_count, p, false, &request, &err);
 	if (r == 0) {
 		if (request.limit == 0)
 			request.limit = SEARCH_PAGE;

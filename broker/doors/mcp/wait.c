@@ -52,14 +52,8 @@ void mcp_wait_run(struct mcp_request *q, struct span arguments)
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct mcp_wait_request request = {0};
 	json_auto_t *p = NULL;
-	int r = 0;
+	int r = mcp_decode(arguments, mcp_wait_table, mcp_wait_count, &request, &p, &err);
 
-	if (arguments.p)
-		r = json_parse(arguments.p, arguments.len, &p, &err);
-	if (r == 0 && !p)
-		p = json_object();
-	if (r == 0)
-		r = json_table_decode(mcp_wait_table, mcp_wait_count, p, false, &request, &err);
 	if (r < 0)
 		mcp_answer_text(q, true, "%s", error_text(&err));
 	else

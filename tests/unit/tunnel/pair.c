@@ -245,3 +245,28 @@ void wire_frame(struct buf *wire, uint8_t type, uint8_t flags, uint16_t channel,
 	assert_int_equal(buf_append(wire, header, sizeof(header)), 0);
 	assert_int_equal(buf_append(wire, payload, len), 0);
 }
+
+/* ---- for cmocka ---- */
+
+int pair_setup(void **state)
+{
+	static struct pair p;
+
+	pair_init(&p);
+	*state = &p;
+	return 0;
+}
+
+int pair_teardown(void **state)
+{
+	pair_done(*state);
+	return 0;
+}
+
+void pair_pump_all(struct pair *p)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	if (pair_pump(p, &err) < 0)
+		fail_msg("%s", error_text(&err));
+}

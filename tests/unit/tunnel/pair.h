@@ -36,6 +36,11 @@ void pair_connect(struct pair *p);
 void pair_cut(struct pair *p);
 /* Moves bytes until nothing moves; returns the first error of either end (its text in *err), 0 if none. */
 int pair_pump(struct pair *p, struct error *err);
+/* The same where none may be: the test fails with its text. */
+void pair_pump_all(struct pair *p);
+/* For cmocka: *state is a pair that is not connected. */
+int pair_setup(void **state);
+int pair_teardown(void **state);
 /* Pulls what an end wants to write. */
 void end_pull(struct end *e, struct buf *to, uint64_t now);
 /* The story so far, which is then empty. Borrowed until the next event. */

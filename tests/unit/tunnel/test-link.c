@@ -7,29 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-static int setup(void **state)
-{
-	static struct pair p;
-
-	pair_init(&p);
-	*state = &p;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	pair_done(*state);
-	return 0;
-}
-
-static void pump(struct pair *p)
-{
-	_cleanup_error_ struct error err = ERROR_INIT;
-
-	if (pair_pump(p, &err) < 0)
-		fail_msg("%s", error_text(&err));
-}
-
 /* The pair does not come up; returns what the first end to refuse said. */
 static int refusal(struct pair *p, const char *want)
 {
@@ -105,7 +82,7 @@ static void test_listener_without_id_takes_the_first(void **state)
 	memset(&o.id, 0, sizeof(o.id));
 	restart(p, &p->l, &o);
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "up anew;");
 	o = pair_options(p, true);
 	o.id.bytes[3] ^= 1;
@@ -153,7 +130,7 @@ static void test_stranger_beside_a_live_link(void **state)
 
 	pair_connect(p);
 	assert_int_equal(tunnel_open(p->d.t, "{}", 2, "a", 1, false, &s, &err), 0);
-	pump(p);
+	pair_pump_all(p);
 	story_of(&p->l);
 	for (int i = 0; i < 1000; i++) {
 		uint8_t hello[96] = "HWSR\1\1";
@@ -170,10 +147,10 @@ static void test_stranger_beside_a_live_link(void **state)
 		tunnel_link_free(stranger);
 	}
 	assert_int_equal(tunnel_send(p->d.t, s, 0, "b", 1, false), 1);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "body 1.0 b;");
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "up resumed;");
 }
 
@@ -184,13 +161,13 @@ static void test_new_link_replaces_the_old(void **state)
 	struct tunnel_link *old_d, *old_l;
 
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	old_d = p->d.link;
 	old_l = p->l.link;
 	p->d.link = p->l.link = NULL;
 	pair_connect(p);
 	assert_true(tunnel_link_is_up(old_l));
-	pump(p);
+	pair_pump_all(p);
 	assert_false(tunnel_link_is_up(old_l));
 	assert_true(tunnel_link_is_up(p->l.link));
 	assert_int_equal(p->l.replaced, 1);
@@ -217,9 +194,9 @@ static void test_gap_and_duplicate(void **state)
 	uint32_t s;
 
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_int_equal(tunnel_open(p->d.t, "{}", 2, "a", 1, false, &s, &err), 0);
-	pump(p);
+	pair_pump_all(p);
 	story_of(&p->l);
 	assert_int_equal(feed_listener(p, FRAME_BODY, 0, s, 1, "dup", 3, &err), 0); /* dropped */
 	assert_string_equal(story_of(&p->l), "");
@@ -227,7 +204,7 @@ static void test_gap_and_duplicate(void **state)
 	/* A fault of the link alone: the resume repairs it. */
 	assert_int_equal(tunnel_send(p->d.t, s, 0, "b", 1, false), 1);
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "up resumed;body 1.0 b;");
 }
 
@@ -263,7 +240,7 @@ static void test_faults_of_the_conversation(void **state)
 		p->l.consume = false;
 		pair_connect(p);
 		assert_int_equal(tunnel_open(p->d.t, "{}", 2, NULL, 0, false, &s, &err), 0);
-		pump(p);
+		pair_pump_all(p);
 		story_of(&p->l);
 		story_of(&p->d);
 		if (!cases[i].payload) { /* a byte more than four frames of 64 KiB */
@@ -288,7 +265,7 @@ static void test_faults_of_the_conversation(void **state)
 		end_pull(&p->l, &p->d.wire, p->now);
 		assert_non_null(memmem(buf_head(&p->d.wire), p->d.wire.len, "{\"reason\":\"fault\"}", 18));
 		pair_connect(p); /* it would come again: so the next link is a new conversation */
-		pump(p);
+		pair_pump_all(p);
 		assert_string_equal(story_of(&p->d), "lost 1;up anew;");
 		assert_string_equal(story_of(&p->l), "up anew;");
 	}
@@ -301,11 +278,11 @@ static void test_silence(void **state)
 	struct buf lost = BUF_INIT(1000);
 
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_int_equal(tunnel_deadline(p->d.link), p->now + 20000);
 	p->now += 20000;
 	assert_int_equal(tunnel_tick(p->d.link, p->now, &err), 0);
-	pump(p); /* PING and PONG */
+	pair_pump_all(p); /* PING and PONG */
 	assert_int_equal(tunnel_deadline(p->d.link), p->now + 20000);
 	p->now += 20000;
 	assert_int_equal(tunnel_tick(p->d.link, p->now, &err), 0);
@@ -326,7 +303,7 @@ static void test_ping_is_answered_with_its_payload(void **state)
 	_cleanup_error_ struct error err = ERROR_INIT;
 
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_int_equal(feed_listener(p, FRAME_PING, 0, 0, 0, "hello", 5, &err), 0);
 	end_pull(&p->l, &p->d.wire, p->now);
 	assert_int_equal(p->d.wire.len, FRAME_HEADER + 5);
@@ -342,18 +319,18 @@ static void test_ping_is_answered_with_its_payload(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_wrong_secret, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_wrong_dialler_proof, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_wrong_tunnel_or_version, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_listener_without_id_takes_the_first, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reflection, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stranger_beside_a_live_link, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_new_link_replaces_the_old, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_gap_and_duplicate, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_faults_of_the_conversation, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ping_is_answered_with_its_payload, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wrong_secret, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_wrong_dialler_proof, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_wrong_tunnel_or_version, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_listener_without_id_takes_the_first, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_reflection, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_garbage, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_stranger_beside_a_live_link, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_new_link_replaces_the_old, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_gap_and_duplicate, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_faults_of_the_conversation, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_silence, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_ping_is_answered_with_its_payload, pair_setup, pair_teardown),
 	};
 
 	return cmocka_run_group_tests_name("link", tests, NULL, NULL);

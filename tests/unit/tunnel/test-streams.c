@@ -8,29 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int setup(void **state)
-{
-	static struct pair p;
-
-	pair_init(&p);
-	*state = &p;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	pair_done(*state);
-	return 0;
-}
-
-static void pump(struct pair *p)
-{
-	_cleanup_error_ struct error err = ERROR_INIT;
-
-	if (pair_pump(p, &err) < 0)
-		fail_msg("%s", error_text(&err));
-}
-
 static uint32_t open_stream(struct end *e, const char *head, const char *body, bool fin)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -63,7 +40,7 @@ static void test_call_and_answer(void **state)
 
 	assert_int_equal(open_stream(&p->d, "{\"kind\":\"run\"}", "code", true), 1);
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->d), "up anew;");
 	assert_string_equal(story_of(&p->l), "up anew;open 1 {\"kind\":\"run\"};body 1.0 code;end 1 -;");
 	assert_int_equal(open_stream(&p->l, "{}", "{\"a\":1}", true), 2);
@@ -71,12 +48,12 @@ static void test_call_and_answer(void **state)
 	assert_int_equal(tunnel_send(p->l.t, 1, 1, "out", 3, false), 3);
 	assert_int_equal(tunnel_send(p->l.t, 1, 2, "err", 3, false), 3);
 	assert_int_equal(tunnel_tail(p->l.t, 1, "{\"status\":\"ok\"}", 15), 0);
-	pump(p);
+	pair_pump_all(p);
 	/* Streams take turns, each keeps its order. */
 	assert_string_equal(story_of(&p->d), "open 2 {};body 2.0 {\"a\":1};end 2 -;head 1 {};body 1.1 out;body 1.2 err;"
 					     "end 1 {\"status\":\"ok\"};");
 	assert_int_equal(tunnel_head(p->d.t, 2, "{\"ok\":true}", 11, "[]", 2, true, &err), 0);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "head 2 {\"ok\":true};body 2.0 [];end 2 -;");
 	assert_int_equal(stream_count(&p->d), 0);
 	assert_int_equal(stream_count(&p->l), 0);
@@ -92,20 +69,20 @@ static void test_ack_waits_for_handled(void **state)
 	open_stream(&p->d, "{}", "a", false);
 	open_stream(&p->d, "{}", "b", false);
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_true(held(&p->d) > 0);
 	tunnel_handled(p->l.t, 2); /* out of turn: nothing may be acknowledged yet */
 	p->now += 20;
 	assert_int_equal(tunnel_tick(p->l.link, p->now, &err), 0);
-	pump(p);
+	pair_pump_all(p);
 	assert_true(held(&p->d) > 0);
 	tunnel_handled(p->l.t, 1);
 	assert_int_equal(tunnel_deadline(p->l.link), p->now + 20);
-	pump(p);
+	pair_pump_all(p);
 	assert_true(held(&p->d) > 0);
 	p->now += 20;
 	assert_int_equal(tunnel_tick(p->l.link, p->now, &err), 0);
-	pump(p);
+	pair_pump_all(p);
 	assert_int_equal(held(&p->d), 0);
 }
 
@@ -116,7 +93,7 @@ static void test_resume_after_cut(void **state)
 
 	pair_connect(p);
 	s = open_stream(&p->d, "{}", "a", false);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "up anew;open 1 {};body 1.0 a;");
 	/* One frame is lost with the link, one is queued while there is none. */
 	assert_int_equal(tunnel_send(p->d.t, s, 0, "b", 1, false), 1);
@@ -124,7 +101,7 @@ static void test_resume_after_cut(void **state)
 	pair_cut(p);
 	assert_int_equal(tunnel_send(p->d.t, s, 0, "c", 1, true), 1);
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "up resumed;body 1.0 b;body 1.0 c;end 1 -;");
 	assert_string_equal(story_of(&p->d), "up anew;up resumed;");
 }
@@ -137,7 +114,7 @@ static void test_new_boot_loses_streams(void **state)
 	pair_connect(p);
 	open_stream(&p->d, "{}", "a", false);
 	open_stream(&p->l, "{}", "a", false);
-	pump(p);
+	pair_pump_all(p);
 	story_of(&p->d);
 	story_of(&p->l);
 	end_stop(&p->d); /* a broker of a new boot */
@@ -145,14 +122,14 @@ static void test_new_boot_loses_streams(void **state)
 	end_start(&p->d, &o);
 	open_stream(&p->d, "{}", "n", false);
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "lost 2;lost 1;up anew;open 1 {};body 1.0 n;");
 	assert_string_equal(story_of(&p->d), "up anew;");
 	end_stop(&p->l); /* a guest of a new boot */
 	o = pair_options(p, false);
 	end_start(&p->l, &o);
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->d), "lost 1;up anew;");
 	assert_string_equal(story_of(&p->l), "up anew;");
 }
@@ -169,14 +146,14 @@ static void test_credit(void **state)
 	assert_int_equal(tunnel_room(p->d.t, s), 262134);
 	assert_int_equal(tunnel_send(p->d.t, s, 0, data, sizeof(data), true), 262134);
 	assert_int_equal(tunnel_room(p->d.t, s), 0);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->d), "up anew;");
 	tunnel_consumed(p->l.t, s, 70000);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->d), "writable 1;");
 	assert_int_equal(tunnel_room(p->d.t, s), 70000);
 	assert_int_equal(tunnel_send(p->d.t, s, 0, data, 37866, true), 37866);
-	pump(p);
+	pair_pump_all(p);
 	assert_non_null(strstr(story_of(&p->l), "(37866);end 1 -;"));
 }
 
@@ -189,15 +166,15 @@ static void test_cancel_keeps_the_answer(void **state)
 	p->l.keep = true;
 	pair_connect(p);
 	s = open_stream(&p->d, "{}", "code", true);
-	pump(p);
+	pair_pump_all(p);
 	story_of(&p->l);
 	tunnel_cancel(p->d.t, s, "{\"reason\":\"cancelled\"}", 22);
 	tunnel_cancel(p->d.t, s, "{}", 2); /* once is enough */
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "reset 1 {\"reason\":\"cancelled\"};");
 	assert_int_equal(tunnel_send(p->l.t, s, 1, "last", 4, false), 4);
 	assert_int_equal(tunnel_tail(p->l.t, s, "{}", 2), 0);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->d), "up anew;body 1.1 last;end 1 {};");
 	assert_int_equal(stream_count(&p->d) + stream_count(&p->l), 0);
 }
@@ -212,10 +189,10 @@ static void test_cancel_before_open_is_written(void **state)
 	assert_int_equal(tunnel_send(p->d.t, s, 0, "more", 4, false), 4);
 	tunnel_cancel(p->d.t, s, "{}", 2);
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "up anew;open 1 {};body 1.0 code;reset 1 {};");
 	assert_int_equal(tunnel_tail(p->l.t, s, "{}", 2), 0);
-	pump(p);
+	pair_pump_all(p);
 	assert_int_equal(stream_count(&p->d) + stream_count(&p->l), 0);
 }
 
@@ -226,19 +203,19 @@ static void test_reset(void **state)
 
 	tunnel_reset(p->d.t, never, "{}", 2); /* nobody hears of it */
 	pair_connect(p);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "up anew;open 3 {};body 3.0 b;");
 	/* What is queued is dropped, what is on its way is taken and dropped. */
 	assert_int_equal(tunnel_send(p->l.t, s, 1, "on its way", 10, false), 10);
 	end_pull(&p->l, &p->d.wire, p->now);
 	assert_int_equal(tunnel_send(p->d.t, s, 0, "dropped", 7, false), 7);
 	tunnel_reset(p->d.t, s, "{\"reason\":\"x\"}", 14);
-	pump(p);
+	pair_pump_all(p);
 	assert_string_equal(story_of(&p->l), "reset 3 {\"reason\":\"x\"};");
 	assert_string_equal(story_of(&p->d), "up anew;");
 	assert_int_equal(stream_count(&p->d) + stream_count(&p->l), 0);
 	p->now += 20;
-	pump(p);
+	pair_pump_all(p);
 	assert_int_equal(held(&p->d) + held(&p->l), 0);
 }
 
@@ -251,7 +228,7 @@ static void test_too_many_streams(void **state)
 	pair_connect(p);
 	for (int i = 0; i < 1025; i++)
 		s = open_stream(&p->d, "{}", "", false);
-	pump(p);
+	pair_pump_all(p);
 	snprintf(want, sizeof(want), "reset %u {\"reason\":\"too_many_streams\"};", s);
 	assert_non_null(strstr(story_of(&p->d), want));
 	assert_int_equal(stream_count(&p->l), 1024);
@@ -273,14 +250,14 @@ static void test_unacked_is_bounded(void **state)
 		while (tunnel_room(p->d.t, s) > 0)
 			sent += (size_t)tunnel_send(p->d.t, s, 0, data, sizeof(data), false);
 	}
-	pump(p);
+	pair_pump_all(p);
 	assert_true(sent > 7 << 20 && held(&p->d) <= (8 << 20) + 4096);
 	assert_int_equal(tunnel_room(p->d.t, last), 0);
 	assert_true(tunnel_open(p->d.t, "{}", 2, data, sizeof(data), false, &s, &err) == 0); /* up to twice as much */
 	for (uint32_t i = 1; i <= p->l.last_sequence; i++)
 		tunnel_handled(p->l.t, i);
 	story_of(&p->d);
-	pump(p);
+	pair_pump_all(p);
 	assert_non_null(strstr(story_of(&p->d), "writable 79;"));
 	assert_true(tunnel_room(p->d.t, last) > 0);
 }
@@ -288,16 +265,16 @@ static void test_unacked_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_call_and_answer, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ack_waits_for_handled, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_resume_after_cut, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_new_boot_loses_streams, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_credit, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_cancel_keeps_the_answer, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_cancel_before_open_is_written, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_too_many_streams, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unacked_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_call_and_answer, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_ack_waits_for_handled, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_resume_after_cut, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_new_boot_loses_streams, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_credit, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_cancel_keeps_the_answer, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_cancel_before_open_is_written, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_reset, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_too_many_streams, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_unacked_is_bounded, pair_setup, pair_teardown),
 	};
 
 	return cmocka_run_group_tests_name("streams", tests, NULL, NULL);

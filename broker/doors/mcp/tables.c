@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/doors/mcp/tables.h"
+
+int mcp_decode(struct span arguments, const struct json_field *table, size_t count, void *ret, json_t **ret_object,
+	       struct error *err)
+{
+	json_t *object = NULL;
+	int r = arguments.p ? json_parse(arguments.p, arguments.len, &object, err) : 0;
+
+	if (r == 0 && !object)
+		object = json_object();
+	if (r == 0)
+		r = json_table_decode(table, count, object, false, ret, err);
+	*ret_object = object;
+	return r;
+}
