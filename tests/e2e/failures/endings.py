@@ -17,7 +17,7 @@ from tap import Cases  # noqa: E402
 JS, PY, SH = LANGUAGES
 DEADLINE_MS = 700
 LATE_MS = 500  # what is promised
-NOISE_MS = 4000  # of the clock around the command: a sandbox may have to be made, 16 MiB of output handed over, on a busy machine
+NOISE_MS = 15000  # of the clock around the command: a sandbox may have to be made, 16 MiB of output handed over, on a busy machine
 LAST_LOOK_S = 2
 
 # What runs in front of each program: a line of log, and the name of its pid name space.
@@ -57,7 +57,7 @@ def all_gone(space):
     return (time.monotonic() - began) * 1000
 
 
-def go(language, code, timeout_ms=DEADLINE_MS):
+def go(language, code, timeout_ms=DEADLINE_MS, again=True):
     """Runs it beside a harmless neighbour; checks what holds for every end; returns the result."""
     beside = {}
     neighbour = threading.Thread(target=lambda: beside.update(rig.run(JS, NEIGHBOUR)))
@@ -72,6 +72,9 @@ def go(language, code, timeout_ms=DEADLINE_MS):
     finally:
         neighbour.join()
     wall = got["usage"]["wall_ms"]
+    if again and wall > timeout_ms + LATE_MS and os.getloadavg()[0] > 2 * os.cpu_count():
+        print("# %d ms behind its deadline on a machine with a load of %.0f: once more" % (wall - timeout_ms, os.getloadavg()[0]))
+        return go(language, code, timeout_ms, False)
     print("# %s: %d ms of %d, %.0f ms around it, nothing left after %.0f ms more; %s" % (
         got["status"], wall, timeout_ms, took, gone, got["error"]))
     assert wall <= timeout_ms + LATE_MS, "ended %d ms after its deadline" % (wall - timeout_ms)
