@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { STOP_MOST_MS = 5000 };
+enum { STOP_RUNS_MS = 2500, STOP_MOST_MS = 7500 /* a server that ignores SIGTERM takes 4 s */ };
 
 static void on_sandbox_ended(void *user, const char *sandbox_id, const char *reason)
 {
@@ -97,16 +97,19 @@ bool core_is_idle(const struct core *core)
 	return !core->clients && core->runs_open == 0;
 }
 
-/* ---- stopping: runs end, then sandboxes, then servers; looked at every 20 ms, at most STOP_MOST_MS ---- */
+/* ---- stopping: runs end, then sandboxes and servers; looked at every 20 ms, at most STOP_MOST_MS ---- */
 
 static void on_stop_step(void *user)
 {
 	struct core *core = user;
 	uint64_t waited = clock_now_ms() - core->stop_began_ms;
 
-	if (core->runs_open == 0 || waited > STOP_MOST_MS / 2) {
+	if (core->runs_open == 0 || waited > STOP_RUNS_MS) {
+		if (!core->runs_over)
+			upstreams_stop(core);
+		core->runs_over = true;
 		pools_tidy(core, clock_now_ms(), true);
-		if (pools_empty(core) || waited > STOP_MOST_MS) {
+		if ((pools_empty(core) && core->upstreams_leaving == 0) || waited > STOP_MOST_MS) {
 			core->stopped(core->stopped_user);
 			return;
 		}

@@ -26,7 +26,8 @@ struct core_options {
 };
 int core_new(struct loop *loop, struct spawner *spawner, const struct core_options *options, struct core **ret,
 	     struct error *err) _must_check_;
-/* Ends runs ("cancelled: the broker is stopping"), sandboxes and upstreams; done when nothing is left (at most 5 s). */
+/* Ends runs ("cancelled: the broker is stopping"), sandboxes and upstreams; done when nothing is left (at most 7.5 s).
+ */
 void core_shutdown(struct core *core, void (*done)(void *user), void *user);
 struct core *core_free(struct core *core);
 /* No client, no run, nothing to lose by leaving. */

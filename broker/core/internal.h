@@ -51,12 +51,14 @@ struct core { /* core.c */
 	struct run *runs; /* by id, oldest first */
 	struct pool *pools; /* by key */
 	uint64_t tools_generation; /* counts changes of any tool list */
+	size_t upstreams_leaving; /* their processes have not ended yet; only while the broker stops */
 	size_t runs_open, runs_pruned; /* pruned: their memory goes on the next turn */
 	bool stopping;
 	void (*stopped)(void *user);
 	void *stopped_user;
 	struct loop_timer *stop_timer;
 	uint64_t stop_began_ms;
+	bool runs_over; /* sandboxes and servers are being ended */
 };
 
 /* ---- upstreams.c: servers shared by key ---- */
@@ -75,6 +77,8 @@ int upstreams_get(struct core *core, const struct config_server *server, const s
 		  struct error *err) _must_check_;
 void upstreams_put(struct shared_upstream *shared);
 void upstreams_tidy(struct core *core, uint64_t now_ms, bool all);
+/* Ends all servers: views lose them, core->upstreams_leaving says how many are not gone yet. */
+void upstreams_stop(struct core *core);
 
 /* ---- views.c: one configuration with one set of values, shared by a client and its runs ---- */
 struct view_server {

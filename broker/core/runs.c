@@ -120,12 +120,12 @@ static char *error_line(struct run *run, const char *status)
 				       (long long)run->view->config->limits.cpu_ms)
 			    : asprintf(&text, "timeout: the run reached its %llu ms (timeout_ms)",
 				       (unsigned long long)run->wall_ms);
+	else if (strcmp(status, "cancelled") == 0) /* the guest knows only that we said so */
+		n = asprintf(&text, "cancelled: %s", run->cancel_reason ? run->cancel_reason : "no reason given");
 	else if (message && (!name || strcmp(name, "Error") == 0 || !*name))
 		n = asprintf(&text, "%s", message);
 	else if (message)
 		n = asprintf(&text, "%s: %s", name, message);
-	else if (strcmp(status, "cancelled") == 0)
-		n = asprintf(&text, "cancelled: %s", run->cancel_reason ? run->cancel_reason : "no reason given");
 	else
 		n = asprintf(&text, "%s%s%s", status, reason ? ": " : "", reason ? reason : "");
 	return n < 0 ? NULL : text;

@@ -26,10 +26,10 @@ static void on_redact(void *user, struct buf *text)
 	redact_buf(shared->redact, text);
 }
 
-static void free_shared(struct shared_upstream *shared)
+static void free_shared(struct shared_upstream *shared, void (*gone)(void *user))
 {
 	HASH_DEL(shared->core->upstreams, shared);
-	upstream_free(shared->upstream);
+	upstream_close(shared->upstream, gone, shared->core);
 	redact_unref(shared->redact);
 	free(shared->log_path);
 	free(shared->key);
@@ -80,7 +80,7 @@ int upstreams_get(struct core *core, const struct config_server *server, const s
 		HASH_ADD_KEYPTR(hh, core->upstreams, shared->key, strlen(shared->key), shared);
 		r = start_shared(shared, server, resolved, inherited, err);
 		if (r < 0) {
-			free_shared(shared);
+			free_shared(shared, NULL);
 			return r;
 		}
 	}
@@ -101,6 +101,34 @@ void upstreams_tidy(struct core *core, uint64_t now_ms, bool all)
 
 	HASH_ITER (hh, core->upstreams, shared, next) {
 		if (all || (shared->users == 0 && now_ms - shared->unused_ms > CORE_UPSTREAM_IDLE_MS))
-			free_shared(shared);
+			free_shared(shared, NULL);
+	}
+}
+
+static void on_gone(void *user)
+{
+	struct core *core = user;
+
+	core->upstreams_leaving--;
+}
+
+void upstreams_stop(struct core *core)
+{
+	struct shared_upstream *shared, *next;
+	struct view *view;
+
+	DL_FOREACH (core->views, view) {
+		view->catalogue = catalogue_free(view->catalogue);
+		for (size_t i = 0; i < view->config->server_count; i++) {
+			if (!view->servers[i].shared)
+				continue;
+			upstreams_put(TAKE_PTR(view->servers[i].shared));
+			view->servers[i].problem = strdup("the broker is stopping");
+		}
+	}
+	HASH_ITER (hh, core->upstreams, shared, next) {
+		if (shared->upstream)
+			core->upstreams_leaving++;
+		free_shared(shared, on_gone);
 	}
 }

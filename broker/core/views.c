@@ -295,6 +295,8 @@ int client_view(struct client *c, struct view **ret, struct error *err)
 
 	if (!c->view)
 		return error_set(err, -EINVAL, "the client has not sent its variables");
+	if (c->core->stopping)
+		return error_set(err, -ESHUTDOWN, "the broker is stopping: try again in a moment");
 	/* A broken new version must not be passed over in silence: nothing runs by rules that are not those in the
 	 * file. */
 	if (config_is_stale(c->view->config))
