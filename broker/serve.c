@@ -123,9 +123,17 @@ static int open_log(struct broker *b, struct error *err)
 	return 0;
 }
 
+static size_t clean_line(void *user, char *line, size_t len)
+{
+	struct broker *b = user;
+
+	return b->core ? core_clean_line(b->core, line, len) : len;
+}
+
 static int set_up_log(struct broker *b, const struct cli_args *args, struct error *err)
 {
-	struct log_options options = {.least = getenv("HAWSER_DEBUG") ? LOG_DEBUG : LOG_INFO};
+	struct log_options options = {
+		.least = getenv("HAWSER_DEBUG") ? LOG_DEBUG : LOG_INFO, .filter = clean_line, .filter_user = b};
 	int r;
 
 	if (args->log_format && strcmp(args->log_format, "json") == 0)
@@ -269,7 +277,7 @@ static void end(struct broker *b)
 {
 	loop_timer_free(b->check);
 	local_free(b->local);
-	core_free(b->core);
+	b->core = core_free(b->core);
 	if (b->loop)
 		see_children_off(b->loop, b->spawner);
 	spawner_free(b->spawner);

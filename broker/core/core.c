@@ -38,13 +38,42 @@ static int make_dir(const char *parent, const char *name, struct error *err)
 	return 0;
 }
 
+/* Of all clients: code may have learned a value where it was no secret. */
+static void clean_audit(void *user, struct buf *text)
+{
+	struct core *core = user;
+	struct view *view;
+
+	DL_FOREACH (core->views, view) {
+		if (view->redact)
+			redact_buf(view->redact, text);
+	}
+}
+
+size_t core_clean_line(struct core *core, char *line, size_t len)
+{
+	struct shared_upstream *shared, *next;
+	struct view *view;
+
+	DL_FOREACH (core->views, view) {
+		if (view->redact)
+			len = redact_line(view->redact, line, len);
+	}
+	/* One that no view names any more may still have something to say. */
+	HASH_ITER (hh, core->upstreams, shared, next) {
+		if (shared->users == 0)
+			len = redact_line(shared->redact, line, len);
+	}
+	return len;
+}
+
 static int open_audit(struct core *core, struct error *err)
 {
 	_cleanup_free_ char *path = NULL;
 
 	if (asprintf(&path, "%s/audit.jsonl", core->state_dir) < 0)
 		return error_set(err, -ENOMEM, "no memory for a path");
-	return audit_open(path, NULL, NULL, &core->audit, err);
+	return audit_open(path, clean_audit, core, &core->audit, err);
 }
 
 static int open_host(struct core *core, struct error *err)

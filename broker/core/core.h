@@ -30,6 +30,8 @@ int core_new(struct loop *loop, struct spawner *spawner, const struct core_optio
  */
 void core_shutdown(struct core *core, void (*done)(void *user), void *user);
 struct core *core_free(struct core *core);
+/* A finished line of the log: secrets of all clients become stars, in place. For the log's filter. */
+size_t core_clean_line(struct core *core, char *line, size_t len);
 /* No client, no run, nothing to lose by leaving. */
 bool core_is_idle(const struct core *core);
 

@@ -116,9 +116,22 @@ static struct tool_count *get_count(struct run *run, const char *server, const c
 	return count;
 }
 
+/* Code may have spelled anything; NULL: no memory. */
+static char *clean_name(const struct run *run, const char *name)
+{
+	size_t len = strlen(name);
+	struct buf text = BUF_INIT(2 * len + 1024);
+
+	if (buf_append(&text, name, len) < 0)
+		return NULL;
+	redact_buf(run->view->redact, &text);
+	return buf_steal(&text, NULL);
+}
+
 void runs_count(struct run *run, const char *server, const char *tool, const char *kind, uint64_t ms, uint64_t bytes)
 {
-	struct tool_count *count = get_count(run, server, tool);
+	_cleanup_free_ char *clean_server = clean_name(run, server), *clean_tool = clean_name(run, tool);
+	struct tool_count *count = clean_server && clean_tool ? get_count(run, clean_server, clean_tool) : NULL;
 
 	if (!count)
 		return;

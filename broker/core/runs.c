@@ -137,6 +137,7 @@ static void on_end(void *user, const struct machine_run_end *end)
 	struct run *run = user;
 	_cleanup_error_ struct error err = ERROR_INIT;
 	_cleanup_free_ char *line = NULL;
+	_cleanup_buf_ struct buf clean = BUF_INIT(0);
 	const char *status = NULL, *said = NULL;
 
 	if (run->state == RUN_ENDED)
@@ -147,7 +148,11 @@ static void on_end(void *user, const struct machine_run_end *end)
 		run_end(run, "lost", line);
 		return;
 	}
-	if (json_parse(end->tail_json, end->tail_len, &run->result.tail, &err) == 0)
+	clean.max = end->tail_len * 2 + (1 << 20);
+	if (buf_append(&clean, end->tail_json, end->tail_len) < 0)
+		clean.len = 0;
+	redact_buf(run->view->redact, &clean); /* message, stack and fix quote what the code knows */
+	if (json_parse((const char *)buf_head(&clean), clean.len, &run->result.tail, &err) == 0)
 		json_unpack(run->result.tail, "{s?s, s?i}", "status", &said, "exit_code", &run->result.exit_code);
 	for (size_t i = 0; said && i < ARRAY_SIZE(known); i++)
 		if (strcmp(known[i], said) == 0)
