@@ -50,6 +50,18 @@ static int put_prefix(struct buf *line, enum log_level level, const char *event)
 			  when, level_names[level], event);
 }
 
+/* A full disk may take a part of a line: the next one that finds room begins on its own. */
+static void write_line(const struct buf *line)
+{
+	static bool torn;
+	ssize_t n;
+
+	if (torn && write(log_options.fd, "\n", 1) == 1)
+		torn = false;
+	n = write(log_options.fd, buf_head(line), line->len);
+	torn = torn || (n > 0 && (size_t)n < line->len);
+}
+
 void log_event(enum log_level level, const char *event, const struct log_field *fields)
 {
 	_cleanup_buf_ struct buf line = BUF_INIT(LOG_LINE_MAX - 8);
@@ -73,5 +85,5 @@ void log_event(enum log_level level, const char *event, const struct log_field *
 	if (log_options.filter)
 		line.len = log_options.filter(log_options.filter_user, (char *)buf_head(&line), line.len);
 	if (buf_append(&line, "\n", 1) == 0)
-		(void)!write(log_options.fd, buf_head(&line), line.len);
+		write_line(&line);
 }

@@ -11,10 +11,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum {
+	RESERVE_LINE = 1024, /* bytes of a line, its names not unusually long */
+	RESERVE_LEAST = 32 << 10, /* for lines that are, and for denials */
+	RESERVE_AHEAD = 64 << 10, /* asked for at once, if the disk has it */
+};
+
 struct audit {
 	int fd;
 	char *path;
 	off_t size; /* where the next line begins */
+	off_t promised; /* up to here there is room on the disk */
 	char last[AUDIT_HEX + 1];
 	struct audit_hasher *hasher;
 	void (*redact)(void *user, struct buf *text);
@@ -26,8 +33,11 @@ struct audit *audit_close(struct audit *a)
 {
 	if (!a)
 		return NULL;
-	if (a->fd >= 0)
+	if (a->fd >= 0) {
+		if (a->promised > a->size)
+			(void)!ftruncate(a->fd, a->size); /* what was reserved goes back */
 		close(a->fd);
+	}
 	audit_hasher_free(a->hasher);
 	buf_done(&a->line);
 	buf_done(&a->texts);
@@ -113,6 +123,29 @@ static int put_record(struct audit *a, const struct audit_record *record)
 
 /* ---- the file ---- */
 
+static int unwritable(const struct audit *a, int code, struct error *err)
+{
+	return error_set_errno(err, code, "the audit log %s cannot be written, so nothing may be called; make room",
+			       a->path);
+}
+
+int audit_reserve(struct audit *a, size_t lines, struct error *err)
+{
+	off_t need = RESERVE_LEAST + (off_t)lines * RESERVE_LINE;
+
+	if (a->size + need <= a->promised)
+		return 0;
+	for (off_t len = need + RESERVE_AHEAD; len >= need; len -= RESERVE_AHEAD) {
+		if (fallocate(a->fd, FALLOC_FL_KEEP_SIZE, a->size, len) == 0) {
+			a->promised = a->size + len;
+			return 0;
+		}
+		if (errno == EOPNOTSUPP || errno == ENOSYS)
+			return 0;
+	}
+	return unwritable(a, -errno, err);
+}
+
 static int write_line(struct audit *a, struct error *err)
 {
 	ssize_t n;
@@ -127,10 +160,10 @@ static int write_line(struct audit *a, struct error *err)
 	}
 	code = n < 0 ? -errno : -ENOSPC;
 	/* No half line stays behind, so that the next one follows a whole one. */
+	a->promised = 0;
 	if (n > 0 && ftruncate(a->fd, a->size) < 0)
 		code = -errno;
-	return error_set_errno(err, code, "the audit log %s cannot be written, so nothing may be called; make room",
-			       a->path);
+	return unwritable(a, code, err);
 }
 
 /* The line in a->line gets its links and is written. */

@@ -37,6 +37,9 @@ struct audit_record {
  * be continued. */
 int audit_open(const char *path, void (*redact)(void *user, struct buf *text), void *user, struct audit **ret,
 	       struct error *err) _must_check_;
+/* Makes room on the disk for so many lines of what is about to be done, so that it can be recorded when it is done.
+ * -ENOSPC and the like: it must not be done. File systems that cannot promise room promise nothing here either. */
+int audit_reserve(struct audit *a, size_t lines, struct error *err) _must_check_;
 /* Appends one line with one write(). A failure (a full disk) leaves the file as it was. */
 int audit_record(struct audit *a, const struct audit_record *record, struct error *err) _must_check_;
 struct audit *audit_close(struct audit *a);

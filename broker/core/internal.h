@@ -44,6 +44,7 @@ struct core { /* core.c */
 	struct host *host;
 	struct audit *audit;
 	uint64_t audit_failed_ms; /* 0: the last line was written */
+	size_t calls_open; /* each will want a line of the audit log */
 	struct loop_timer *tidy;
 	struct shared_upstream *upstreams; /* by key */
 	struct view *views;
@@ -166,6 +167,8 @@ int runfiles_open(struct runfiles *f, const char *state_dir, const char *run_id,
  * for the level (l, i, d, w, e) in front. A full disk is an error, and nothing is half written. */
 int runfiles_event(struct runfiles *f, unsigned channel, const void *data, size_t len, struct error *err) _must_check_;
 int runfiles_result(struct runfiles *f, const void *data, size_t len, struct error *err) _must_check_;
+/* Of a run that did not end well: a value that is not all there (or too large to be looked at) is forgotten. */
+void runfiles_drop_half_result(struct runfiles *f);
 /* Nothing more will be written: gives the descriptors back, the files stay. */
 void runfiles_close(struct runfiles *f);
 void runfiles_done(struct runfiles *f);

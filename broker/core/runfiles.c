@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+enum { RUNFILES_LOOK_MAX = 1 << 20 };
+
 static int open_in(const char *dir, const char *name, struct error *err)
 {
 	_cleanup_free_ char *path = NULL;
@@ -47,7 +49,7 @@ int runfiles_open(struct runfiles *f, const char *state_dir, const char *run_id,
 }
 
 /* All or nothing: what a full disk took of it is cut off again. */
-static int append(int fd, const struct iovec *iov, int count, size_t len, struct error *err)
+static int append(const struct runfiles *f, int fd, const struct iovec *iov, int count, size_t len, struct error *err)
 {
 	off_t before = lseek(fd, 0, SEEK_END);
 	ssize_t n = writev(fd, iov, count);
@@ -57,7 +59,7 @@ static int append(int fd, const struct iovec *iov, int count, size_t len, struct
 		return 0;
 	if (n > 0 && ftruncate(fd, before) < 0)
 		code = -errno;
-	return error_set_errno(err, code, "the run's files cannot be written");
+	return error_set_errno(err, code, "the run's files in %s cannot be written", f->dir);
 }
 
 int runfiles_event(struct runfiles *f, unsigned channel, const void *data, size_t len, struct error *err)
@@ -67,17 +69,36 @@ int runfiles_event(struct runfiles *f, unsigned channel, const void *data, size_
 			 channel, len);
 	struct iovec iov[] = {{head, (size_t)n}, {(void *)(uintptr_t)data, len}, {(void *)(uintptr_t) "\n", 1}};
 
-	return append(f->events, iov, 3, (size_t)n + len + 1, err);
+	return append(f, f->events, iov, 3, (size_t)n + len + 1, err);
 }
 
 int runfiles_result(struct runfiles *f, const void *data, size_t len, struct error *err)
 {
 	struct iovec iov = {(void *)(uintptr_t)data, len};
-	int r = append(f->result, &iov, 1, len, err);
+	int r = append(f, f->result, &iov, 1, len, err);
 
 	if (r == 0)
 		f->result_size += len;
 	return r;
+}
+
+static void look_whole(void *user, unsigned channel, const char *data, size_t len)
+{
+	_cleanup_error_ struct error ignored = ERROR_INIT;
+	struct span value = SPAN_NONE;
+
+	(void)channel;
+	*(bool *)user = len <= RUNFILES_LOOK_MAX && span_check(span_of(data, len), false, &value, &ignored) == 0;
+}
+
+void runfiles_drop_half_result(struct runfiles *f)
+{
+	bool whole = false;
+
+	if (f->result_size == 0 || f->result < 0 || (runfiles_walk_result(f, look_whole, &whole) == 0 && whole))
+		return;
+	if (ftruncate(f->result, 0) == 0)
+		f->result_size = 0;
 }
 
 static void close_fd(int *fd)

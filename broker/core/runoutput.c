@@ -74,6 +74,17 @@ void run_on_output(void *user, uint16_t channel, const uint8_t *data, size_t len
 {
 	struct run *run = user;
 
+/* Not kept: whoever follows the run hears it. */
+static void put_progress(struct run *run, const uint8_t *data, size_t len)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(len * 2 + 4096);
+
+	if (!run->events.output || buf_append(&text, data, len) < 0)
+		return;
+	redact_buf(run->view->redact, &text);
+	run->events.output(run->user, CHANNEL_PROGRESS, buf_head(&text), text.len);
+}
+
 	switch (channel) {
 	case CHANNEL_STDOUT:
 	case CHANNEL_STDERR:
@@ -92,8 +103,7 @@ void run_on_output(void *user, uint16_t channel, const uint8_t *data, size_t len
 		put_log(run, data, len);
 		return;
 	case CHANNEL_PROGRESS:
-		if (run->events.output)
-			run->events.output(run->user, channel, data, len);
+		put_progress(run, data, len);
 		return;
 	default:
 		return; /* a channel of a later version */

@@ -71,6 +71,8 @@ void run_end(struct run *run, const char *status, const char *error)
 	if (run->state == RUN_ENDED)
 		return;
 	run_flush_output(run);
+	if (run->file_problem || strcmp(status, "ok") != 0)
+		runfiles_drop_half_result(&run->files);
 	runfiles_close(&run->files);
 	run->state = RUN_ENDED;
 	run->core->runs_open--;
@@ -302,6 +304,7 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 		r = loop_timer_new(c->core->loop, on_backstop, run, &run->backstop, err);
 	if (r < 0) {
 		c->core->runs_open--;
+		runfiles_remove(&run->files);
 		run_free(run);
 		return r;
 	}
