@@ -340,6 +340,9 @@ int spawn_start(struct spawner *s, const struct spawn_options *o, spawn_exit_fn 
 		close(TAKE_FD(report_write));
 	if (report_read >= 0 && read_report(report_read, &failure) < 0) {
 		waitpid(pid, NULL, 0);
+		if (failure.stage == STAGE_CWD)
+			return error_set_errno(err, failure.code, "%s %s (%s)", stage_texts[failure.stage], path,
+					       o->cwd);
 		return error_set_errno(err, failure.code, "%s %s", stage_texts[failure.stage], path);
 	}
 	child->pid = pid;

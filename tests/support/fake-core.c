@@ -100,6 +100,11 @@ void core_shutdown(struct core *core, void (*done)(void *user), void *user)
 	loop_defer(core->loop, done, user);
 }
 
+size_t core_clean_line(struct core *core, char *line, size_t len)
+{
+	return len; /* it has no secrets */
+}
+
 struct core *core_free(struct core *core)
 {
 	while (core && core->kept) {
