@@ -73,7 +73,7 @@ def an_mcp_client_that_is_killed_takes_its_runs_along():
 @cases.add
 def a_cancelled_run_cancels_its_calls_upstream():
     with Home(config(fix=fixture())) as home, home.mcp() as mcp:
-        request = mcp.begin_tool("execute_code", code="console.log('begun'); await fix.slow({ms: 60000, text: 'x'})")
+        request = mcp.begin_tool("execute_code", code="console.log('begun'); await fix.slow({ms: 60000})")
         begun(home, 1)
         mcp.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": request}})
         wait_for(lambda: "status=cancelled" in home.log())
