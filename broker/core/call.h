@@ -30,6 +30,7 @@ struct call {
 	bool starting; /* inside calls_start(): the reply waits for the next turn */
 	bool working; /* another thread has args or result */
 	bool cancelled;
+	bool unrecorded; /* refused because there is no room to record anything */
 	/* the reply */
 	const char *kind; /* NULL: ok */
 	struct buf message, fix;

@@ -81,6 +81,11 @@ static void on_args(void *user)
 			  call->tool_name);
 		return;
 	}
+	if (!call->server->shared) { /* the broker stops */
+		call_fail(call, "upstream_down", true, NULL, "server %s cannot be used: %s", call->server_name,
+			  call->server->problem ? call->server->problem : "no reason given");
+		return;
+	}
 	/* The list may have changed while another thread looked. */
 	call->tool = upstream_find(call->server->shared->upstream, call->tool_name);
 	if (!call->tool) {

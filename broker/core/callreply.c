@@ -66,7 +66,8 @@ static void deliver(void *user)
 	uint64_t ms = (clock_now_ns() - call->started_ns) / 1000000u;
 	uint64_t bytes = call->result.len;
 
-	if (!call->run || call->server)
+	call->core->calls_open--;
+	if (!call->unrecorded && (!call->run || call->server))
 		audit(call, ms);
 	if (call->run)
 		runs_count(call->run, call->server_name, call->tool_name, call->kind, ms, call->args_len + bytes);
@@ -216,6 +217,14 @@ void call_send(struct call *call)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
 
+	if (audit_reserve(call->core->audit, call->core->calls_open, &err) < 0) {
+		call->core->audit_failed_ms = clock_now_ms();
+		log_error("audit_failed", LOG_S("reason", error_text(&err)));
+		call->unrecorded = true;
+		call_fail(call, "internal", true, "make room on the disk of the state directory", "%s",
+			  error_text(&err));
+		return;
+	}
 	if (upstream_call_take(call->server->shared->upstream, call->tool->name, &call->args,
 			       (uint64_t)call->timeout_ms, NULL, on_reply, call, &call->request, &err) < 0)
 		call_fail(call, "upstream_down", true, NULL, "%s", error_text(&err));

@@ -157,8 +157,9 @@ static bool over_budget(struct call *call)
 		return true;
 	}
 	if (call_audit_is_resting(call->core)) {
+		call->unrecorded = true;
 		call_fail(call, "internal", true, "make room on the disk of the state directory",
-			  "the audit log cannot be written, so no call is made");
+			  "the audit log in %s cannot be written, so no call is made", call->core->state_dir);
 		return true;
 	}
 	return false;
@@ -190,6 +191,7 @@ struct call *calls_start(const struct call_request *request, call_done_fn *done,
 	if (!call)
 		abort(); /* a few hundred bytes: nothing sensible is left to be done */
 	call->core = request->view->core;
+	call->core->calls_open++;
 	call->view = view_ref(request->view);
 	call->run = request->run;
 	call->server_name = strdup(request->server);
