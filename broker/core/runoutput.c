@@ -70,10 +70,6 @@ static void put_log(struct run *run, const uint8_t *data, size_t len)
 			   text.len - 1);
 }
 
-void run_on_output(void *user, uint16_t channel, const uint8_t *data, size_t len)
-{
-	struct run *run = user;
-
 /* Not kept: whoever follows the run hears it. */
 static void put_progress(struct run *run, const uint8_t *data, size_t len)
 {
@@ -84,6 +80,10 @@ static void put_progress(struct run *run, const uint8_t *data, size_t len)
 	redact_buf(run->view->redact, &text);
 	run->events.output(run->user, CHANNEL_PROGRESS, buf_head(&text), text.len);
 }
+
+void run_on_output(void *user, uint16_t channel, const uint8_t *data, size_t len)
+{
+	struct run *run = user;
 
 	switch (channel) {
 	case CHANNEL_STDOUT:
