@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-from faults import (Cases, Home, alive, below, call, config, end, family, fixture, SERVER, text_of, wait_for,
+from faults import (Cases, Home, alive, below, call, config, end, family, fixture, forget_log, SERVER, text_of, wait_for,
                     wait_gone)
 
 cases = Cases()
@@ -111,6 +111,8 @@ def sigterm_with_an_mcp_client_is_answered_and_the_next_call_has_a_new_broker():
         os.kill(pid, signal.SIGTERM)
         result = mcp.reply(request)["result"]
         assert result["isError"] and "the broker is stopping" in text_of(result), result
+        # while the old one is ending it says "try again in a moment"
+        wait_for(lambda: "try again" not in text_of(mcp.code("return 3")))
         assert call(mcp.code("return 3"))["result"] == 3
         assert home.broker_pid() != pid
 
@@ -181,6 +183,7 @@ def something_else_where_the_socket_goes_is_told():
         os.makedirs(home.socket_path(), 0o700)
         done = home.run("run", "-", input="return 1")
         assert done.returncode == 3 and home.socket_path() in done.stderr, done
+        forget_log(home)
 
 
 sys.exit(cases.main())

@@ -75,6 +75,11 @@ def read(path):
         return f.read()
 
 
+def forget_log(home):
+    """Home expects that the last broker ended well; this one was not to begin."""
+    os.unlink(home.path("state", "hawser", "broker.log"))
+
+
 def audit(home):
     return [json.loads(line) for line in read(home.path("state", "hawser", "audit.jsonl")).splitlines()]
 
