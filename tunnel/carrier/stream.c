@@ -20,6 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+enum { STREAM_BLOCKED_MS = 50 };
 enum {
 	STREAM_IOVECS = 64,
 	STREAM_READS_A_TURN = 8,
@@ -96,8 +97,14 @@ static void stream_arm(struct stream *s)
 	if (deadline >= s->armed_ms || s->shut)
 		return;
 	now = clock_now_ms();
+	/* What is due cannot go out while we are blocked, and a timer of 0 ms would fire for ever, before the poll that
+	 * unblocks us: then the timer is for PING and a dead link only. */
+	if (s->blocked && deadline < now + STREAM_BLOCKED_MS)
+		deadline = now + STREAM_BLOCKED_MS;
+	if (deadline >= s->armed_ms)
+		return;
 	s->armed_ms = deadline;
-	loop_timer_start(s->timer, deadline > now ? deadline - now : 0);
+	loop_timer_start(s->timer, deadline > now ? deadline - now : 1);
 }
 
 static void stream_fail_later(void *user)

@@ -12,7 +12,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { CARRIER_WS_IOVECS = 64, CARRIER_WS_PULL = WS_MESSAGE_MAX, CARRIER_WS_OPEN_MS = 30000 };
+enum {
+	CARRIER_WS_IOVECS = 64,
+	CARRIER_WS_PULL = WS_MESSAGE_MAX,
+	CARRIER_WS_OPEN_MS = 30000,
+	CARRIER_WS_BLOCKED_MS = 50
+};
 
 struct wslink {
 	struct carrier base;
@@ -60,8 +65,14 @@ static void wslink_arm(struct wslink *w)
 	if (deadline >= w->armed_ms)
 		return;
 	now = clock_now_ms();
+	/* An ACK that is due cannot go out while we are blocked: a timer of 0 ms would fire for ever, before the poll
+	 * that unblocks us. What is due goes with the next writable event; the timer is for PING and a dead link. */
+	if (w->blocked && deadline < now + CARRIER_WS_BLOCKED_MS)
+		deadline = now + CARRIER_WS_BLOCKED_MS;
+	if (deadline >= w->armed_ms)
+		return;
 	w->armed_ms = deadline;
-	loop_timer_start(w->timer, deadline > now ? deadline - now : 0);
+	loop_timer_start(w->timer, deadline > now ? deadline - now : 1);
 }
 
 static void wslink_flush(struct wslink *w)

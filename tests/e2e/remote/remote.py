@@ -63,6 +63,24 @@ for (let round = 0; round < 6; round++) {
 return ms;
 """
 
+BESIDE = """
+const ms = { large: [], small: [] };
+for (let round = 0; round < 2; round++) {
+  const began = performance.now();
+  let over = false;
+  const large = fixture.huge({ bytes: 16 << 20 }).then(() => { over = true; });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  while (!over) {
+    const one = performance.now();
+    await fixture.echo({});
+    ms.small.push(performance.now() - one);
+  }
+  await large;
+  ms.large.push(performance.now() - began);
+}
+return ms;
+"""
+
 # Four lanes of calls with an id each, until the time is over.
 STEADY = """
 const end = performance.now() + SECONDS * 1000, took = [], failures = [];
@@ -132,6 +150,16 @@ def a_megabyte_each_way():
                 what, ms[0], statistics.median(ms[1:]), statistics.median(ms[1:]) / trip,
                 (1 << 20) / statistics.median(ms[1:]) / 1000))
             assert statistics.median(ms[1:]) < 20 * trip, ms
+
+
+@cases.add
+def small_calls_beside_a_large_answer():
+    """An ACK that fell due while the link was blocked stopped the broker for 20 s."""
+    with Remote(NET) as remote:
+        took = remote.run(BESIDE)
+        note("16 MiB in %s ms, small calls beside it: median %.0f ms, most %.0f ms" % (
+            [round(ms) for ms in took["large"]], statistics.median(took["small"]), max(took["small"])))
+        assert max(took["large"]) < 15000 and max(took["small"]) < 5000, took
 
 
 class Listener:
