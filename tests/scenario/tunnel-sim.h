@@ -13,7 +13,7 @@
  * restarts. Every byte sent is a function of its stream, direction and offset, so a receiver knows at once if one is
  * lost, doubled or out of order. What is wrong ends the program with the seed and the step.
  */
-enum { SIM_STREAMS = 4096, SIM_CONNECTIONS = 4, SIM_PENDING = 1 << 16, SIM_WINDOW = 262144 };
+enum { SIM_STREAMS = 4096, SIM_CONNECTIONS = 4, SIM_PENDING = 1 << 16, SIM_WINDOW = 4 << 20 };
 
 /* One end's view of a stream. */
 struct half {

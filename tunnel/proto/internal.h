@@ -23,7 +23,10 @@
  */
 
 enum {
-	WINDOW = 262144, /* starting credit of a stream, and how far we stay ahead of what was consumed */
+	WINDOW = 262144, /* starting credit of a stream, and how far we stay ahead of what was consumed at first */
+	WINDOW_MAX = 4 << 20, /* and at most */
+	WINDOWS_EXTRA = 8 << 20, /* bytes beyond WINDOW of all streams together */
+	GROW_MS = 500, /* a window that is consumed in this time grows */
 	UNACKED_DEFAULT = 8 << 20,
 	UNACKED_LEAST = 128 << 10,
 	ROOM_LEAST = 4096, /* less free memory is none: no tiny frames at the limit */
@@ -73,6 +76,8 @@ struct stream {
 	bool want; /* owes a writable event */
 	uint64_t sent, send_limit; /* body bytes queued; the other end's credit */
 	uint64_t received, consumed, recv_limit;
+	uint64_t window, window_since,
+		window_since_ms; /* credit.c: since when (consumed, time) the window has its size */
 	struct out_queue queue;
 	struct node ready, credit, blocked; /* in which of the tunnel's lists */
 	UT_hash_handle hh;
@@ -122,6 +127,7 @@ struct tunnel {
 	size_t done_bits; /* size of the ring, a power of two */
 
 	struct stream *streams;
+	size_t windows_extra; /* credit.c */
 	size_t streams_theirs; /* open streams that the other end opened */
 	uint32_t next_id, last_their_id;
 	struct tunnel_stats stats;
@@ -268,6 +274,14 @@ void send_rewind(struct tunnel *t, uint64_t received);
 void send_forget(struct tunnel *t);
 /* Counts what was handled as to be acknowledged. */
 void send_ack_due(struct tunnel *t);
+
+/* ---- credit.c ---- */
+/* The first body bytes of the stream came. */
+void credit_begin(struct tunnel *t, struct stream *s);
+/* No more body bytes will come. */
+void credit_end(struct tunnel *t, struct stream *s);
+/* Up to which the other end may send. Never falls while the stream is read. */
+uint64_t credit_total(const struct stream *s);
 
 /* ---- streams.c ---- */
 struct stream *stream_find(const struct tunnel *t, uint32_t id);

@@ -113,10 +113,12 @@ static void deliver(struct tunnel *t, struct stream *s, const struct taken *n)
 	uint8_t type = n->f->type;
 	bool fin = n->f->flags & FRAME_FIN;
 
+	if (s->received == 0)
+		credit_begin(t, s);
 	s->received += n->body_len;
 	if (fin) {
 		s->recv_over = true;
-		node_remove(&s->credit);
+		credit_end(t, s);
 	}
 	if (type == FRAME_HEAD)
 		s->got_head = true;
@@ -141,7 +143,7 @@ static void deliver_reset(struct tunnel *t, struct stream *s, const struct taken
 	bool over = s->send_over && s->recv_over;
 
 	s->recv_over = true;
-	node_remove(&s->credit);
+	credit_end(t, s);
 	if (!s->keep)
 		stream_free(t, s);
 	else

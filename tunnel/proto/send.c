@@ -188,7 +188,7 @@ static void send_make_credit(struct tunnel_link *link)
 
 	while (!node_empty(&t->credit)) {
 		struct stream *s = CONTAINER_OF(t->credit.next, struct stream, credit);
-		uint64_t total = s->consumed + WINDOW;
+		uint64_t total = credit_total(s);
 		uint8_t wire[8];
 
 		put32(wire, (uint32_t)(total >> 32));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The interface of streams: who may send what, credit, and the life of the entries of the table. */
+/* The interface of streams: who may send what and the life of the entries of the table. */
 #include "tunnel/proto/internal.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ struct stream *stream_new(struct tunnel *t, uint32_t id)
 	if (!s)
 		return NULL;
 	s->id = id;
-	s->send_limit = s->recv_limit = WINDOW;
+	s->send_limit = s->recv_limit = s->window = WINDOW;
 	HASH_ADD(hh, t->streams, id, sizeof(s->id), s);
 	if (!s->hh.tbl) { /* no memory for the table */
 		free(s);
@@ -47,7 +47,7 @@ struct stream *stream_new(struct tunnel *t, uint32_t id)
 void stream_free(struct tunnel *t, struct stream *s)
 {
 	send_drop(t, s, false);
-	node_remove(&s->credit);
+	credit_end(t, s);
 	node_remove(&s->blocked);
 	if (!stream_ours(t, s->id))
 		t->streams_theirs--;
@@ -322,15 +322,4 @@ void tunnel_keep_after_reset(struct tunnel *t, uint32_t stream)
 
 	if (s)
 		s->keep = true;
-}
-
-void tunnel_consumed(struct tunnel *t, uint32_t stream, size_t n)
-{
-	struct stream *s = stream_find(t, stream);
-
-	if (!s)
-		return;
-	s->consumed = s->received - s->consumed < n ? s->received : s->consumed + n;
-	if (!s->recv_over && s->consumed + WINDOW - s->recv_limit >= WINDOW / 4 && !node_linked(&s->credit))
-		node_append(&t->credit, &s->credit);
 }

@@ -49,7 +49,7 @@ static struct stream *tunnel_empty(struct tunnel *t)
 
 	HASH_ITER (hh, streams, s, tmp) {
 		send_drop(t, s, false);
-		node_remove(&s->credit);
+		credit_end(t, s);
 		node_remove(&s->blocked);
 	}
 	t->streams = NULL;

@@ -157,6 +157,51 @@ static void test_credit(void **state)
 	assert_non_null(strstr(story_of(&p->l), "(37866);end 1 -;"));
 }
 
+/* Sends bytes as long as there is credit, consumed ms later, and returns how much the window had grown to. */
+static size_t read_by(struct pair *p, uint32_t s, uint64_t ms)
+{
+	static char data[8 << 20];
+	size_t most = 0;
+
+	for (int i = 0; i < 12; i++) {
+		size_t room = tunnel_room(p->d.t, s);
+
+		most = room > most ? room : most;
+		assert_int_equal(tunnel_send(p->d.t, s, 0, data, room, false), (ssize_t)room);
+		pair_pump_all(p);
+		p->now += ms;
+		tunnel_consumed(p->l.t, s, room);
+		pair_pump_all(p);
+		story_of(&p->d);
+		story_of(&p->l);
+	}
+	return most;
+}
+
+/* A quick reader's window grows to 4 MiB, a slow one's does not; together they get 8 MiB more, and it comes back. */
+static void test_window_grows(void **state)
+{
+	struct pair *p = *state;
+	uint32_t slow, s[5];
+
+	p->l.consume = false;
+	pair_connect(p);
+	slow = open_stream(&p->d, "{}", "x", false);
+	assert_in_range(read_by(p, slow, 1000), 262143, 262144);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 5; i++)
+			s[i] = open_stream(&p->d, "{}", "x", false);
+		assert_in_range(read_by(p, s[0], 10), (4 << 20) - 1, 4 << 20);
+		assert_in_range(read_by(p, s[1], 10), (4 << 20) - 1, 4 << 20);
+		for (int i = 2; i < 5; i++)
+			assert_in_range(read_by(p, s[i], 10), 262143, 1 << 20);
+		tunnel_reset(p->d.t, s[0], "{}", 2);
+		for (int i = 1; i < 5; i++)
+			assert_int_equal(tunnel_send(p->d.t, s[i], 0, "", 0, true), 0);
+		pair_pump_all(p);
+	}
+}
+
 /* A run is cancelled: the guest's last words still come, and nothing else of it is left. */
 static void test_cancel_keeps_the_answer(void **state)
 {
@@ -270,6 +315,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_resume_after_cut, pair_setup, pair_teardown),
 		cmocka_unit_test_setup_teardown(test_new_boot_loses_streams, pair_setup, pair_teardown),
 		cmocka_unit_test_setup_teardown(test_credit, pair_setup, pair_teardown),
+		cmocka_unit_test_setup_teardown(test_window_grows, pair_setup, pair_teardown),
 		cmocka_unit_test_setup_teardown(test_cancel_keeps_the_answer, pair_setup, pair_teardown),
 		cmocka_unit_test_setup_teardown(test_cancel_before_open_is_written, pair_setup, pair_teardown),
 		cmocka_unit_test_setup_teardown(test_reset, pair_setup, pair_teardown),
