@@ -20,11 +20,12 @@ LATE_MS = 500  # what is promised
 NOISE_MS = 15000  # of the clock around the command: a sandbox may have to be made, 16 MiB of output handed over, on a busy machine
 LAST_LOOK_S = 2
 
-# What runs in front of each program: a line of log, and the name of its pid name space.
+# What runs in front of each program: a line of log, and its pid name space with the start of pid 1 (the kernel uses numbers again).
 BEFORE = {
-    JS: "console.log('before'); console.log(require('fs').readlinkSync('/proc/self/ns/pid'));",
-    PY: "import os; print('before', flush=True); print(os.readlink('/proc/self/ns/pid'), flush=True)\n",
-    SH: "echo before; readlink /proc/self/ns/pid\n",
+    JS: "console.log('before'); console.log(require('fs').readlinkSync('/proc/self/ns/pid') + ' ' + "
+        "require('fs').readFileSync('/proc/1/stat', 'utf8').split(' ')[21]);",
+    PY: "import os; print('before', flush=True); print(os.readlink('/proc/self/ns/pid'), open('/proc/1/stat').read().split()[21], flush=True)\n",
+    SH: "echo before; echo $(readlink /proc/self/ns/pid) $(cut -d' ' -f22 /proc/1/stat)\n",
 }
 NEIGHBOUR = ("let n = 0; for (; n < 20; n++) { const r = await fixture.echo({n}); if (r.n !== n) return 'wrong';"
              " await new Promise(r => setTimeout(r, 20)) } return n")
@@ -33,8 +34,9 @@ rig = Rig(default={"mcpServers": {"fixture": fixture()}, "limits": {"pool": 3}})
 cases = Cases()
 
 
-def processes_in(space):
-    found = []
+def processes_in(line):
+    space, start = line.split()
+    found, starts = [], []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             if os.readlink("/proc/%s/ns/pid" % pid) != space:
@@ -45,7 +47,8 @@ def processes_in(space):
             continue
         if state.rpartition(")")[2].split()[0] not in "ZX":
             found.append(state[:60])
-    return found
+            starts.append(int(state.rpartition(")")[2].split()[19]))
+    return found if found and min(starts) <= int(start) else []
 
 
 def all_gone(space):
