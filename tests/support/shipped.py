@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
 import hawser
 from tap import Skip
@@ -39,14 +40,16 @@ class Rig:
 
     def __init__(self, **configs):
         self.configs, self.homes, self.doors = configs, {}, {}
+        self.lock = threading.RLock()  # cases run things side by side; a configuration may need another one's folder
 
     def home(self, name="default"):
-        if name not in self.homes:
-            config = self.configs[name]
-            config = config() if callable(config) else config
-            config = {"policy": {"default": "allow"}, **config}
-            self.homes[name] = hawser.Home(json.dumps(config))
-        return self.homes[name]
+        with self.lock:
+            if name not in self.homes:
+                config = self.configs[name]
+                config = config() if callable(config) else config
+                config = {"policy": {"default": "allow"}, **config}
+                self.homes[name] = hawser.Home(json.dumps(config))
+            return self.homes[name]
 
     def door(self, name="default"):
         if name not in self.doors:
