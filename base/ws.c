@@ -113,8 +113,11 @@ static void ws_on_opened(struct ws *ws)
 	ws->events.opened(ws->user);
 }
 
+/* The connection is over for us: nothing that lws still says of it may be taken for its successor's. */
 static void ws_on_error(struct ws *ws, const char *text)
 {
+	if (ws->wsi)
+		lws_set_opaque_user_data(ws->wsi, NULL);
 	ws->wsi = NULL;
 	ws->told = true;
 	if (ws->state == WS_CONNECTING && ws->next_address)
@@ -133,8 +136,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 				       reason == LWS_CALLBACK_CLIENT_ESTABLISHED
 			       ? -1
 			       : 0;
-	if (reason != LWS_CALLBACK_WSI_DESTROY)
-		ws->wsi = wsi;
+	ws->wsi = wsi;
 	switch ((int)reason) {
 	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: {
 		unsigned char **at = in;
@@ -163,8 +165,8 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	case LWS_CALLBACK_CLIENT_CLOSED:
 		ws_on_error(ws, "the connection was closed");
 		break;
-	case LWS_CALLBACK_WSI_DESTROY:
-		ws->wsi = NULL;
+	case LWS_CALLBACK_WSI_DESTROY: /* a RST at the wrong moment: lws says nothing else */
+		ws_on_error(ws, "the connection was dropped");
 		break;
 	default:
 		break;
@@ -270,6 +272,8 @@ static void ws_connect(struct ws *ws, const struct addrinfo *address)
 	free(slashed);
 	if (!wsi && !ws->told) /* NULL comes with the error callback or without one */
 		ws_on_error(ws, NULL);
+	else if (!ws->told)
+		ws->wsi = wsi;
 }
 
 static void ws_try_deferred(void *user)

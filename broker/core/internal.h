@@ -28,7 +28,8 @@ enum {
 	CORE_AUDIT_REST_MS = 1000, /* calls are refused this long after the audit log could not be written */
 	CORE_GRACE_MS = 2000, /* the guest's time to end a run before its sandbox is destroyed */
 	CORE_START_MS = 20000, /* from sandbox to started code */
-	CORE_CONNECT_MS = 30000, /* without a proven link a sandbox is lost */
+	CORE_LOST_MS = 900000, /* without a link after the first: as long as the lease of a run's sandbox */
+	CORE_CONNECT_MS = 30000, /* without a first proven link a sandbox is lost */
 };
 
 struct pool;

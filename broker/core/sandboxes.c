@@ -119,6 +119,7 @@ static int connect_machine(struct sandbox *s, const struct host_created *created
 		.endpoint = {created->endpoint.unix_path, created->endpoint.url, created->endpoint.headers},
 		.args_max = (size_t)s->pool->limits.arguments,
 		.connect_limit_ms = CORE_CONNECT_MS,
+		.lost_limit_ms = CORE_LOST_MS,
 		.trace_path = s->pool->core->options.trace_path,
 	};
 	int r;

@@ -65,7 +65,8 @@ struct machine {
 	struct carrier *carrier;
 	struct loop_timer *retry;
 	uint64_t backoff_ms;
-	uint64_t up_or_started_ms; /* when a link was last proven (or the machine made): governs giving up */
+	uint64_t alone_since_ms; /* when the last proven link went (or the machine was made): governs giving up */
+	bool was_up;
 	struct stream *streams;
 	size_t args_held;
 	int trace_fd;

@@ -78,7 +78,7 @@ static void on_up(void *user, bool resumed)
 {
 	struct machine *m = user;
 
-	m->up_or_started_ms = clock_now_ms();
+	m->was_up = true;
 	set_state(m, MACHINE_UP, resumed ? "resumed" : "connected");
 }
 
@@ -201,11 +201,13 @@ void machine_lost(struct machine *m, const char *reason)
 
 static void retry_later(struct machine *m, const char *reason)
 {
-	uint64_t waited = clock_now_ms() - m->up_or_started_ms;
+	uint64_t limit = m->was_up ? m->options.lost_limit_ms : m->options.connect_limit_ms;
 	/* Of the link that was lost just now: an attempt that failed never has moved anything. */
 	bool moved = m->state == MACHINE_UP && tunnel_link_moved(m->tunnel);
 
-	if (waited >= m->options.connect_limit_ms) {
+	if (m->state == MACHINE_UP)
+		m->alone_since_ms = clock_now_ms();
+	if (clock_now_ms() - m->alone_since_ms >= limit) {
 		give_up(m, reason);
 		return;
 	}
@@ -384,7 +386,7 @@ int machine_new(struct loop *loop, const struct machine_options *options, const 
 	m->user = user;
 	m->trace_fd = -1;
 	m->backoff_ms = RETRY_FIRST_MS;
-	m->up_or_started_ms = clock_now_ms();
+	m->alone_since_ms = clock_now_ms();
 	r = copy_endpoint(m, &options->endpoint);
 	if (r < 0)
 		error_set(err, r, "a sandbox without an endpoint");

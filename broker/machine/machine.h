@@ -37,7 +37,8 @@ struct machine_options {
 	uint8_t secret[32];
 	struct tunnel_id tunnel;
 	size_t args_max; /* bytes of arguments of one call; above it the call is answered too_large at once */
-	uint64_t connect_limit_ms; /* gives up (MACHINE_CLOSED) after so long without a proven link */
+	uint64_t connect_limit_ms; /* gives up (MACHINE_CLOSED) after so long without a first proven link */
+	uint64_t lost_limit_ms; /* the same once there was one: runs outlive links */
 	const char *trace_path; /* HAWSER_TRACE, or NULL */
 };
 

@@ -19,6 +19,7 @@ import threading
 import time
 
 DATA, HELLO_TYPES, ACK = 16, (1, 2), 3
+HELD_MOST = 1 << 20  # bytes held for a slow end before the other one is read no further
 KINDS = ("header", "payload", "ack", "both", "hello")
 
 
@@ -155,9 +156,12 @@ class Proxy(threading.Thread):
 class Link:
     def __init__(self, proxy, client, guest):
         self.proxy, self.ends = proxy, (client, guest)
+        for end in self.ends:
+            end.setblocking(False)
         parser = WebSocketParser if proxy.websocket else StreamParser
         self.parsers = (parser(), parser())
-        self.data = 0             # data frames that went through
+        self.out = (bytearray(), bytearray())  # what each end still takes: one that is slow holds up nobody else
+        self.data = 0             # data frames that went through, in whole units
         self.proved = self.cuts = False
         self.waiting = None       # (kind, direction) of a cut that waits for the other direction
         self.until = 0
@@ -176,17 +180,29 @@ class Link:
             pass
         if self.proved and self.cuts and self.data == 0:
             self.proxy.barren += 1
-        for end in self.ends:
+        for side, end in enumerate(self.ends):
+            try:  # what was let through arrives before the RST
+                end.settimeout(1)
+                end.sendall(self.out[side])
+            except OSError:
+                pass
             reset(end)
 
     def turn(self):
         timeout = max(0.0, self.until - time.monotonic()) if self.waiting else None
-        ready, _, _ = select.select(self.ends, [], [], timeout)
-        if not ready:  # the other direction stayed silent: cut all the same
+        reading = [end for side, end in enumerate(self.ends) if len(self.out[1 - side]) < HELD_MOST]
+        writing = [end for side, end in enumerate(self.ends) if self.out[side]]
+        ready, writable, _ = select.select(reading, writing, [], timeout)
+        for end in writable:
+            self.flush(self.ends.index(end))
+        if not ready and not writable:  # the other direction stayed silent: cut all the same
             return self.cut("between frames")
         for end in ready:
             side = self.ends.index(end)
-            data = end.recv(65536)
+            try:
+                data = end.recv(65536)
+            except BlockingIOError:
+                continue
             if not data:
                 return False
             if self.proxy.rate:
@@ -197,7 +213,14 @@ class Link:
         return True
 
     def send(self, side, data):
-        self.ends[1 - side].sendall(data)
+        self.out[1 - side].extend(data)
+        self.flush(1 - side)
+
+    def flush(self, side):
+        try:
+            del self.out[side][:self.ends[side].send(self.out[side])]
+        except BlockingIOError:
+            pass
 
     def forward(self, side, unit):
         if self.hello and any(kind in HELLO_TYPES for kind, _, _ in unit.frames):
@@ -228,7 +251,7 @@ class Link:
             return None
         here = self.data + 1 + sum(k >= DATA and s < start for k, s, _ in unit.frames)
         target = max(self.proxy.every, 2) if not self.deliver else self.proxy.every + 1
-        if self.kind in ("header", "payload") and here >= target:
+        if self.kind in ("header", "payload") and here >= target and self.data > 0:  # a message that is cut is lost whole
             if self.kind == "payload" and end - start == 16:
                 return None  # no payload to cut: the next frame that has one
             offset = (start + self.proxy.random.randrange(1, 16) if self.kind == "header"
