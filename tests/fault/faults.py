@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 
+__all__ = ["FIXTURE", "HAWSER", "Home", "alive", "text_of", "wait_for", "Cases", "Skip"]  # and what is below
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
 from hawser import FIXTURE, HAWSER, Home, alive, text_of, wait_for  # noqa: E402,F401

@@ -364,10 +364,29 @@ static void test_filter_foreign_call(void **state)
 }
 #endif
 
+/* The words of bubblewrap are the same for other causes: AppArmor is named only where its rule is on, and then first.
+ */
+static void test_apparmor_is_named_with_its_cure(void **state)
+{
+	struct machine_facts facts = {.restricted = true};
+	const struct hawser_keeper_hint *hints;
+	size_t count;
+
+	hints = machine_hints(&facts, &count);
+	assert_true(count > 0);
+	assert_non_null(strstr(hints[0].advice, "AppArmor"));
+	assert_non_null(strstr(hints[0].advice, "kernel.apparmor_restrict_unprivileged_userns=0"));
+	facts.restricted = false;
+	hints = machine_hints(&facts, &count);
+	for (size_t i = 0; i < count; i++)
+		assert_null(strstr(hints[i].advice, "AppArmor keeps"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_argv),
+		cmocka_unit_test(test_apparmor_is_named_with_its_cure),
 		cmocka_unit_test(test_argv_without_new_options),
 		cmocka_unit_test(test_argv_too_long),
 		cmocka_unit_test(test_runtimes),
