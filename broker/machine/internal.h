@@ -84,6 +84,8 @@ bool machine_push(struct stream *s);
 void machine_run_on_body(struct machine_run *run, uint16_t channel, const uint8_t *data, size_t len);
 void machine_run_finish(struct machine_run *run, const struct machine_run_end *end);
 struct machine_run *machine_find_run(struct machine *m, struct span id_literal);
+/* Some run whose end was not told yet, or NULL. */
+struct machine_run *machine_any_run(struct machine *m);
 /* calls.c */
 void machine_call_on_open(struct machine *m, uint32_t stream, struct span head);
 void machine_call_on_body(struct machine_call *call, const uint8_t *data, size_t len);

@@ -93,7 +93,7 @@ static void on_head(void *user, uint32_t stream, const char *head, size_t len)
 	struct machine_run *run = (struct machine_run *)s;
 
 	(void)head, (void)len;
-	if (s && s->kind == STREAM_RUN && run->events.started)
+	if (s && s->kind == STREAM_RUN && !run->over && !run->stream.machine->dead && run->events.started)
 		run->events.started(run->user);
 }
 
@@ -181,13 +181,13 @@ static const struct tunnel_events tunnel_events = {
 
 static void give_up(struct machine *m, const char *reason)
 {
-	struct stream *s, *next;
+	const struct machine_run_end end = {.lost = reason};
+	struct machine_run *run;
 
 	set_state(m, MACHINE_CLOSED, reason);
-	HASH_ITER (hh, m->streams, s, next) {
-		if (!m->dead && s->kind == STREAM_RUN)
-			drop_stream(m, s->id, reason);
-	}
+	/* The end of a run takes its calls out of the table too: each time the table is looked at anew. */
+	while (!m->dead && (run = machine_any_run(m)))
+		machine_run_finish(run, &end);
 }
 
 void machine_lost(struct machine *m, const char *reason)

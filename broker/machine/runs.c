@@ -20,9 +20,22 @@ struct machine_run *machine_find_run(struct machine *m, struct span id_literal)
 	return NULL;
 }
 
+struct machine_run *machine_any_run(struct machine *m)
+{
+	struct stream *s, *next;
+
+	HASH_ITER (hh, m->streams, s, next) {
+		struct machine_run *run = (struct machine_run *)s;
+
+		if (s->kind == STREAM_RUN && !run->over)
+			return run;
+	}
+	return NULL;
+}
+
 void machine_run_on_body(struct machine_run *run, uint16_t channel, const uint8_t *data, size_t len)
 {
-	if (!run->over && len > 0)
+	if (!run->over && !run->stream.machine->dead && len > 0)
 		run->events.output(run->user, channel, data, len);
 }
 
