@@ -20,24 +20,16 @@ static struct call *call_find(const struct shim_link *link, uint32_t stream)
 	return NULL;
 }
 
-/* Takes the call off its link; it goes on as a stream whose answer nobody wants, or is freed. */
-static void call_detach(struct call *call)
+/* Takes the call off its link. Its frames from the broker find no stream any more. */
+static void call_free(struct call *call)
 {
-	if (!call->link)
-		return;
+	struct run *run = call->run;
+
 	for (struct call **at = &call->link->calls; *at; at = &(*at)->next)
 		if (*at == call) {
 			*at = call->next;
 			break;
 		}
-	call->link = NULL;
-}
-
-static void call_free(struct call *call)
-{
-	struct run *run = call->run;
-
-	call_detach(call);
 	guest_stream_remove(run->guest, &call->stream);
 	free(call);
 	if (run->calls_open-- >= run->limits.calls_open)
@@ -159,6 +151,8 @@ static enum shim_verdict call_open(struct shim_link *link, const struct frame *f
 		return SHIM_BROKEN;
 	if (call) /* it was opened, and waited for room */
 		return call_send(link, call, body, len, f->flags & FRAME_FIN);
+	if (link->done > 0)
+		return SHIM_TAKEN; /* it was opened, and answered before the rest found room: not to be made again */
 	if (f->stream == 0 || f->stream % 2 || call_find(link, f->stream))
 		return SHIM_BROKEN;
 	if (run->lost || run->state > RUN_RUNNING)
