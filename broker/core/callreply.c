@@ -107,6 +107,19 @@ void call_fail(struct call *call, const char *kind, bool retryable, const char *
 
 /* ---- the answer of the server ---- */
 
+/* As much of a text of the result as a message has room for. */
+static int add_error_text(struct buf *message, struct span text)
+{
+	_cleanup_buf_ struct buf plain = BUF_INIT(text.len);
+	size_t room = buf_room(message) - 1; /* the NUL of text_of() */
+	int r = span_string(text, &plain);
+
+	if (r < 0)
+		return r;
+	return buf_append(message, buf_head(&plain),
+			  span_utf8_floor((const char *)buf_head(&plain), plain.len < room ? plain.len : room));
+}
+
 /* The texts of a failed result, as the message of a ToolError. */
 static void take_error_text(struct call *call)
 {
@@ -119,9 +132,9 @@ static void take_error_text(struct call *call)
 
 		if (span_type(text) != SPAN_STRING)
 			continue;
-		if (call->message.len && buf_append(&call->message, "\n", 1) < 0)
+		if (call->message.len && (buf_room(&call->message) < 2 || buf_append(&call->message, "\n", 1) < 0))
 			break;
-		if (span_string(text, &call->message) < 0)
+		if (buf_room(&call->message) < 2 || add_error_text(&call->message, text) < 0)
 			break;
 	}
 	if (call->message.len == 0 && buf_append_str(&call->message, "the tool failed without a text") < 0)
@@ -137,6 +150,8 @@ static void look_at_result(void *user)
 	    span_check(span_of(buf_head(&call->result), call->result.len), false, NULL, &call->result_error) < 0)
 		return;
 	call->is_error = span_bool(span_member(span_of(buf_head(&call->result), call->result.len), "isError"), false);
+	if (call->is_error)
+		take_error_text(call);
 }
 
 static void on_result(void *user)
@@ -150,10 +165,8 @@ static void on_result(void *user)
 			  call->server_name, call->tool_name);
 		return;
 	}
-	if (call->is_error) {
+	if (call->is_error)
 		call->kind = "tool_error";
-		take_error_text(call);
-	}
 	call_finish(call);
 }
 

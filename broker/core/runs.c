@@ -66,10 +66,11 @@ static void set_error(struct run *run, const char *text)
 
 void run_end(struct run *run, const char *status, const char *error)
 {
-	struct sandbox *sandbox = TAKE_PTR(run->sandbox);
+	struct sandbox *sandbox;
 
 	if (run->state == RUN_ENDED)
 		return;
+	sandbox = TAKE_PTR(run->sandbox);
 	run_flush_output(run);
 	if (run->file_problem || strcmp(status, "ok") != 0)
 		runfiles_drop_half_result(&run->files);
@@ -105,7 +106,8 @@ static void on_started(void *user)
 	struct run *run = user;
 
 	tell_state(run, "running");
-	loop_timer_start(run->backstop, run->wall_ms + CORE_GRACE_MS);
+	if (!run->cancel_reason) /* else the time of grace runs already */
+		loop_timer_start(run->backstop, run->wall_ms + CORE_GRACE_MS);
 }
 
 static char *error_line(struct run *run, const char *status)
