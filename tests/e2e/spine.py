@@ -43,6 +43,16 @@ def run_calls_a_tool(ending, code, out):
 
 
 @cases.add
+def a_long_error_text_is_cut_not_lost():
+    with spine() as home:
+        file = home.write("work/x.py", "try:\n    fixture.fail(message='x' * 20000)\nexcept ToolError as e:\n"
+                          "    r = [e.kind, len(e.message), e.message[:3]]\nr")
+        done = home.run("run", file)
+        kind, length, begin = json.loads(done.stdout)
+        assert kind == "tool_error" and begin == "xxx" and 4000 < length < 4096, done
+
+
+@cases.add
 def output_comes_before_the_end():
     with spine() as home:
         process = home.popen("run", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
