@@ -11,10 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Environment that upstreams get from the client: what the MCP SDKs pass on, and what locales need. */
-static const char *const inherited_names[] = {"HOME", "LOGNAME", "PATH",   "SHELL",           "TERM",
-					      "USER", "LANG",    "LC_ALL", "XDG_RUNTIME_DIR", "TMPDIR"};
-
 static void free_strings(char **strings)
 {
 	for (char **s = strings; s && *s; s++)
@@ -135,15 +131,15 @@ static int add_secrets(struct secrets *all, const struct config_resolved *resolv
 }
 
 /* The allow-listed part of the client's environment; borrowed pointers into it. */
-static void pick_inherited(const struct client *c, const char *picked[ARRAY_SIZE(inherited_names) + 1])
+static void pick_inherited(const struct client *c, const char **picked)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(inherited_names); i++) {
-		const char *value = look_up((void *)(uintptr_t)c, inherited_names[i]);
+	for (size_t i = 0; upstream_inherited_names[i]; i++) {
+		const char *value = look_up((void *)(uintptr_t)c, upstream_inherited_names[i]);
 
 		if (value)
-			picked[count++] = value - strlen(inherited_names[i]) - 1;
+			picked[count++] = value - strlen(upstream_inherited_names[i]) - 1;
 	}
 	picked[count] = NULL;
 }
@@ -178,7 +174,7 @@ static int resolve_servers(struct view *view, struct client *c, struct config_re
 
 static void connect_servers(struct view *view, const struct client *c, const struct config_resolved *resolved)
 {
-	const char *inherited[ARRAY_SIZE(inherited_names) + 1];
+	const char *inherited[UPSTREAM_INHERITED_MAX + 1];
 
 	pick_inherited(c, inherited);
 	for (size_t i = 0; i < view->config->server_count; i++) {
@@ -258,11 +254,11 @@ static int list_variables(struct client *c, const struct config *config)
 	size_t count = 0;
 
 	free_strings(c->variables);
-	c->variables = calloc(ARRAY_SIZE(inherited_names) + config->variables.count + 1, sizeof(char *));
+	c->variables = calloc(UPSTREAM_INHERITED_MAX + config->variables.count + 1, sizeof(char *));
 	if (!c->variables)
 		return -ENOMEM;
-	for (size_t i = 0; i < ARRAY_SIZE(inherited_names); i++)
-		c->variables[count++] = strdup(inherited_names[i]);
+	for (size_t i = 0; upstream_inherited_names[i]; i++)
+		c->variables[count++] = strdup(upstream_inherited_names[i]);
 	for (size_t i = 0; i < config->variables.count; i++)
 		c->variables[count++] = strdup(config->variables.items[i]);
 	return 0;

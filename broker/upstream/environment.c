@@ -9,6 +9,7 @@
 /* What MCP's SDKs hand on, and what a program needs to find its language, time zone and temporary files. */
 const char *const upstream_inherited_names[] = {"HOME", "LOGNAME", "PATH",     "SHELL", "TERM",   "USER",
 						"LANG", "LC_ALL",  "LC_CTYPE", "TZ",    "TMPDIR", NULL};
+_Static_assert(ARRAY_SIZE(upstream_inherited_names) <= UPSTREAM_INHERITED_MAX + 1, "callers keep that many");
 
 static size_t count(const char *const *strings)
 {

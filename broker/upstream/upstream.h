@@ -8,6 +8,7 @@
 #include "base/spawn.h"
 
 /* Names of the client's variables that a server inherits; NULL-terminated. Others of options->inherited are ignored. */
+enum { UPSTREAM_INHERITED_MAX = 16 }; /* at least as many as there are */
 extern const char *const upstream_inherited_names[];
 
 /*
