@@ -25,7 +25,6 @@ struct sandbox {
 	char *id; /* the provider's name for it */
 	struct machine *machine;
 	char *why;
-	uint64_t since_ms;
 };
 
 struct pool {
@@ -53,9 +52,11 @@ struct pool_provider *pool_choose(struct pool *pool, struct buf *why);
 void pool_rest(struct pool_provider *p, const char *problem);
 
 /* ---- sandboxes.c ---- */
+/* The only writer of state; a step that is not in its table is a bug. */
+void sandbox_set_state(struct sandbox *s, enum sandbox_state state);
 /* One more sandbox is under way. False: no provider can, why says it. */
 bool sandbox_make(struct pool *pool, struct buf *why);
-/* Its provider takes it down; one that is being created is forgotten, and s may be gone when this returns. */
+/* Its provider takes it down, and s is freed then, on a later turn; one that is being created is waited for first. */
 void sandbox_end(struct sandbox *s);
 void sandbox_free(struct sandbox *s);
 

@@ -52,6 +52,20 @@ static void tell_state(struct run *run, const char *what)
 		run->events.state(run->user, what);
 }
 
+static void set_state(struct run *run, enum run_state state)
+{
+	static const char *const names[] = {"waiting", "running", "ended"};
+	static const unsigned next[] = {
+		[RUN_WAITING] = 1u << RUN_RUNNING | 1u << RUN_ENDED,
+		[RUN_RUNNING] = 1u << RUN_ENDED,
+		[RUN_ENDED] = 0,
+	};
+
+	assert(next[run->state] & 1u << state);
+	log_debug("run_state", LOG_S("run", run->id), LOG_S("from", names[run->state]), LOG_S("to", names[state]));
+	run->state = state;
+}
+
 /* ---- the end ---- */
 
 static void set_error(struct run *run, const char *text)
@@ -75,7 +89,7 @@ void run_end(struct run *run, const char *status, const char *error)
 	if (run->file_problem || strcmp(status, "ok") != 0)
 		runfiles_drop_half_result(&run->files);
 	runfiles_close(&run->files);
-	run->state = RUN_ENDED;
+	set_state(run, RUN_ENDED);
 	run->core->runs_open--;
 	run->machine_run = NULL;
 	loop_timer_stop(run->backstop);
@@ -224,7 +238,7 @@ static void on_sandbox(void *user, struct sandbox *sandbox, const struct error *
 	run->provider = strdup(facts.provider);
 	run->isolation = strdup(facts.isolation);
 	run->why = strdup(facts.why);
-	run->state = RUN_RUNNING;
+	set_state(run, RUN_RUNNING);
 	if (put_head(run, &head) < 0) {
 		run_end(run, "error", "too many servers: their names do not fit the head of a run (16 KiB)");
 		return;

@@ -5,13 +5,29 @@
  */
 #include "broker/core/pool.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 
 #include "broker/core/runs.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
+
+void sandbox_set_state(struct sandbox *s, enum sandbox_state state)
+{
+	static const char *const names[] = {"creating", "connecting", "warm", "used", "ending"};
+	static const unsigned next[] = {
+		[SANDBOX_CREATING] = 1u << SANDBOX_CONNECTING | 1u << SANDBOX_ENDING,
+		[SANDBOX_CONNECTING] = 1u << SANDBOX_WARM | 1u << SANDBOX_ENDING,
+		[SANDBOX_WARM] = 1u << SANDBOX_USED | 1u << SANDBOX_ENDING,
+		[SANDBOX_USED] = 1u << SANDBOX_ENDING,
+		[SANDBOX_ENDING] = 0,
+	};
+
+	assert(next[s->state] & 1u << state);
+	log_debug("sandbox_state", LOG_S("sandbox", s->id), LOG_S("from", names[s->state]), LOG_S("to", names[state]));
+	s->state = state;
+}
 
 /* ---- the end ---- */
 
@@ -40,7 +56,7 @@ void sandbox_end(struct sandbox *s)
 	if (s->state == SANDBOX_ENDING)
 		return;
 	s->machine = machine_free(s->machine);
-	s->state = SANDBOX_ENDING;
+	sandbox_set_state(s, SANDBOX_ENDING);
 	if (!s->op) /* one that its provider still makes is taken down by on_created() */
 		host_destroy(s->provider->provider, s->id, on_destroyed, s);
 }
@@ -86,8 +102,7 @@ static void on_machine_state(void *user, enum machine_state state, const char *r
 	struct sandbox *s = user;
 
 	if (state == MACHINE_UP && s->state == SANDBOX_CONNECTING) {
-		s->state = SANDBOX_WARM;
-		s->since_ms = clock_now_ms();
+		sandbox_set_state(s, SANDBOX_WARM);
 		pool_kick(s->pool);
 	} else if (state == MACHINE_CLOSED && s->state == SANDBOX_CONNECTING) {
 		making_failed(s, reason);
@@ -124,12 +139,10 @@ static int connect_machine(struct sandbox *s, const struct host_created *created
 	};
 	int r;
 
-	memcpy(o.secret, created->secret, sizeof(o.secret));
 	if (hex_decode(o.tunnel.bytes, sizeof(o.tunnel.bytes), created->tunnel_id) < 0)
 		return error_set(err, -EPROTO, "the provider names a tunnel id that is not 32 hexadecimal digits");
-	s->id = strdup(created->sandbox_id);
-	r = s->id ? machine_new(s->pool->core->loop, &o, &events, s, &s->machine, err)
-		  : error_set(err, -ENOMEM, "no memory for a sandbox");
+	memcpy(o.secret, created->secret, sizeof(o.secret));
+	r = machine_new(s->pool->core->loop, &o, &events, s, &s->machine, err);
 	explicit_bzero(o.secret, sizeof(o.secret));
 	return r;
 }
@@ -141,8 +154,10 @@ static void on_created(void *user, const struct host_created *created)
 	_cleanup_error_ struct error err = ERROR_INIT;
 
 	s->op = NULL;
+	if (created->status == HAWSER_OK && !(s->id = strdup(created->sandbox_id)))
+		abort(); /* without its name it could not even be destroyed */
 	if (s->state == SANDBOX_ENDING) {
-		if (created->status == HAWSER_OK && (s->id = strdup(created->sandbox_id)))
+		if (s->id)
 			host_destroy(s->provider->provider, s->id, on_destroyed, s);
 		else
 			sandbox_free(s);
@@ -161,7 +176,7 @@ static void on_created(void *user, const struct host_created *created)
 		making_failed(s, error_text(&err));
 		return;
 	}
-	s->state = SANDBOX_CONNECTING;
+	sandbox_set_state(s, SANDBOX_CONNECTING);
 }
 
 bool sandbox_make(struct pool *pool, struct buf *why)
@@ -187,7 +202,6 @@ bool sandbox_make(struct pool *pool, struct buf *why)
 	s->pool = pool;
 	s->provider = provider;
 	s->why = buf_steal(why, NULL);
-	s->since_ms = clock_now_ms();
 	DL_APPEND(pool->sandboxes, s);
 	random_bytes(tunnel, sizeof(tunnel));
 	random_bytes(request.secret, sizeof(request.secret));

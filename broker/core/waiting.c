@@ -63,9 +63,8 @@ static void give(struct pool *pool, struct sandbox *s, const struct error *err)
 	pool->waiting_count--;
 	if (s) {
 		pool_pause_refill(pool, REFILL_PAUSE_MS);
-		s->state = SANDBOX_USED;
-		s->since_ms = clock_now_ms();
-		host_renew(pool->core->host, s->id, 900000);
+		sandbox_set_state(s, SANDBOX_USED);
+		host_renew(pool->core->host, s->id, CORE_LOST_MS);
 	}
 	ticket->done(ticket->user, s, err);
 	free(ticket);

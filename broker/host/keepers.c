@@ -11,6 +11,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -43,6 +44,20 @@ struct kept {
 	char *why; /* and a sentence; NULL: not said */
 	UT_hash_handle hh;
 };
+
+static void set_state(struct kept *k, enum kept_state state)
+{
+	static const char *const names[] = {"starting", "live", "stopping"};
+	static const unsigned next[] = {
+		[KEPT_STARTING] = 1u << KEPT_LIVE | 1u << KEPT_STOPPING,
+		[KEPT_LIVE] = 1u << KEPT_STOPPING,
+		[KEPT_STOPPING] = 0,
+	};
+
+	assert(next[k->state] & 1u << state);
+	log_debug("kept_state", LOG_S("sandbox", k->id), LOG_S("from", names[k->state]), LOG_S("to", names[state]));
+	k->state = state;
+}
 
 static void kept_free(struct kept *k)
 {
@@ -142,7 +157,9 @@ static void renew(struct kept *k)
 static void stop(struct kept *k, struct hawser_op *op)
 {
 	k->destroy = op;
-	k->state = KEPT_STOPPING;
+	if (k->state == KEPT_STOPPING)
+		return; /* it is asked already */
+	set_state(k, KEPT_STOPPING);
 	send_line(k, "stop\n");
 	loop_timer_start(k->timer, KEPT_STOP_MS);
 }
@@ -155,7 +172,7 @@ static void on_ready(struct kept *k, const char *words)
 	if (k->state != KEPT_STARTING)
 		return;
 	log_info("sandbox_ready", LOG_S("sandbox", k->id), LOG_S("keeper", words));
-	k->state = KEPT_LIVE;
+	set_state(k, KEPT_LIVE);
 	renew(k);
 	snprintf(path, sizeof(path), "%s/guest.sock", k->dir);
 	if (!k->create) { /* its provider was closed meanwhile */
