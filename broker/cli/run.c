@@ -16,7 +16,6 @@ struct show {
 	bool json, verbose, terminal; /* terminal: stderr is one, so a state line may stand there */
 	bool line_shown;
 	bool interrupted;
-	size_t printed[3]; /* bytes of stdout, stderr, log */
 };
 
 /* ---- the request ---- */

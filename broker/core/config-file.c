@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct file_read {
-	const struct config_node *servers, *servers_too, *include, *policy, *limits, *providers, *isolation, *runtimes;
+	const struct config_node *servers, *include, *policy, *limits, *providers, *isolation, *runtimes;
 };
 
 #define AT(member) .kind = JSON_KIND_RAW, .offset = offsetof(struct file_read, member)

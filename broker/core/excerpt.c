@@ -7,10 +7,7 @@ void excerpt_init(struct excerpt *e, size_t head_max, size_t tail_max)
 {
 	if (head_max == 0 && tail_max == 0)
 		head_max = SIZE_MAX / 8;
-	*e = (struct excerpt){.head = BUF_INIT(head_max),
-			      .tail = BUF_INIT(2 * tail_max + 1),
-			      .head_max = head_max,
-			      .tail_max = tail_max};
+	*e = (struct excerpt){.head = BUF_INIT(head_max), .tail = BUF_INIT(2 * tail_max + 1), .tail_max = tail_max};
 }
 
 void excerpt_done(struct excerpt *e)

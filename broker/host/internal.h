@@ -62,7 +62,6 @@ struct host_provider {
 	void *self;
 	struct hawser_settings settings;
 	char *runtimes[3];
-	size_t ops_open;
 	struct host_provider *prev, *next;
 };
 

@@ -66,7 +66,6 @@ static struct hawser_op *op_new(struct host_provider *p, enum op_kind kind, void
 	op->provider = p;
 	op->kind = kind;
 	op->user = user;
-	p->ops_open++;
 	DL_APPEND(p->host->open, op);
 	return op;
 }
@@ -112,7 +111,6 @@ static void deliver(void *user)
 	}
 	while ((op = host->ready)) {
 		DL_DELETE(host->ready, op);
-		op->provider->ops_open--;
 		if (op->kind == OP_CREATE)
 			deliver_create(op);
 		else if (op->done.destroy)

@@ -404,8 +404,3 @@ int machine_new(struct loop *loop, const struct machine_options *options, const 
 	*ret = m;
 	return 0;
 }
-
-enum machine_state machine_state(const struct machine *m)
-{
-	return m->state;
-}

@@ -48,7 +48,6 @@ int machine_new(struct loop *loop, const struct machine_options *options, const 
 struct machine *machine_free(struct machine *m);
 /* Its sandbox is known to be gone: no more links are tried, its runs end as lost (inside this call). */
 void machine_lost(struct machine *m, const char *reason);
-enum machine_state machine_state(const struct machine *m);
 
 struct machine_run_end {
 	const char *tail_json; /* TAIL of PROTOCOL.md section 6, borrowed; NULL: the run was lost */

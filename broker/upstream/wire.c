@@ -17,7 +17,6 @@ struct wire {
 	struct loop *loop;
 	struct wire_events events;
 	void *user;
-	size_t line_max;
 	struct jsonrpc_framer framer;
 	struct buf line; /* the long line that is being collected */
 	bool collecting;
@@ -45,7 +44,6 @@ int wire_new(struct loop *loop, size_t line_max, const struct wire_events *event
 	w->loop = loop;
 	w->events = *events;
 	w->user = user;
-	w->line_max = line_max;
 	w->line.max = line_max + 1; /* a CR may stand before the line's end */
 	w->refs = 1;
 	*ret = w;

@@ -181,7 +181,6 @@ static enum watch_verdict over_limit(struct watch *w, const struct look *l)
 	if (!l->biggest || l->victim_there)
 		return WATCH_MEMORY;
 	w->victim = l->biggest;
-	w->kills++;
 	kill_in(w->proc_fd, l->biggest);
 	return WATCH_NEAR;
 }

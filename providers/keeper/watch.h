@@ -24,7 +24,6 @@ struct watch {
 	size_t tmpfs_count;
 	uint64_t memory, processes; /* limits; 0: not watched */
 	int victim; /* pid in the sandbox of who was killed last; 0: nobody */
-	uint64_t kills;
 	uint64_t peak; /* most bytes that a look saw */
 };
 
