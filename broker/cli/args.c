@@ -12,14 +12,14 @@ const struct cli_option cli_options[] = {
 	{"json", 0, NULL, AT(json), "one JSON value on stdout, for programs"},
 	{"help", 'h', NULL, AT(help), "say what the verb does"},
 	{"language", 'l', "NAME", AT(language),
-	 "javascript, python or bash; else told by the file's name or first line"},
+	 "javascript, python or bash; else told by the file's name or first line, else javascript"},
 	{"timeout", 't', "TIME", AT(timeout), "wall time of the run: 500ms, 30s, 5m"},
 	{"allow", 'a', "GLOB", AT(allow),
 	 "only these tools may be called, for instance 'github.list_*'; may be repeated"},
 	{"verbose", 'v', NULL, AT(verbose), "say what the sandbox is doing, and what was called"},
 	{"servers", 's', NULL, AT(servers), "list the servers and how they are"},
 	{"logs", 0, "SERVER", AT(logs), "print the end of a server's log"},
-	{"args", 0, "JSON", AT(args), "arguments of the call, an object; - reads them from stdin"},
+	{"args", 0, "JSON", AT(args), "the same as the word JSON"},
 	{"spawned", 0, NULL, AT(spawned), "started by a thin client: leave after ten idle minutes"},
 	{"log-format", 0, "NAME", AT(log_format), "logfmt or json"},
 	{NULL, 0, NULL, 0, NULL},
@@ -48,6 +48,8 @@ static int unknown_verb(const char *name, struct error *err)
 	for (; cli_verbs[n].name && n + 1 < ARRAY_SIZE(names); n++)
 		names[n] = cli_verbs[n].name;
 	names[n] = NULL;
+	if (name[0] == '-')
+		return error_set(err, -EINVAL, "the verb comes first: hawser VERB %.40s; hawser help lists them", name);
 	near = json_nearest(name, names);
 	return error_set(err, -EINVAL, "there is no verb %.40s; %s%s%s", name,
 			 near ? "did you mean " : "hawser help lists them", near ? near : "", near ? "?" : "");
@@ -153,8 +155,10 @@ int cli_parse(int argc, char **argv, struct cli_args *ret, struct error *err)
 		}
 	}
 	if (!a.help && (a.operand_count < a.verb->least || a.operand_count > a.verb->most))
-		return error_set(err, -EINVAL, "hawser %s %s: %s", a.verb->name, a.verb->operands,
-				 a.operand_count > a.verb->most ? "too many words" : "something is missing");
+		return error_set(err, -EINVAL, "hawser %s%s%s: %s; see hawser help %s", a.verb->name,
+				 *a.verb->operands ? " " : "", a.verb->operands,
+				 a.operand_count > a.verb->most ? "too many words" : "something is missing",
+				 a.verb->name);
 	*ret = a;
 	return 0;
 }

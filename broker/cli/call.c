@@ -31,21 +31,24 @@ static int read_stdin(struct buf *out, struct error *err)
 static int print_request(const struct cli_args *args, struct buf *out, struct error *err)
 {
 	_cleanup_buf_ struct buf input = BUF_INIT(ARGS_MAX);
+	const char *text = args->operand_count > 1 ? args->operands[1] : args->args;
 	struct span given = SPAN_LIT("{}"), object = {0};
 	int r = 0;
 
-	if (args->args && strcmp(args->args, "-") == 0) {
+	if (args->operand_count > 1 && args->args)
+		return error_set(err, -EINVAL, "the arguments are there twice, as a word and as --args");
+	if (text && strcmp(text, "-") == 0) {
 		r = read_stdin(&input, err);
 		given = span_of(buf_head(&input), input.len);
-	} else if (args->args) {
-		given = span_of(args->args, strlen(args->args));
+	} else if (text) {
+		given = span_of(text, strlen(text));
 	}
 	if (r == 0)
 		r = span_check(given, false, &object, err);
 	if (r < 0)
-		return error_wrap(err, "--args");
+		return error_wrap(err, "the arguments");
 	if (span_type(object) != SPAN_OBJECT)
-		return error_set(err, -EINVAL, "--args wants a JSON object, for instance '{\"path\": \".\"}'");
+		return error_set(err, -EINVAL, "the arguments are a JSON object, for instance '{\"path\": \".\"}'");
 	r = buf_append_str(out, "{\"name\":");
 	if (r == 0)
 		r = buf_append_json(out, args->operands[0], strlen(args->operands[0]));

@@ -153,7 +153,7 @@ int client_hello(const struct cli_args *args, const struct paths *paths, struct 
 	json_auto_t *hello = NULL;
 
 	if (!cwd)
-		return error_set_errno(err, -errno, "the working directory");
+		return error_set_errno(err, -errno, "the working directory cannot be told; cd to another one");
 	if (args->config && args->config[0] == '/')
 		config = strdup(args->config);
 	else if (args->config && asprintf(&config, "%s/%s", cwd, args->config) < 0)

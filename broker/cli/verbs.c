@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/cli/cli.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,8 +14,10 @@ const struct cli_verb cli_verbs[] = {
 	 cli_run},
 	{"tools", "[QUERY]", 0, 1, "servers logs", "find tools of your MCP servers, or look at the servers",
 	 "QUERY is words of a tool's name, description or parameters; without it all tools are listed.", cli_tools},
-	{"call", "SERVER.TOOL", 1, 1, "args", "call one tool",
-	 "Goes through the same policy, limits and log as calls from code.", cli_call},
+	{"call", "SERVER.TOOL [JSON]", 1, 2, "args", "call one tool",
+	 "JSON is its arguments, an object; - reads them from stdin.\n"
+	 "Goes through the same policy, limits and log as calls from code.",
+	 cli_call},
 	{"mcp", "", 0, 0, "", "be an MCP server on stdin and stdout",
 	 "For the configuration of an MCP client: {\"command\": \"hawser\", \"args\": [\"mcp\"]}.", cli_mcp},
 	{"serve", "", 0, 0, "spawned log-format", "be the broker, until stopped",
@@ -24,7 +28,9 @@ const struct cli_verb cli_verbs[] = {
 	 "    files:\n"
 	 "      command: npx\n"
 	 "      args: [-y, \"@modelcontextprotocol/server-filesystem\", \"${HOME}/Documents\"]\n\n"
-	 "Keys: mcpServers, include, policy, limits, providers, isolation, runtimes.",
+	 "Keys: mcpServers, include, policy, limits, providers, isolation, runtimes.\n"
+	 "include: [FILE] takes the mcpServers of another client's file.\n"
+	 "check reads the files and starts nothing; hawser doctor starts the servers.",
 	 cli_config},
 	{"doctor", "", 0, 0, "", "try the real way of a run and say what fails and what to do",
 	 "Runs a line of code in each language and starts each server once. Status 1 if something is bad.", cli_doctor},
@@ -40,16 +46,34 @@ int cli_version(const struct cli_args *args)
 	return CLI_OK;
 }
 
+/* What is asked for on stdout and did not get there (a full disk, a closed descriptor) is no success. */
+static int written(int status)
+{
+	if ((fflush(stdout) == EOF || ferror(stdout)) && status == CLI_OK)
+		return cli_say(CLI_FAILED, "stdout cannot be written to: %s; not all was printed", strerror(errno));
+	return status;
+}
+
+/* A standard descriptor that is closed would be the next socket, and output would go there. Opened the wrong way round,
+ * so that using it fails as it did. */
+static void keep_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args))
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct cli_args args;
 
+	keep_standard_descriptors();
 	if (cli_parse(argc - 1, argv + 1, &args, &err) < 0)
 		return cli_say(CLI_USAGE, "%s", error_text(&err));
 	if (args.help) {
 		cli_help_verb(args.verb);
-		return CLI_OK;
+		return written(CLI_OK);
 	}
-	return args.verb->run ? args.verb->run(&args) : serve(&args);
+	return args.verb->run ? written(args.verb->run(&args)) : serve(&args);
 }

@@ -35,13 +35,13 @@ static void check_tool(struct call *call)
 
 	call->tool = catalogue_tool(call->view, call->server, call->tool_name, &hint);
 	if (!call->tool) {
+		static const char search[] = "search_tools() finds tools, at a shell hawser tools";
 		_cleanup_free_ char *fix = NULL;
 
-		if (hint &&
-		    asprintf(&fix, "did you mean %s.%s? search_tools() finds tools", call->server_name, hint) < 0)
+		if (hint && asprintf(&fix, "did you mean %s.%s? %s", call->server_name, hint, search) < 0)
 			fix = NULL;
-		call_fail(call, "not_found", false, fix ? fix : "search_tools() finds tools",
-			  "server %s has no tool %s", call->server_name, call->tool_name);
+		call_fail(call, "not_found", false, fix ? fix : search, "server %s has no tool %s", call->server_name,
+			  call->tool_name);
 		return;
 	}
 	if (rename_to(&call->tool_name, call->tool->name) < 0) {

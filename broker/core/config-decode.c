@@ -42,18 +42,24 @@ static void unknown_key(struct config_reader *reader, const struct config_node *
 			const struct json_field *table, size_t count)
 {
 	const char *names[64], *near;
-	size_t i;
+	char known[512] = "";
+	size_t i, len = 0;
 
-	for (i = 0; i < count && i + 1 < ARRAY_SIZE(names); i++)
+	for (i = 0; i < count && i + 1 < ARRAY_SIZE(names); i++) {
 		names[i] = table[i].name;
+		if (len < sizeof(known))
+			len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", i ? ", " : "", names[i]);
+	}
 	names[i] = NULL;
 	near = json_nearest(n->key, names);
 	if (near)
 		config_complain(reader, n->key_line, "%s: unknown key %.60s; did you mean %s?", where, n->key, near);
 	else
-		config_complain(reader, n->key_line,
-				"%s: unknown key %.60s; take it out (hawser config show lists the known ones)", where,
-				n->key);
+		config_complain(reader, n->key_line, "%s: unknown key %.60s; take it out (known here: %s)%s", where,
+				n->key, known,
+				strcmp(where, "hawser") == 0
+					? "; the mcpServers of another client's file come in by include: [FILE]"
+					: "");
 }
 
 static void wrong_kind(struct config_reader *reader, const struct config_node *n, const char *where, const char *wanted)

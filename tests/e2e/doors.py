@@ -33,6 +33,16 @@ def fake(config=EMPTY, **kwargs):
     ("no file", ["run", "nowhere.js"], None, 2, "", "hawser: reading nowhere.js: No such file or directory\n"),
     ("bad language", ["run", "-", "-l", "cobol"], "x", 2, "", None),
     ("bad arguments", ["call", "a.b", "--args", "[1]"], None, 2, "", None),
+    ("arguments as a word", ["call", "fake.echo", '{"n":0.10}', "--json"], None, 0,
+     '{"content":[{"type":"text","text":"called"}],"args":{"n":0.10}}\n', ""),
+    ("arguments from stdin", ["call", "fake.echo", "-", "--json"], '{"n":1}', 0,
+     '{"content":[{"type":"text","text":"called"}],"args":{"n":1}}\n', ""),
+    ("arguments twice", ["call", "fake.echo", "{}", "--args", "{}"], None, 2, "",
+     "hawser: the arguments are there twice, as a word and as --args\n"),
+    ("too many words", ["doctor", "now"], None, 2, "", "hawser: hawser doctor: too many words; see hawser help doctor\n"),
+    ("option before the verb", ["--json", "tools"], None, 2, "",
+     "hawser: the verb comes first: hawser VERB --json; hawser help lists them\n"),
+    ("no code", ["run", "-"], "", 2, "", "hawser: there is no code in stdin\n"),
     ("bad name", ["call", "ab"], None, 2, "", "hawser: a tool is named SERVER.TOOL; hawser tools lists them\n"),
     ("call", ["call", "fake.echo", "--args", '{"n":0.10}'], None, 0, "called\n", ""),
     ("call as json", ["call", "mcp__fake__echo", "--json", "--args", '{"n":0.10,"i":12345678901234567890}'], None, 0,
@@ -63,6 +73,36 @@ def help_names_every_verb_and_json_is_json():
         for args in (["run", "-"], ["tools"], ["tools", "--servers"], ["call", "a.b"], ["config", "check"],
                      ["config", "show"], ["doctor"], ["version"], ["stop"]):
             json.loads(home.run(*args, "--json", input="x").stdout)
+
+
+@cases.add
+def output_that_is_lost_is_no_success():
+    with fake() as home:
+        with open("/dev/full", "wb") as nowhere:
+            full = home.popen("run", "-", stdin=subprocess.PIPE, stdout=nowhere, stderr=subprocess.PIPE)
+        err = full.communicate(b"x", timeout=30)[1]
+        assert full.returncode == 1 and b"stdout cannot be written to: No space left" in err, err
+        closed = home.popen("run", "-", stdin=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
+        err = closed.communicate(b"x", timeout=30)[1]
+        assert closed.returncode == 1 and b"stdout cannot be written to" in err, err
+
+
+@cases.add
+def a_folder_that_is_gone_is_told():
+    with fake() as home:
+        gone = home.path("gone")
+        os.mkdir(gone)
+        done = home.popen("config", "check", stderr=subprocess.PIPE,
+                          preexec_fn=lambda: (os.chdir(gone), os.rmdir(gone)))
+        err = done.communicate(timeout=30)[1]
+        assert done.returncode == 3 and b"the working directory cannot be told; cd to another one" in err, err
+
+
+@cases.add
+def typescript_is_refused_by_name():
+    with fake() as home:
+        done = home.run("run", home.write("work/a.ts", "interface A {}"))
+        assert done.returncode == 2 and "typescript" in done.stderr, done.stderr
 
 
 @cases.add

@@ -150,7 +150,8 @@ static void tell_config(struct request *q, const struct config *c)
 	char text[4200];
 
 	if (c->path)
-		snprintf(text, sizeof(text), "%s, %zu servers", c->path, c->server_count);
+		snprintf(text, sizeof(text), "%s, %zu server%s", c->path, c->server_count,
+			 c->server_count == 1 ? "" : "s");
 	else
 		snprintf(text, sizeof(text),
 			 "there is no configuration; write hawser.yaml with mcpServers (hawser help config)");

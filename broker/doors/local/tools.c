@@ -106,7 +106,10 @@ void method_tools_logs(struct request *q, struct span params)
 		return request_fail(q, JSONRPC_INVALID_PARAMS, "tools.logs wants {server}");
 	path = log_path(door_client_get(q->conn->client), server, &err);
 	if (!path || read_tail(path, &text, &err) < 0)
-		return request_fail(q, LOCAL_CODE_FAILED, err.code ? error_text(&err) : "the server has no log");
+		return request_fail(q, LOCAL_CODE_FAILED,
+				    err.code ? error_text(&err)
+					     : "the server was never started and has no log; hawser "
+					       "tools --servers says how it is");
 	if (buf_append_str(&out, "{\"path\":") < 0 || buf_append_json(&out, path, strlen(path)) < 0 ||
 	    buf_append_str(&out, ",\"text\":") < 0 ||
 	    buf_append_json(&out, (const char *)buf_head(&text), text.len) < 0 || buf_append_str(&out, "}") < 0)

@@ -1,5 +1,5 @@
 // Runs in a sandbox that has no network and sees none of these files: every look at them is a tool call.
-// One program, some fifty calls; the model that wrote it would read one answer.
+// One program, some thirty calls; the model that wrote it would read one answer.
 
 // What is in a folder: deploy/examples/files_server.py answers with a list, npm's server with lines of text.
 async function list(path) {
