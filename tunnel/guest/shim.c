@@ -296,7 +296,7 @@ static const struct io_events shim_events = {
 void shim_run_writable(struct run *run)
 {
 	for (struct shim_link *link = run->links; link; link = link->next)
-		if (link->blocked) {
+		if (link->blocked && link->io) {
 			link->blocked = false;
 			io_resume(link->io);
 		}
@@ -349,10 +349,16 @@ void shim_close_all(struct run *run)
 {
 	struct shim_link *link, *next;
 
+	/* A call that ends lets the links go on that wait for its place: none may be waiting any more. */
+	for (link = run->links; link; link = link->next) {
+		link->over = true;
+		link->blocked = false;
+		link->io = io_free(link->io);
+	}
+	for (link = run->links; link; link = link->next)
+		call_cancel_all(link);
 	for (link = run->links; link; link = next) {
 		next = link->next;
-		link->io = io_free(link->io);
-		call_cancel_all(link);
 		buf_done(&link->out);
 		free(link);
 	}
