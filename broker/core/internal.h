@@ -180,6 +180,9 @@ void runfiles_prune(const char *state_dir, int64_t most);
 typedef void runfiles_walk_fn(void *user, unsigned channel, const char *data, size_t len);
 int runfiles_walk(const struct runfiles *f, runfiles_walk_fn *fn, void *user) _must_check_;
 /* The text of result.json in one piece; len 0: none. */
+/* Whether the value is one JSON text that fits into the answers around it. If not it is thrown away: whoever has
+ * descriptor 3 of a run writes there what he likes, and it stands as it is in the messages of the doors. */
+int runfiles_check_result(struct runfiles *f, struct error *err) _must_check_;
 int runfiles_walk_result(const struct runfiles *f, runfiles_walk_fn *fn, void *user) _must_check_;
 
 /* ---- excerpt.c: head and tail of a text of any length ---- */

@@ -24,6 +24,15 @@ struct value {
 	bool found;
 };
 
+/* A message of a door is one line. In JSON a line break stands between tokens only. */
+static void blank_line_breaks(uint8_t *text, size_t len)
+{
+	for (uint8_t *at = text; (at = memchr(at, '\n', len - (size_t)(at - text)));)
+		*at = ' ';
+	for (uint8_t *at = text; (at = memchr(at, '\r', len - (size_t)(at - text)));)
+		*at = ' ';
+}
+
 static void put_value(void *user, unsigned channel, const char *data, size_t len)
 {
 	struct value *v = user;
@@ -32,6 +41,8 @@ static void put_value(void *user, unsigned channel, const char *data, size_t len
 	v->found = true;
 	if (v->max == 0 || len <= v->max) {
 		v->rc = buf_append(v->out, data, len);
+		if (v->rc == 0)
+			blank_line_breaks(buf_head(v->out) + v->out->len - len, len);
 		return;
 	}
 	/* JSON that is cut is no JSON: its beginning as a string. */

@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 enum { RUNFILES_LOOK_MAX = 1 << 20 };
+enum { RESULT_DEPTH_MAX = SPAN_DEPTH_MAX - 4 }; /* the answers that it stands in have levels of their own */
 
 static int open_in(const char *dir, const char *name, struct error *err)
 {
@@ -195,6 +196,44 @@ int runfiles_walk_result(const struct runfiles *f, runfiles_walk_fn *fn, void *u
 
 	if (r == 0 && m.len > 0)
 		fn(user, CHANNEL_RESULT, m.text, m.len);
+	return r;
+}
+
+/* Depth of a text that is known to be JSON. */
+static size_t depth_of(const char *p, const char *end)
+{
+	size_t depth = 0, most = 0;
+
+	for (bool quoted = false; p < end; p++) {
+		if (quoted && *p == '\\')
+			p++;
+		else if (*p == '"')
+			quoted = !quoted;
+		else if (!quoted && (*p == '{' || *p == '[') && ++depth > most)
+			most = depth;
+		else if (!quoted && (*p == '}' || *p == ']'))
+			depth--;
+	}
+	return most;
+}
+
+int runfiles_check_result(struct runfiles *f, struct error *err)
+{
+	_cleanup_(unmap) struct mapping m = {NULL, 0};
+	int r = map_file(f, "result.json", &m);
+
+	if (r < 0)
+		return error_set_errno(err, r, "reading the result");
+	if (m.len == 0)
+		return 0;
+	r = span_check(span_of(m.text, m.len), false, NULL, err);
+	if (r < 0)
+		error_wrap(err, "the result is not JSON");
+	else if (depth_of(m.text, m.text + m.len) > RESULT_DEPTH_MAX)
+		r = error_set(err, -E2BIG, "the result is nested deeper than %d; return it as a string",
+			      RESULT_DEPTH_MAX);
+	if (r < 0 && ftruncate(f->result, 0) == 0)
+		f->result_size = 0;
 	return r;
 }
 

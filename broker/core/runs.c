@@ -78,6 +78,16 @@ static void set_error(struct run *run, const char *text)
 	run->result.error = buf_steal(&line, NULL);
 }
 
+/* Of a run that was ended by force the value may be cut: that is no fault of its own. */
+static void check_result(struct run *run, const char *status)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	if (run->files.result >= 0 && runfiles_check_result(&run->files, &err) < 0 && !run->file_problem &&
+	    strcmp(status, "ok") == 0)
+		run->file_problem = TAKE_PTR(err.msg);
+}
+
 void run_end(struct run *run, const char *status, const char *error)
 {
 	struct sandbox *sandbox;
@@ -86,6 +96,7 @@ void run_end(struct run *run, const char *status, const char *error)
 		return;
 	sandbox = TAKE_PTR(run->sandbox);
 	run_flush_output(run);
+	check_result(run, status);
 	if (run->file_problem || strcmp(status, "ok") != 0)
 		runfiles_drop_half_result(&run->files);
 	runfiles_close(&run->files);
