@@ -11,6 +11,7 @@ struct name {
 	const char *parts[4];
 	size_t lens[4];
 	bool plain; /* characters outside [A-Za-z0-9_-] read as '_', as clients spell mcp__ names */
+	bool identifier; /* and '-' too, as code spells them */
 };
 
 static struct name name_of(const char *a, const char *b, const char *c, const char *d)
@@ -24,9 +25,11 @@ static struct name name_of(const char *a, const char *b, const char *c, const ch
 
 static char spelled(const struct name *n, char c)
 {
-	bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+	bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 
-	return n->plain && !kept ? '_' : c;
+	if (c == '-')
+		return n->identifier ? '_' : c;
+	return (n->plain || n->identifier) && !kept ? '_' : c;
 }
 
 /* Character at i, or 0 behind the end. */
@@ -51,7 +54,7 @@ static bool match(const char *pattern, const struct name *n)
 		if (*pattern == '*') {
 			star = pattern++;
 			star_at = at;
-		} else if (*pattern == '?' || *pattern == c) {
+		} else if (*pattern == '?' || *pattern == c || (n->identifier && *pattern == '-' && c == '_')) {
 			pattern++;
 			at++;
 		} else if (star) {
@@ -75,7 +78,30 @@ static bool match_mcp(const char *pattern, const char *server, const char *tool)
 	if (match(pattern, &n))
 		return true;
 	n.plain = true;
+	if (match(pattern, &n))
+		return true;
+	n.identifier = true;
 	return match(pattern, &n);
+}
+
+/* As code writes it: server and tool as identifiers, the "." between them as it is. A tool can be called by that name,
+ * so a rule that forbids it by that name must hold. */
+static bool match_code(const char *pattern, const char *server, const char *tool)
+{
+	const char *dot = strchr(pattern, '.');
+	struct name n = name_of(server, "", "", "");
+	char first[256];
+
+	if (!dot || (size_t)(dot - pattern) >= sizeof(first))
+		return false;
+	memcpy(first, pattern, (size_t)(dot - pattern));
+	first[dot - pattern] = '\0';
+	n.identifier = true;
+	if (!match(first, &n))
+		return false;
+	n = name_of(tool, "", "", "");
+	n.identifier = true;
+	return match(dot + 1, &n);
 }
 
 bool policy_glob(const char *pattern, const char *server, const char *tool)
@@ -84,5 +110,5 @@ bool policy_glob(const char *pattern, const char *server, const char *tool)
 
 	if (match(pattern, &n))
 		return true;
-	return strncmp(pattern, "mcp__", 5) == 0 && match_mcp(pattern, server, tool);
+	return strncmp(pattern, "mcp__", 5) == 0 ? match_mcp(pattern, server, tool) : match_code(pattern, server, tool);
 }
