@@ -33,7 +33,7 @@ const struct json_field search_request_table[] = {
 };
 const size_t search_request_count = ARRAY_SIZE(search_request_table);
 
-enum { SEARCH_ANSWER_MAX = 64 << 20 };
+enum { SEARCH_ANSWER_MAX = 8 << 20 }; /* it is made, and redacted, in one turn of the loop */
 
 struct search {
 	struct view *view;
