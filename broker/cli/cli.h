@@ -76,5 +76,7 @@ void cli_print_span(struct span text); /* on stdout, with a line break */
 void cli_print_value(struct span value);
 /* Members of an object as text on the heap; NULL: absent. */
 char *cli_member(struct span object, const char *name);
+/* In place: characters that command a terminal become '?'. For words of servers and of code, which may lie. */
+char *cli_clean(char *text);
 
 #endif

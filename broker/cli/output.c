@@ -3,16 +3,18 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 int cli_say(int code, const char *fmt, ...)
 {
+	_cleanup_free_ char *text = NULL;
 	va_list args;
 
-	fputs("hawser: ", stderr);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	if (vasprintf(&text, fmt, args) < 0)
+		text = NULL;
 	va_end(args);
-	fputc('\n', stderr);
+	fprintf(stderr, "hawser: %s\n", text ? cli_clean(text) : "no memory");
 	return code;
 }
 
@@ -29,10 +31,43 @@ void cli_print_value(struct span value)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(value.len + 1);
 
-	if (span_type(value) == SPAN_STRING && span_string(value, &text) == 0)
+	if (span_type(value) == SPAN_STRING && isatty(1)) { /* elsewhere it goes as it is */
+		_cleanup_free_ char *shown = span_strdup(value, value.len);
+
+		puts(shown ? cli_clean(shown) : "(text with a NUL)");
+		fflush(stdout);
+	} else if (span_type(value) == SPAN_STRING && span_string(value, &text) == 0) {
 		cli_print_span(span_of(buf_head(&text), text.len));
-	else
+	} else {
 		cli_print_span(value);
+	}
+}
+
+/* C0 but line breaks and tabs, DEL, C1 in UTF-8, and what turns the direction of text around. */
+static size_t control_at(const unsigned char *p)
+{
+	if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f)
+		return 1;
+	if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+		return 2;
+	if (*p == 0xe2 && p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae)
+		return 3;
+	return *p == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9 ? 3 : 0;
+}
+
+char *cli_clean(char *text)
+{
+	unsigned char *from = (unsigned char *)text, *to = from;
+
+	while (from && *from) {
+		size_t n = control_at(from);
+
+		*to++ = n ? '?' : *from;
+		from += n ? n : 1;
+	}
+	if (to)
+		*to = '\0';
+	return text;
 }
 
 char *cli_member(struct span object, const char *name)

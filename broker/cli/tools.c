@@ -12,8 +12,8 @@ static void print_tool(struct span tool)
 
 	if (text)
 		text[strcspn(text, "\n")] = '\0';
-	printf("%s.%s%s%.200s\n", server ? server : "?", name ? name : "?", text && *text ? "  " : "",
-	       text ? text : "");
+	printf("%s.%s%s%.200s\n", server ? server : "?", name ? cli_clean(name) : "?", text && *text ? "  " : "",
+	       text ? cli_clean(text) : "");
 }
 
 static int search(struct wire *w, const struct cli_args *args)
@@ -56,7 +56,7 @@ static void print_server(struct span server)
 	       state ? state : "?");
 	if (tools.p)
 		printf(", %.*s tools", (int)tools.len, tools.p);
-	printf("%s%s\n", problem && *problem ? ": " : "", problem && *problem ? problem : "");
+	printf("%s%s\n", problem && *problem ? ": " : "", problem && *problem ? cli_clean(problem) : "");
 }
 
 static int list_servers(struct wire *w, const struct cli_args *args)
