@@ -79,6 +79,7 @@ static void on_up(void *user, bool resumed)
 	struct machine *m = user;
 
 	m->was_up = true;
+	m->backoff_ms = RETRY_FIRST_MS; /* who proves itself is there: only attempts that fail wait longer and longer */
 	set_state(m, MACHINE_UP, resumed ? "resumed" : "connected");
 }
 
