@@ -51,7 +51,7 @@ static int read_code(const char *path, struct buf *out, struct error *err)
 /* Code travels as JSON text, whose readers do not agree about NUL. */
 static int check_code(struct span code, struct error *err)
 {
-	const char *nul = code.len ? memchr(code.p, 0, code.len) : NULL;
+	const char *nul = code.p ? memchr(code.p, 0, code.len) : NULL;
 	int line = 1;
 
 	for (const char *p = code.p; nul && p < nul; p++)
