@@ -46,11 +46,14 @@ uint8_t *buf_reserve(struct buf *b, size_t n)
 	if (b->len > b->max || n > b->max - b->len || n > SIZE_MAX / 4)
 		return NULL;
 	if (b->cap - b->start < b->len + n + 1) {
-		if (b->start) {
-			memmove(b->data, b->data + b->start, b->len);
+		/* Moved only when at least as much was consumed as is moved: a long queue costs no more a byte than a short
+		 * one. */
+		if (b->start >= b->len) {
+			if (b->start)
+				memmove(b->data, b->data + b->start, b->len);
 			b->start = 0;
 		}
-		if (b->cap < b->len + n + 1 && buf_grow(b, b->len + n + 1) < 0)
+		if (b->cap - b->start < b->len + n + 1 && buf_grow(b, b->start + b->len + n + 1) < 0)
 			return NULL;
 	}
 	return b->data + b->start + b->len;
@@ -155,6 +158,7 @@ char *buf_steal(struct buf *b, size_t *ret_len)
 		return NULL;
 	if (b->start)
 		memmove(b->data, b->data + b->start, b->len);
+	b->start = 0;
 	if (b->len == b->cap && buf_grow(b, b->len + 1) < 0)
 		return NULL;
 	data = (char *)b->data;
