@@ -46,8 +46,8 @@ uint8_t *buf_reserve(struct buf *b, size_t n)
 	if (b->len > b->max || n > b->max - b->len || n > SIZE_MAX / 4)
 		return NULL;
 	if (b->cap - b->start < b->len + n + 1) {
-		/* Moved only when at least as much was consumed as is moved: a long queue costs no more a byte than a short
-		 * one. */
+		/* Moved only when at least as much was consumed as is moved: a long queue costs no more a byte than a
+		 * short one. */
 		if (b->start >= b->len) {
 			if (b->start)
 				memmove(b->data, b->data + b->start, b->len);
