@@ -199,14 +199,34 @@ uint64_t loop_longest_turn_ns(struct loop *loop, bool reset)
 
 /* ---- descriptors ---- */
 
+static void on_poll(uv_poll_t *poll, int status, int uv_events);
+
+static void watch_again(struct loop_fd *w)
+{
+	int uv_events = 0;
+
+	if (w->events & LOOP_READ)
+		uv_events |= UV_READABLE;
+	if (w->events & LOOP_WRITE)
+		uv_events |= UV_WRITABLE;
+	if (w->events & LOOP_HANGUP)
+		uv_events |= UV_DISCONNECT;
+	if (uv_events)
+		uv_poll_start(&w->poll, uv_events, on_poll);
+	else
+		uv_poll_stop(&w->poll);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int uv_events)
 {
 	struct loop_fd *w = poll->data;
 	unsigned events = 0;
 
-	if (status < 0) { /* libuv has stopped the watcher: let the owner find the error by reading or writing */
+	if (status < 0) {
+		/* libuv has stopped the watcher. The owner finds the error by reading or writing, perhaps behind data
+		 * that it reads in several turns, so the watch goes on. */
 		events = w->events;
-		w->events = 0;
+		watch_again(w);
 	} else {
 		if (uv_events & UV_READABLE)
 			events |= LOOP_READ;
@@ -240,21 +260,10 @@ int loop_fd_new(struct loop *loop, int fd, loop_fd_fn *fn, void *user, struct lo
 
 void loop_fd_watch(struct loop_fd *w, unsigned events)
 {
-	int uv_events = 0;
-
 	if (events == w->events)
 		return;
 	w->events = events;
-	if (events & LOOP_READ)
-		uv_events |= UV_READABLE;
-	if (events & LOOP_WRITE)
-		uv_events |= UV_WRITABLE;
-	if (events & LOOP_HANGUP)
-		uv_events |= UV_DISCONNECT;
-	if (uv_events)
-		uv_poll_start(&w->poll, uv_events, on_poll);
-	else
-		uv_poll_stop(&w->poll);
+	watch_again(w);
 }
 
 void loop_fd_background(struct loop_fd *w, bool background)

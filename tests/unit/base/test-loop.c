@@ -149,6 +149,27 @@ static void test_stream_carries_all(void **state)
 	assert_int_equal(f->close_code, 0);
 }
 
+/* The other end closes with bytes of ours unread: what it had sent still arrives whole, then the end is told. */
+static void test_stream_reads_on_after_a_reset(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = ERROR_INIT;
+	uint8_t data[150000];
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	struct io_options a = {.read_fd = fds[0], .write_fd = fds[0], .read_max = 65536, .write_max = 1 << 20};
+	assert_int_equal(io_new(f->loop, &a, &counting, f, &f->a, &err), 0);
+	assert_int_equal(io_write(f->a, "unread", 6), 0);
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)i;
+	assert_int_equal(write(fds[1], data, sizeof(data)), sizeof(data));
+	close(fds[1]);
+	wait_done(f);
+	assert_int_equal(f->bytes, sizeof(data));
+	assert_int_equal(f->close_code, -ECONNRESET);
+}
+
 static size_t consume_nothing(void *user, const uint8_t *bytes, size_t len)
 {
 	(void)user, (void)bytes, (void)len;
@@ -284,10 +305,15 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_a_turn_without_events_ends), TEST(test_deferred_in_order_and_next_turn),
-		TEST(test_stream_carries_all),         TEST(test_stream_refuses_too_long_message),
-		TEST(test_child_exit_and_environment), TEST(test_child_descriptors),
-		TEST(test_exec_failure_is_an_error),   TEST(test_exec_that_is_not_waited_for),
+		TEST(test_a_turn_without_events_ends),
+		TEST(test_deferred_in_order_and_next_turn),
+		TEST(test_stream_carries_all),
+		TEST(test_stream_reads_on_after_a_reset),
+		TEST(test_stream_refuses_too_long_message),
+		TEST(test_child_exit_and_environment),
+		TEST(test_child_descriptors),
+		TEST(test_exec_failure_is_an_error),
+		TEST(test_exec_that_is_not_waited_for),
 		TEST(test_work_on_another_thread),
 	};
 
