@@ -164,17 +164,27 @@ void core_shutdown(struct core *core, void (*done)(void *user), void *user)
 	loop_timer_start(core->stop_timer, 0);
 }
 
+static void settle(struct core *core)
+{
+	for (int i = 0; i < 3; i++)
+		loop_turn(core->loop, 0);
+}
+
 struct core *core_free(struct core *core)
 {
 	if (!core)
 		return NULL;
+	core->stopping = true;
 	loop_timer_free(core->tidy);
 	loop_timer_free(core->stop_timer);
+	if (core->host)
+		pools_tidy(core, clock_now_ms(), true);
+	settle(core); /* what was put off still finds everybody */
 	runs_free_all(core);
 	while (core->clients)
 		client_free(core->clients);
-	pools_tidy(core, clock_now_ms(), true);
 	upstreams_tidy(core, clock_now_ms(), true);
+	settle(core); /* calls that were given up are told so, and let go of their views */
 	pools_free_all(core);
 	host_free(core->host);
 	audit_close(core->audit);

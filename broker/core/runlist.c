@@ -87,6 +87,8 @@ void runs_prune(struct core *core, int64_t most)
 	size_t finished = HASH_COUNT(core->runs) - core->runs_open - core->runs_pruned;
 	struct run *run, *next;
 
+	if (core->stopping)
+		return; /* all of them go in a moment */
 	HASH_ITER (hh, core->runs, run, next) {
 		if (finished <= (size_t)most)
 			break;
