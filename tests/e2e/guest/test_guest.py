@@ -297,11 +297,23 @@ def parked_interpreters():
         assert r.result() == 300 << 20, r.result()
 
 
+def wait_for_listener(name):
+    """The unix socket that tests hand over is there from the start; one that the guest opens is not."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        with open("/proc/net/unix") as sockets:
+            if any(line.rstrip().endswith(" " + name) for line in sockets):
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody listens on " + name)
+
+
 @cases.add
 def attach_relays_a_link():
     name = "test-" + os.urandom(8).hex()
     with Guest(BINARY, "--attach-name", name) as g:
         t = Tunnel(g.secret)
+        wait_for_listener("@" + name)
         for _ in range(3):  # links are disposable
             ours, theirs = socket.socketpair()
             relay = subprocess.Popen([BINARY, "attach", "--attach-name", name], stdin=theirs, stdout=theirs)
