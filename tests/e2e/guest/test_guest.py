@@ -313,7 +313,7 @@ def attach_relays_a_link():
     name = "test-" + os.urandom(8).hex()
     with Guest(BINARY, "--attach-name", name) as g:
         t = Tunnel(g.secret)
-        wait_for_listener("@" + name)
+        wait_for_listener("@hawser-" + name)
         for _ in range(3):  # links are disposable
             ours, theirs = socket.socketpair()
             relay = subprocess.Popen([BINARY, "attach", "--attach-name", name], stdin=theirs, stdout=theirs)
