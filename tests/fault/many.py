@@ -64,7 +64,7 @@ def twenty_at_once_with_room_for_four_all_finish():
         for i, client in enumerate(clients):
             out, err = client.communicate(timeout=60)
             assert b'"result":%d,' % i in out, (out, err)
-        assert 2 <= most <= 6, most  # 4, and one or two that are just ending
+        assert 2 <= most <= 8, most  # 4, and those of the 4 before that are still being taken down
         wait_for(lambda: home.status()["idle"])
 
 

@@ -70,6 +70,7 @@ def go(language, code, timeout_ms=DEADLINE_MS, again=True):
         got = rig.run(language, BEFORE[language] + code, timeout="%dms" % timeout_ms)
         took = (time.monotonic() - began) * 1000
         space = next((line for line in got["logs"] if line.startswith("pid:[")), None)
+        # not its place: stdout and stderr are two pipes with no order between them
         assert "before" in got["logs"] and space, (got["logs"][:3], got["error"])
         gone = all_gone(space)
     finally:
