@@ -60,7 +60,7 @@ PARTS = [
     part('cuts', 'cut links, short form', script('tests/cuts/run'), after=['release'], limit=900),
     part('fault', 'broken disks, servers and clients', suites('build-release', 'fault'), after=['release'], limit=600),
     # slow static checks
-    part('tidy', 'clang-tidy', script('tests/checks/tidy', 'build-clang'), ['clang-tidy'], ['clang'], limit=900),
+    part('tidy', 'clang-tidy', script('tests/checks/tidy', 'build-clang'), ['clang-tidy'], ['clang'], limit=2400),
     part('cppcheck', 'cppcheck', script('tests/checks/cppcheck'), ['cppcheck'], limit=600),
     part('bench', 'the bench harness runs (short form; figures are not judged)',
          script('tests/bench/run', '--smoke'), after=['release'], limit=300),

@@ -71,7 +71,7 @@ static int make_grant(struct keeper *k, const struct spec_grant *s, struct grant
 		r = sealed_bytes(s, &fds[0], err);
 		break;
 	case SPEC_GRANT_PATH:
-		fds[0] = open(s->path, O_PATH | O_CLOEXEC);
+		fds[0] = open(s->path, O_RDONLY | O_CLOEXEC);
 		r = fds[0] < 0 ? error_set_errno(err, -errno, "opening %s", s->path) : 0;
 		break;
 	default:

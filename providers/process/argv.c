@@ -105,7 +105,9 @@ static void add_private(const struct wall_input *in, struct wall_argv *a)
 static void add_guest(const struct wall_input *in, struct wall_argv *a)
 {
 	ADD(a, "--perms", "0755", "--dir", "/hawser");
-	if (in->ro_bind_fd)
+	if (in->guest_private)
+		ADD(a, "--perms", "0555", "--ro-bind-data", text(a, "%d", WALL_FD_GUEST), "/hawser/hawser-guest");
+	else if (in->ro_bind_fd)
 		ADD(a, "--ro-bind-fd", text(a, "%d", WALL_FD_GUEST), "/hawser/hawser-guest");
 	else
 		ADD(a, "--ro-bind", in->guest, "/hawser/hawser-guest");

@@ -8,6 +8,7 @@
 #include "providers/include/hawser/builtin.h"
 #include "providers/process/filter.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,23 @@ static struct hawser_limits effective(const struct process *p, const struct haws
 	return l;
 }
 
+/* Run by root, a sandbox has an unprivileged user of its own: may that one not walk to the file? bubblewrap resolves
+ * even a descriptor's path. */
+static bool is_private(const char *path)
+{
+	char part[PATH_MAX];
+	struct stat st;
+
+	if (geteuid() != 0)
+		return false;
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
+		if (stat(part, &st) < 0 || !(st.st_mode & S_IXOTH))
+			return true;
+	}
+	return stat(path, &st) < 0 || (st.st_mode & (S_IROTH | S_IXOTH)) != (S_IROTH | S_IXOTH);
+}
+
 /* Interpreters outside of the system, which the sandbox's own user must be able to read. */
 static void list_must_read(const struct process *p, const char *guest, const char **list)
 {
@@ -196,7 +214,7 @@ static void list_must_read(const struct process *p, const char *guest, const cha
 	for (int i = 0; i < PROCESS_LANGUAGES; i++)
 		if (p->runtimes[i].path[0] && p->runtimes[i].binds[0][0])
 			list[n++] = p->runtimes[i].path;
-	if (!p->machine.ro_bind_fd)
+	if (!p->machine.ro_bind_fd && !is_private(guest))
 		list[n++] = guest;
 	list[n] = NULL;
 }
@@ -258,6 +276,7 @@ static void process_create(void *provider, struct hawser_op *op, const struct ha
 		.bwrap = p->machine.bwrap,
 		.disable_userns = p->machine.disable_userns,
 		.ro_bind_fd = p->machine.ro_bind_fd,
+		.guest_private = guest && is_private(guest),
 		.roots = p->roots,
 		.root_count = p->root_count,
 		.etc = p->etc,

@@ -50,6 +50,8 @@ struct wall_root { /* /bin, /lib and so on: a link (target) into /usr, or a dire
 struct wall_input {
 	const char *bwrap;
 	bool disable_userns, ro_bind_fd;
+	bool guest_private; /* its folder is closed to the sandbox's own user: it is copied in (a bind wants the path)
+			     */
 	const struct wall_root *roots;
 	size_t root_count;
 	const char *const *etc; /* files and folders of /etc that are shown, NULL-terminated */

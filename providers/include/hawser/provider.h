@@ -98,7 +98,7 @@ enum hawser_grant {
 	   runs. */
 	HAWSER_GRANT_SECRET = 2,
 	HAWSER_GRANT_BYTES = 3, /* a sealed memfd with data (for instance a seccomp program) */
-	HAWSER_GRANT_PATH = 4, /* O_PATH descriptor of the file that data names, opened before the uid is given up */
+	HAWSER_GRANT_PATH = 4, /* read-only descriptor of the file that data names, opened before the uid is given up */
 };
 struct hawser_grant_fd {
 	enum hawser_grant grant;
