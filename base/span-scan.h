@@ -7,10 +7,19 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Scanning shared by the span files: eight bytes a step. For base/span*.c only. */
+/*
+ * Scanning shared by the span files. Most strings are short: eight bytes a step come first, and who is still at it
+ * after SCAN_SHORT bytes goes on by blocks, which the compiler makes of whatever vectors the machine has. For
+ * base/span*.c only.
+ */
 
 #define SCAN_ONES 0x0101010101010101u
 #define SCAN_HIGHS 0x8080808080808080u
+#define SCAN_SHORT 32
+#define SCAN_LANES 4 /* vectors a block */
+
+typedef int8_t scan_vector __attribute__((vector_size(16)));
+#define SCAN_BLOCK (SCAN_LANES * (ptrdiff_t)sizeof(scan_vector))
 
 static inline uint64_t scan_load(const char *p)
 {
@@ -28,11 +37,49 @@ static inline uint64_t scan_has_special(uint64_t word)
 	return ((word - SCAN_ONES * 0x20) | (quote - SCAN_ONES) | (slash - SCAN_ONES) | word) & SCAN_HIGHS;
 }
 
+/* Nonzero if one of the eight bytes is '"' or '\\'. */
+static inline uint64_t scan_has_quote(uint64_t word)
+{
+	uint64_t quote = word ^ (SCAN_ONES * '"'), slash = word ^ (SCAN_ONES * '\\');
+
+	return (((quote - SCAN_ONES) & ~quote) | ((slash - SCAN_ONES) & ~slash)) & SCAN_HIGHS;
+}
+
+static inline bool scan_any(scan_vector found)
+{
+	uint64_t halves[2];
+
+	memcpy(halves, &found, sizeof(halves));
+	return (halves[0] | halves[1]) != 0;
+}
+
+/* Is one of the SCAN_BLOCK bytes at p '"', '\\', or (not only quotes) outside of ASCII's text? */
+static inline bool scan_block_has(const char *p, bool only_quotes)
+{
+	scan_vector found = {0};
+
+	for (int i = 0; i < SCAN_LANES; i++) {
+		scan_vector v;
+
+		memcpy(&v, p + i * (ptrdiff_t)sizeof(v), sizeof(v));
+		found |= (v == '"') | (v == '\\');
+		if (!only_quotes)
+			found |= v < 0x20; /* signed: bytes from 0x80 on too */
+	}
+	return scan_any(found);
+}
+
 /* First byte that is not plain ASCII text of a JSON string, or end. */
 static inline const char *scan_plain(const char *p, const char *end)
 {
-	while (end - p >= 8 && !scan_has_special(scan_load(p)))
+	const char *from = p;
+
+	while (end - p >= 8 && !scan_has_special(scan_load(p))) {
 		p += 8;
+		if (p - from == SCAN_SHORT)
+			while (end - p >= SCAN_BLOCK && !scan_block_has(p, false))
+				p += SCAN_BLOCK;
+	}
 	while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
 		p++;
 	return p;
@@ -41,12 +88,13 @@ static inline const char *scan_plain(const char *p, const char *end)
 /* First '"' or '\\', or end. */
 static inline const char *scan_quote(const char *p, const char *end)
 {
-	for (; end - p >= 8; p += 8) {
-		uint64_t word = scan_load(p);
-		uint64_t quote = word ^ (SCAN_ONES * '"'), slash = word ^ (SCAN_ONES * '\\');
+	const char *from = p;
 
-		if ((((quote - SCAN_ONES) & ~quote) | ((slash - SCAN_ONES) & ~slash)) & SCAN_HIGHS)
-			break;
+	while (end - p >= 8 && !scan_has_quote(scan_load(p))) {
+		p += 8;
+		if (p - from == SCAN_SHORT)
+			while (end - p >= SCAN_BLOCK && !scan_block_has(p, true))
+				p += SCAN_BLOCK;
 	}
 	while (p < end && *p != '"' && *p != '\\')
 		p++;

@@ -40,6 +40,7 @@ const exitProcess = process.exit.bind(process);
 const later = setImmediate;
 const AsyncFunction = (async () => {}).constructor;
 const inspect = util.inspect;
+const encoder = new TextEncoder();
 
 const state = {
 	head: null, /* OPEN's head of the run */
@@ -146,9 +147,27 @@ function stringSpan(text, from, at) {
 	return { inside: false, next: from };
 }
 
+const isDigit = code => code >= 48 && code <= 57;
+
+/* Are there 16 digits in a row? Then one of them stands at a sixteenth place, so most of a text need not be looked at. */
+function hasLongInteger(text) {
+	for (let at = 15; at < text.length; at += 16) {
+		if (!isDigit(text.charCodeAt(at)))
+			continue;
+		let from = at, end = at + 1;
+		while (at - from < 15 && isDigit(text.charCodeAt(from - 1)))
+			from--;
+		while (end - from < 16 && isDigit(text.charCodeAt(end)))
+			end++;
+		if (end - from === 16)
+			return true;
+	}
+	return false;
+}
+
 /* JSON.parse, but integers that a Number might not hold (beyond 2^53 - 1) become BigInt. */
 function parseExact(text) {
-	if (!/\d{16}/.test(text))
+	if (!hasLongInteger(text))
 		return parse(text);
 	const digits = /-?\d{16,}/g;
 	let out = '', copied = 0, from = 0;
@@ -260,7 +279,7 @@ function resultText(value) {
 const input = { buffer: Buffer.allocUnsafeSlow(4 * PAYLOAD_MAX), fill: 0 };
 const output = { buffer: Buffer.allocUnsafeSlow(PAYLOAD_MAX), fill: 0, scheduled: false };
 const NOTHING = Buffer.alloc(0);
-const calls = new Map(); /* stream -> { resolve, head, parts } */
+const calls = new Map(); /* stream -> { resolve, head, body, fill } */
 let nextStream = 2;
 let socket = null;
 
@@ -309,8 +328,40 @@ function queueFrame(type, channel, stream, bytes, fin) {
 	output.fill += HEADER + bytes.length;
 }
 
+/*
+ * One large buffer is kept for the next large body, as fresh pages cost more than what is written to them. Whoever takes
+ * it has it alone until it is given back.
+ */
+const SPARE_MAX = 4 << 20;
+let spare = null;
+
+function takeBuffer(size) {
+	const kept = spare;
+	if (kept === null || kept.length < size)
+		return Buffer.allocUnsafeSlow(size);
+	spare = null;
+	return kept;
+}
+
+function giveBack(buffer) {
+	if (buffer.length <= SPARE_MAX && (spare === null || spare.length < buffer.length))
+		spare = buffer;
+}
+
+/* The text of arguments as UTF-8, then send(bytes, written); written() when they have left. */
+function encodeLarge(text, send) {
+	const buffer = takeBuffer(text.length + (text.length >> 3));
+	const { read, written } = encoder.encodeInto(text, buffer);
+	if (read === text.length) {
+		send(buffer.subarray(0, written), () => giveBack(buffer));
+	} else { /* a script of many bytes a character */
+		giveBack(buffer);
+		send(Buffer.from(text, 'utf8'));
+	}
+}
+
 /* Frames of any size: `first` (a head with its length) goes into the first one. The last one gets FIN. */
-function sendLarge(type, channel, stream, first, bytes, fin) {
+function sendLarge(type, channel, stream, first, bytes, fin, written) {
 	flush();
 	socket.cork();
 	let at = 0, kind = type, lead = first;
@@ -321,7 +372,7 @@ function sendLarge(type, channel, stream, first, bytes, fin) {
 		putHeader(header, 0, lead.length + part.length, kind, fin && at >= bytes.length ? FIN : 0, channel, stream);
 		lead.copy(header, HEADER);
 		socket.write(header);
-		socket.write(part);
+		socket.write(part, at >= bytes.length ? written : undefined);
 		kind = BODY;
 		lead = NOTHING;
 	} while (at < bytes.length);
@@ -331,7 +382,7 @@ function sendLarge(type, channel, stream, first, bytes, fin) {
 /* `head` is the encoded head with its two bytes of length. One write for a lone call, one for all calls of a turn. */
 function sendCall(stream, head, text) {
 	if (text.length > SMALL_CALL) {
-		sendLarge(OPEN, CHANNEL_MAIN, stream, head, Buffer.from(text, 'utf8'), true);
+		encodeLarge(text, (bytes, written) => sendLarge(OPEN, CHANNEL_MAIN, stream, head, bytes, true, written));
 		return;
 	}
 	const buffer = output.buffer;
@@ -370,7 +421,28 @@ function takeHead(stream, call, fin, start, end) {
 	if (fin)
 		settle(stream, call, bytes.utf8Slice(body, end));
 	else
-		call.parts = [Buffer.from(bytes.subarray(body, end))];
+		collect(call, body, end);
+}
+
+/* One more part of an answer that comes in several frames. */
+function collect(call, start, end) {
+	const fill = call.fill + end - start;
+	if (call.body === null || call.body.length < fill) {
+		const larger = takeBuffer(Math.max(2 * fill, 4 * PAYLOAD_MAX));
+		if (call.body !== null) {
+			call.body.copy(larger, 0, 0, call.fill);
+			giveBack(call.body);
+		}
+		call.body = larger;
+	}
+	input.buffer.copy(call.body, call.fill, start, end);
+	call.fill = fill;
+}
+
+function collected(call) {
+	const text = call.body.utf8Slice(0, call.fill);
+	giveBack(call.body);
+	return text;
 }
 
 function callFrame(type, fin, stream, start, end) {
@@ -391,9 +463,9 @@ function callFrame(type, fin, stream, start, end) {
 		return;
 	}
 	if (type === BODY)
-		call.parts.push(Buffer.from(input.buffer.subarray(start, end)));
+		collect(call, start, end);
 	if (fin)
-		settle(stream, call, Buffer.concat(call.parts).toString());
+		settle(stream, call, collected(call));
 }
 
 function runFrame(type, fin, start, end) {
@@ -560,7 +632,7 @@ async function invoke(target, args, options, raw) {
 	const stream = nextStream;
 	nextStream += 2;
 	const answer = await new Promise(resolve => {
-		const call = { resolve, head: null, parts: null, text: '' };
+		const call = { resolve, head: null, body: null, fill: 0, text: '' };
 		calls.set(stream, call);
 		sendCall(stream, head, text);
 		if (!plain && options !== null && options.signal)

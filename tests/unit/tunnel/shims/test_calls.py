@@ -36,6 +36,13 @@ BOTH = [
      "[srv.mixed(), len(srv.mixed(raw=True)['content']), srv.mixed.raw()['content'][1]]", {"value": ["see", 2, peer.IMAGE]}),
     ("several texts", "return [await srv.two(), await srv.none()]", "[srv.two(), srv.none()]", {"value": ["one\ntwo", None]}),
     ("numbers", "return await srv.big()", "srv.big()", {"value": BIG}),
+    ("a long number at every place",
+     "const r = []; for (let k = 0; k < 33; k++) r.push((await srv.echo({message: `{\"p\":\"${'x'.repeat(k)}\",\"n\":-9007199254740993}`})).n); return r",
+     "[srv.echo(message='{\"p\":\"' + 'x' * k + '\",\"n\":-9007199254740993}')['n'] for k in range(33)]", {"value": [-9007199254740993] * 33}),
+    ("large texts one after the other",
+     "const sizes = [70000, 3000000, 100, 1000000], r = []; for (const n of sizes) for (const c of ['x', 'é', '\\u{1F600}']) "
+     "{ const m = c.repeat(n / 2); r.push(await srv.echo({message: m}) === m); } return r",
+     "[srv.echo(message=m) == m for n in (70000, 3000000, 100, 1000000) for c in 'xé\U0001F600' for m in [c * (n // 2)]]", {"value": [True] * 12}),
     ("numbers in arguments", "return await srv.raw_args({n: 12345678901234567890n, f: 0.10, s: 'é\\n'})",
      "srv.raw_args(n=12345678901234567890, f=0.10, s='é\\n')",
      {"value": {"n": 12345678901234567890, "f": 0.1, "s": "é\n"}, "calls": [("srv", "raw_args", '{"n":12345678901234567890,"f":0.1,"s":"é\\n"}')]}),
