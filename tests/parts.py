@@ -41,6 +41,7 @@ PARTS = [
     part('format', 'clang-format leaves the sources as they are', script('tests/checks/format'), ['clang-format']),
     part('lint', 'shell and Python sources', script('tests/checks/lint')),
     # plain, with gcc
+    part('peers', 'npm and PyPI packages that tests talk to', script('tests/peers'), limit=600),
     part('gcc', 'build with gcc, warnings are errors', build('build-gcc', '-Dwerror=true'), ['gcc'], limit=600),
     part('unit', 'unit, scenario, fuzz corpora, conformance', suites('build-gcc', *CORE), after=['gcc'], limit=600),
     # sanitised, with clang
@@ -52,7 +53,6 @@ PARTS = [
     # the shipped build, from outside
     part('release', 'release build with LTO', build('build-release', '-Dbuildtype=release', '-Db_lto=true'), ['gcc'],
          limit=600),
-    part('peers', 'npm packages that tests talk to', script('tests/peers'), limit=300),
     part('demo', 'deploy/quickstart, once more', script('tests/e2e/demo'), after=['release']),
     part('e2e', 'the shipped binary with real servers and clients', suites('build-release', 'e2e'), after=['release'],
          limit=900),

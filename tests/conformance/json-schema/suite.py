@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""JSON-Schema-Test-Suite against the argument check: suite.py SCHEMA-LINES [FOLDER]
+"""JSON-Schema-Test-Suite against the argument check: suite.py SCHEMA-LINES [FOLDER...]
 
-FOLDER (or HAWSER_JSON_SCHEMA_SUITE) is one draft's folder of the suite, for instance tests/draft2020-12; without it the
-test is skipped. Files of keywords that the check does not claim are left out by name, and so are cases that need another
+FOLDER is one draft's folder of the suite; without any, those that tests/peers unpacked; without these the test is skipped. Files of keywords that the check does not claim are left out by name, and so are cases that need another
 document.
 """
 import glob
@@ -11,6 +10,9 @@ import json
 import os
 import subprocess
 import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+DRAFTS = ("draft7", "draft2019-09", "draft2020-12")
 
 # Keywords that are only descriptions to us, or that tools' schemas do not use.
 LEFT_OUT = {
@@ -44,24 +46,30 @@ def cases(folder):
                 yield f"{name}: {group['description']}: {test['description']}", bare, test["data"], test["valid"], claimed
 
 
-def main():
-    folder = sys.argv[2] if len(sys.argv) > 2 else os.environ.get("HAWSER_JSON_SCHEMA_SUITE")
-    print("1..1")
-    if not folder or not os.path.isdir(folder):
-        print("ok 1 # SKIP JSON-Schema-Test-Suite is not there; set HAWSER_JSON_SCHEMA_SUITE to a draft's folder")
-        return 0
+def try_draft(program, folder, number):
+    name = os.path.basename(os.path.normpath(folder))
     rows = list(cases(folder))
     run = [row for row in rows if row[4]]
     lines = "".join(json.dumps({"schema": s, "data": d}, ensure_ascii=False) + "\n" for _, s, d, _, _ in run)
-    answers = subprocess.run([sys.argv[1]], input=lines.encode("utf-8", "surrogatepass"), stdout=subprocess.PIPE,
+    answers = subprocess.run([program], input=lines.encode("utf-8", "surrogatepass"), stdout=subprocess.PIPE,
                              check=True).stdout.decode().splitlines()
     failed = [(row, answer) for row, answer in zip(run, answers) if answer != ("true" if row[3] else "false")]
     for row, answer in failed:
         print(f"# {row[0]}: {answer}, wanted {row[3]}")
-    print(f"# {len(run) - len(failed)} of {len(run)} cases; {len(rows) - len(run)} left out: not claimed, or known")
+    print(f"# {name}: {len(run) - len(failed)} of {len(run)} cases; {len(rows) - len(run)} left out: not claimed, or known")
     good = not failed and len(answers) == len(run) > 0
-    print(("ok" if good else "not ok") + " 1 - " + os.path.basename(os.path.normpath(folder)))
-    return 0 if good else 1
+    print(("ok" if good else "not ok") + f" {number} - {name}")
+    return good
+
+
+def main():
+    peers = os.environ.get("HAWSER_PEERS", os.path.join(TOP, "tests", ".peers"))
+    folders = sys.argv[2:] or [os.path.join(peers, "json-schema-suite", "tests", draft) for draft in DRAFTS]
+    if not sys.argv[2:] and not any(map(os.path.isdir, folders)):
+        print("1..1\nok 1 # SKIP JSON-Schema-Test-Suite is not there: run tests/peers")
+        return 0
+    print(f"1..{len(folders)}")
+    return 0 if all([try_draft(sys.argv[1], folder, i) for i, folder in enumerate(folders, 1)]) else 1
 
 
 if __name__ == "__main__":

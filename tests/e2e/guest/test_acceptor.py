@@ -22,6 +22,7 @@ from hawser_tunnel import Tunnel  # noqa: E402
 from tap import Cases, Skip  # noqa: E402
 
 BINARY, DIAL = os.environ["HAWSER_GUEST"], os.environ["HAWSER_DIAL"]
+PEERS = os.environ.get("HAWSER_PEERS", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../.peers"))
 cases = Cases()
 KEY = base64.b64encode(bytes(range(16))).decode()
 UPGRADE = ("GET /tunnel HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
@@ -253,10 +254,11 @@ def curl_shakes_hands():
 
 @cases.add
 def the_websockets_package():
+    sys.path.insert(0, os.path.join(PEERS, "websockets"))
     try:
         from websockets.sync.client import connect
     except ImportError as e:
-        raise Skip("Python package websockets") from e
+        raise Skip("Python package websockets: run tests/peers") from e
     with Guest(BINARY, tcp=True) as g:
         with connect("ws://127.0.0.1:%d/x" % g.port, subprotocols=["hawser.v1"]) as ws:
             assert ws.subprotocol == "hawser.v1"
