@@ -84,15 +84,20 @@ int buf_append_str(struct buf *b, const char *s)
 
 int buf_printf(struct buf *b, const char *fmt, ...)
 {
-	uint8_t *room;
+	size_t spare = b->cap - b->start - b->len;
+	uint8_t *room = spare ? b->data + b->start + b->len : NULL;
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf((char *)room, spare, fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		return -EINVAL;
+	if ((size_t)n < spare && (size_t)n <= buf_room(b)) {
+		buf_commit(b, (size_t)n);
+		return 0;
+	}
 	room = buf_reserve(b, (size_t)n);
 	if (!room)
 		return (size_t)n > buf_room(b) ? -E2BIG : -ENOMEM;
@@ -101,6 +106,17 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 	buf_commit(b, (size_t)n);
 	return 0;
+}
+
+int buf_append_number(struct buf *b, uint64_t number)
+{
+	char text[20], *at = text + sizeof(text);
+
+	do {
+		*--at = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	return buf_append(b, at, (size_t)(text + sizeof(text) - at));
 }
 
 static int append_escape(struct buf *b, unsigned char c)

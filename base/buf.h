@@ -45,6 +45,8 @@ int buf_append(struct buf *b, const void *data, size_t n) _must_check_;
 int buf_append_str(struct buf *b, const char *s) _must_check_;
 int buf_printf(struct buf *b, const char *fmt, ...) _printf_(2, 3) _must_check_;
 /* A JSON string literal of n bytes of UTF-8; bytes that are not UTF-8 become U+FFFD. */
+/* In decimal digits. */
+int buf_append_number(struct buf *b, uint64_t number) _must_check_;
 int buf_append_json(struct buf *b, const char *s, size_t n) _must_check_;
 void buf_consume(struct buf *b, size_t n);
 /* Moves the live bytes out as a NUL-terminated block (caller frees); the buffer is empty afterwards. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
-#include <stdio.h>
 #include <time.h>
 
 uint64_t clock_now_ns(void)
@@ -23,11 +22,13 @@ uint64_t clock_wall_ms(void)
 char *clock_format_wall(uint64_t wall_ms, char text[25])
 {
 	time_t seconds = (time_t)(wall_ms / 1000u);
+	unsigned ms = (unsigned)(wall_ms % 1000u);
 	struct tm tm;
-	char date[20];
 
 	gmtime_r(&seconds, &tm);
-	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text, 25, "%s.%03uZ", date, (unsigned)(wall_ms % 1000u));
+	strftime(text, 25, "%Y-%m-%dT%H:%M:%S.000Z", &tm);
+	text[20] = (char)('0' + ms / 100);
+	text[21] = (char)('0' + ms / 10 % 10);
+	text[22] = (char)('0' + ms % 10);
 	return text;
 }

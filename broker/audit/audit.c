@@ -48,8 +48,10 @@ struct audit *audit_close(struct audit *a)
 
 /* ---- one line ---- */
 
-static const char *const text_names[] = {"subject", "client", "run", "server", "tool", "verdict", "rule", "outcome"};
-enum { TEXTS = ARRAY_SIZE(text_names) };
+/* Every call is a line: members are put together from ready pieces. */
+static const char *const text_members[] = {",\"subject\":", ",\"client\":",  ",\"run\":",  ",\"server\":",
+					   ",\"tool\":",    ",\"verdict\":", ",\"rule\":", ",\"outcome\":"};
+enum { TEXTS = ARRAY_SIZE(text_members) };
 
 /* All texts behind each other, each with a NUL, so that redaction looks once. */
 static int gather_texts(struct audit *a, const char *const texts[TEXTS])
@@ -83,7 +85,7 @@ static int put_texts(struct audit *a)
 		size_t n = strlen(at);
 
 		if (n) {
-			r = buf_printf(&a->line, ",\"%s\":", text_names[i]);
+			r = buf_append_str(&a->line, text_members[i]);
 			if (r == 0)
 				r = buf_append_json(&a->line, at, n);
 		}
@@ -92,9 +94,20 @@ static int put_texts(struct audit *a)
 	return r;
 }
 
-static int put_number(struct audit *a, const char *name, uint64_t number)
+static int put_number(struct audit *a, const char *member, uint64_t number)
 {
-	return buf_printf(&a->line, ",\"%s\":%llu", name, (unsigned long long)number);
+	int r = buf_append_str(&a->line, member);
+
+	return r < 0 ? r : buf_append_number(&a->line, number);
+}
+
+static int put_text(struct audit *a, const char *member, const char *text, const char *close)
+{
+	int r = buf_append_str(&a->line, member);
+
+	if (r == 0)
+		r = buf_append_str(&a->line, text);
+	return r < 0 ? r : buf_append_str(&a->line, close);
 }
 
 static int put_head(struct audit *a, uint64_t wall_ms)
@@ -102,8 +115,7 @@ static int put_head(struct audit *a, uint64_t wall_ms)
 	char when[25];
 
 	buf_clear(&a->line);
-	clock_format_wall(wall_ms ? wall_ms : clock_wall_ms(), when);
-	return buf_printf(&a->line, "{\"time\":\"%s\"", when);
+	return put_text(a, "{\"time\":\"", clock_format_wall(wall_ms ? wall_ms : clock_wall_ms(), when), "\"");
 }
 
 static int put_record(struct audit *a, const struct audit_record *record)
@@ -113,12 +125,12 @@ static int put_record(struct audit *a, const struct audit_record *record)
 	if (r == 0)
 		r = put_texts(a);
 	if (r == 0 && record->call)
-		r = put_number(a, "call", record->call);
+		r = put_number(a, ",\"call\":", record->call);
 	if (r == 0)
-		r = put_number(a, "ms", record->ms);
+		r = put_number(a, ",\"ms\":", record->ms);
 	if (r == 0)
-		r = put_number(a, "bytes_in", record->bytes_in);
-	return r < 0 ? r : put_number(a, "bytes_out", record->bytes_out);
+		r = put_number(a, ",\"bytes_in\":", record->bytes_in);
+	return r < 0 ? r : put_number(a, ",\"bytes_out\":", record->bytes_out);
 }
 
 /* ---- the file ---- */
@@ -170,12 +182,12 @@ static int write_line(struct audit *a, struct error *err)
 static int append_line(struct audit *a, struct error *err)
 {
 	char hash[AUDIT_HEX + 1];
-	int r = buf_printf(&a->line, ",\"prev\":\"%s\"", a->last);
+	int r = put_text(a, ",\"prev\":\"", a->last, "\"");
 
 	if (r == 0)
 		r = audit_hash(a->hasher, buf_head(&a->line), a->line.len, hash);
 	if (r == 0)
-		r = buf_printf(&a->line, ",\"hash\":\"%s\"}\n", hash);
+		r = put_text(a, ",\"hash\":\"", hash, "\"}\n");
 	if (r < 0)
 		return error_set_errno(err, r, "making a line of the audit log");
 	r = write_line(a, err);
@@ -209,7 +221,7 @@ static int repair(struct audit *a, size_t torn, struct error *err)
 	if (r == 0)
 		r = buf_append_str(&a->line, ",\"event\":\"repaired\"");
 	if (r == 0)
-		r = put_number(a, "removed_bytes", torn);
+		r = put_number(a, ",\"removed_bytes\":", torn);
 	return r < 0 ? error_set_errno(err, r, "repairing the audit log %s", a->path) : append_line(a, err);
 }
 

@@ -32,11 +32,32 @@ static void test_json_text(void **state)
 	assert_string_equal(text, "\"a\\\"\\\\\\n\\u0001\xef\xbf\xbd\xc3\xa9\"");
 }
 
+static void test_printed(void **state)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(200);
+	_cleanup_free_ char *text = NULL;
+	char wide[151];
+
+	memset(wide, 'w', 150);
+	wide[150] = '\0';
+	assert_int_equal(buf_printf(&b, "%d,", 7), 0); /* the first memory */
+	assert_int_equal(buf_printf(&b, "%s", wide), 0); /* more than there is */
+	assert_int_equal(buf_printf(&b, "%s", wide), -E2BIG);
+	assert_int_equal(b.len, 152);
+	buf_consume(&b, 150);
+	assert_int_equal(buf_append_number(&b, 0), 0);
+	assert_int_equal(buf_append_number(&b, UINT64_MAX), 0);
+	assert_int_equal(buf_printf(&b, "!"), 0);
+	text = buf_steal(&b, NULL);
+	assert_string_equal(text, "ww018446744073709551615!");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_append_consume_steal),
 		cmocka_unit_test(test_json_text),
+		cmocka_unit_test(test_printed),
 	};
 
 	return cmocka_run_group_tests_name("buf", tests, NULL, NULL);
