@@ -2,279 +2,230 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest in the standard library alone, written from tunnel/PROTOCOL.md; for tests and for readers, without any wall.
 
-guest.py SOCKET SECRET_FILE: listens on a unix socket, runs Python code in threads. The code has print() (channel 1),
-call(server, tool, args) and result(value).
+guest.py SOCKET SECRET_FILE: listens on a unix socket and runs Python code, a process a run. The code has call(server,
+tool, args) and result(value), which reach the guest by SOCKET.calls. What it leaves out: section 9 of the page.
 """
-import collections, ctypes, hashlib, hmac, json, os, socket, struct, sys, threading, traceback
+import asyncio, collections, hashlib, hmac, json, os, signal, struct, sys
 
 HELLO, PROOF, ACK, CREDIT, PING, PONG, BYE, OPEN, HEAD, BODY, TAIL, RESET = 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20
-TURN, WINDOW, HELD_MAX, PIECE = 2**32 - 1, 262144, 8 << 20, 65536
-lock = threading.RLock()
-changed = threading.Condition(lock)
-
-
-class Cancelled(BaseException):
-    pass
+HEADER, GREETING = struct.Struct('>IBBHII'), struct.Struct('>4sBBxx16s16s16sII32s')
+TURN, WINDOW, PIECE, HELD_MAX, FRAMES_MAX = 2**32 - 1, 262144, 65536, 8 << 20, 32768
+USER_SIDE = '''
+import json, socket, sys
+def call(server, tool, args):
+    with socket.socket(socket.AF_UNIX) as guest:
+        guest.connect(sys.argv[1])
+        guest.sendall(json.dumps([int(sys.argv[2]), server, tool, args]).encode() + b"\\n")
+        answer, value = json.load(guest.makefile())
+    if not answer["ok"]:
+        raise RuntimeError(answer["kind"])
+    return value
+exec(compile(sys.stdin.read(), sys.argv[3], "exec"), {"call": call, "result": lambda value: call("", "", value)})
+'''
 
 
 class Stream:
-    def __init__(self, number, head):
-        self.number, self.head, self.body = number, head, bytearray()
-        self.sent, self.limit, self.received = 0, WINDOW, 0
-        self.answer = self.thread = None
-        self.calling = set()   # threads of a run that wait for a call, and notice its end by themselves
-        self.over = self.cancelled = self.gone = False   # other end's FIN; its RESET; lost with the conversation
+    def __init__(self, number, head, run=None):
+        self.number, self.head, self.run, self.body = number, head, run, bytearray()
+        self.sent, self.limit, self.received = 0, WINDOW, 0   # bytes of bodies
+        self.over = self.cancelled = False   # by the other end
+        self.kill = lambda: None
 
 
 class Guest:
-    def __init__(self, secret):
-        self.secret, self.promised, self.link = secret, {}, None
-        with lock:
-            self.begin(os.urandom(16), None)
+    def __init__(self, secret, calls_path):
+        self.secret, self.calls_path, self.link, self.streams = secret, calls_path, None, {}
+        self.changed = asyncio.Event()
+        self.begin(os.urandom(16), None)
 
     def begin(self, boot, other):
-        for stream in getattr(self, 'streams', {}).values():
-            self.stop(stream, gone=True)
-        self.boot, self.other, self.streams = boot, other, {}
-        self.sent, self.received, self.next, self.call_id = 0, 0, 2, 0
-        self.unacked, self.held = collections.deque(), 0
-        changed.notify_all()
+        for stream in self.streams.values():
+            stream.kill()
+        self.boot, self.other, self.epoch, self.streams = boot, other, os.urandom(16), {}
+        self.sent, self.received, self.next_stream, self.call_id = 0, 0, 2, 1
+        self.unacked, self.held = collections.OrderedDict(), 0   # number: frame; their bytes together
 
-    # ---- frames
-    def write(self, kind, payload=b'', stream=0, channel=0, fin=0, number=0):
-        frame = struct.pack('>IBBHII', len(payload), kind, fin, channel, stream, number) + payload
+    async def until(self, ready):
+        while not ready():
+            await self.changed.wait()
+
+    def alive(self, stream):
+        return self.streams.get(stream.number) is stream
+
+    # ---- out: a numbered frame is kept until it is acknowledged, whether there is a link or not
+    def write(self, kind, payload=b'', stream=0, channel=0, fin=False, number=0):
+        frame = HEADER.pack(len(payload), kind, fin, channel, stream, number) + payload
         if number:
-            self.unacked.append((number, frame))
-            self.held += len(frame)
+            self.unacked[number], self.held = frame, self.held + len(frame)
         if self.link:
-            self.push(self.link, frame)
+            self.link.write(frame)
 
-    def push(self, link, frame):
-        try:
-            link.sendall(frame)
-        except OSError:   # the reader notices, and the next link gets it again
-            self.link = None
+    def send(self, kind, stream, payload=b'', channel=0, fin=False):
+        self.sent = self.sent % TURN + 1
+        self.write(kind, payload, stream.number, channel, fin, self.sent)
 
-    def send(self, kind, stream, payload=b'', channel=0, fin=0):
-        """A numbered frame of a stream; waits while too much is unacknowledged."""
-        with lock:
-            while self.held > HELD_MAX and kind != RESET and not stream.gone:
-                changed.wait()
-            if not stream.gone:
-                self.sent = self.sent % TURN + 1
-                self.write(kind, payload, stream.number, channel, fin, self.sent)
-
-    def send_body(self, stream, channel, data, fin=0):
-        while data or fin:
-            with lock:
-                while data and stream.sent == stream.limit and not (stream.cancelled or stream.gone):
-                    changed.wait()
-                if stream.cancelled or stream.gone:
-                    return
-                piece = data[:min(PIECE, stream.limit - stream.sent)]
-                data = data[len(piece):]
-                stream.sent += len(piece)
-            self.send(BODY, stream, piece, channel, fin if not data else 0)
-            if not data:
+    async def send_body(self, stream, channel, data, fin=False):
+        while data:
+            await self.until(lambda: not self.alive(stream) or stream.sent < stream.limit and
+                             self.held < HELD_MAX and len(self.unacked) < FRAMES_MAX)
+            if not self.alive(stream):
                 return
+            piece = data[:min(PIECE, stream.limit - stream.sent)]
+            data, stream.sent = data[len(piece):], stream.sent + len(piece)
+            self.send(BODY, stream, piece, channel, fin and not data)
 
     # ---- links
-    def serve(self, link):
-        """One connection: handshake, then frames until it ends."""
+    async def serve(self, reader, writer):
         try:
-            link.settimeout(5)
-            d = self.read(link, HELLO)[1]
-            assert len(d) >= 96 and d[:4] == b'HWSR' and d[4] <= 1 <= d[5], 'HELLO'
-            d = d[:96]
-            d_boot, named = d[24:40], d[40:56]
-            with lock:
-                resume = named == self.boot and d_boot == self.other
-                boot = self.boot if resume else self.promised.setdefault(d_boot, os.urandom(16))
-                numbers = struct.pack('>II', *(self.received,) * 2 if resume else (0, 0))
-            l = b'HWSR\1\1\0\0' + d[8:24] + boot + d_boot + numbers + os.urandom(32)
-            frame = l + self.mac(b'hawser listener', d, l)
-            link.sendall(struct.pack('>IBBHII', len(frame), HELLO, 0, 0, 0, 0) + frame)
-            assert hmac.compare_digest(self.read(link, PROOF)[1], self.mac(b'hawser dialler', d, l)), 'proof'
-            with lock:
-                if not resume and boot != self.boot:   # else: another link has proven this conversation meanwhile
-                    self.begin(boot, d_boot)
-                assert boot == self.boot, 'stale'
-                self.promised = {}
-                if self.link:
-                    self.link.shutdown(socket.SHUT_RDWR)
-                self.link = link
-                received, handled = struct.unpack('>II', d[56:64]) if resume else (0, 0)
-                self.acknowledged(handled)
-                behind = received == 0 or all(n != received for n, _ in self.unacked)
-                for number, frame in list(self.unacked):
-                    if behind:
-                        self.push(link, frame)
-                    behind = behind or number == received
-                for stream in self.streams.values():
-                    self.write(CREDIT, struct.pack('>Q', stream.received + WINDOW), stream.number)
-            while True:
-                self.take(*self.read(link))
-        except (OSError, EOFError, AssertionError, struct.error) as e:
-            print('link:', e, file=sys.stderr)
+            behind = await asyncio.wait_for(self.shake_hands(reader, writer), 5)
+            if self.link:
+                self.link.close()
+            self.link, numbers = writer, list(self.unacked)
+            for number in numbers[numbers.index(behind) + 1 if behind in numbers else 0:]:
+                writer.write(self.unacked[number])
+            for stream in self.streams.values():
+                self.write(CREDIT, struct.pack('>Q', stream.received + WINDOW), stream.number)
+            while self.link is writer:
+                self.take(*await self.read(reader))
+                self.changed.set()   # whoever waits looks again
+                self.changed = asyncio.Event()
+        except (OSError, EOFError, ValueError, struct.error, asyncio.TimeoutError) as e:
+            print('link:', repr(e), file=sys.stderr)
         finally:
-            with lock:
-                if self.link is link:
-                    self.link = None
-            link.close()
+            self.link = None if self.link is writer else self.link
+            writer.close()
 
-    def mac(self, label, d, l):
-        return hmac.new(self.secret, label + d + l, hashlib.sha256).digest()
+    async def shake_hands(self, reader, writer):
+        """Returns the number behind which frames are to be sent again."""
+        d = (await self.read(reader, HELLO))[-1][:96]
+        magic, low, high, tunnel, boot_d, named, received, handled, _ = GREETING.unpack(d)
+        resume = named == self.boot and boot_d == self.other
+        boot = self.boot if resume else self.mac(self.epoch, boot_d)[:16]   # the same promise until one is proven
+        taken = self.received if resume else 0   # what is taken is handled at once
+        l = GREETING.pack(b'HWSR', 1, 1, tunnel, boot, boot_d, taken, taken, os.urandom(32))
+        hello = l + self.mac(b'hawser listener', d, l)
+        writer.write(HEADER.pack(len(hello), HELLO, 0, 0, 0, 0) + hello)
+        proof = (await self.read(reader, PROOF))[-1]
+        if magic != b'HWSR' or not low <= 1 <= high or not hmac.compare_digest(proof, self.mac(b'hawser dialler', d, l)):
+            raise ValueError('not our broker')
+        if resume and boot != self.boot:
+            raise ValueError('another link began anew meanwhile')
+        if boot != self.boot:
+            self.begin(boot, boot_d)
+        self.acknowledged(handled)
+        return received
 
-    def exactly(self, link, n):
-        data = bytearray()
-        while len(data) < n:
-            try:
-                piece = link.recv(n - len(data))
-            except socket.timeout:   # 20 s of silence: PING; 10 more: dead
-                assert self.link is link and link.gettimeout() == 20, 'silence'
-                with lock:
-                    self.write(PING)
-                link.settimeout(10)
-                continue
-            if not piece:
-                raise EOFError('closed')
-            if self.link is link:
-                link.settimeout(20)
-            data += piece
-        return bytes(data)
+    def mac(self, *parts):
+        return hmac.new(self.secret, b''.join(parts), hashlib.sha256).digest()
 
-    def read(self, link, want=None):
-        length, kind, fin, channel, stream, number = struct.unpack('>IBBHII', self.exactly(link, 16))
-        assert length <= PIECE and fin <= 1 and (want is None or (kind == want and length <= 1024)), 'frame'
-        return (kind, self.exactly(link, length), stream, channel, fin, number)
+    async def read(self, reader, want=None):
+        length, kind, fin, _, number, sequence = HEADER.unpack(await reader.readexactly(HEADER.size))
+        if length > PIECE or fin > 1 or want and (kind != want or length > 1024):
+            raise ValueError('frame')
+        return kind, number, fin, sequence, await reader.readexactly(length)
 
-    # ---- what comes
+    # ---- in
     def acknowledged(self, number):
-        if any(n == number for n, _ in self.unacked):
-            while self.unacked:
-                n, frame = self.unacked.popleft()
-                self.held -= len(frame)
-                if n == number:
-                    break
-            changed.notify_all()
+        while number in self.unacked:
+            self.held -= len(self.unacked.popitem(last=False)[1])
 
-    def take(self, kind, payload, number, channel, fin, sequence):
-        with lock:
-            stream = self.streams.get(number)
-            if kind == ACK:
-                self.acknowledged(*struct.unpack('>I', payload))
-            elif kind == CREDIT and stream:
-                stream.limit = max(stream.limit, *struct.unpack('>Q', payload))
-                changed.notify_all()
-            elif kind == PING:
-                self.write(PONG, payload)
-            elif kind == BYE:
-                raise EOFError(payload.decode(errors='replace'))
-            elif kind >= OPEN:
-                expected = self.received % TURN + 1
-                if sequence != expected:
-                    assert (expected - sequence) % TURN < 2**31, 'sequence'
-                    return   # a duplicate
-                self.received = sequence
-                self.numbered(kind, payload, number, stream, fin)
-                self.write(ACK, struct.pack('>I', sequence))
+    def take(self, kind, number, fin, sequence, payload):
+        stream = self.streams.get(number)
+        if kind == ACK:
+            self.acknowledged(int.from_bytes(payload, 'big'))
+        elif kind == CREDIT and stream:
+            stream.limit = max(stream.limit, int.from_bytes(payload, 'big'))
+        elif kind == PING:
+            self.write(PONG, payload)
+        elif kind == BYE:
+            raise EOFError(payload)
+        elif kind >= OPEN and sequence == self.received % TURN + 1:
+            self.received = sequence
+            self.take_numbered(kind, number, fin, payload)
+            self.write(ACK, struct.pack('>I', sequence))
+        elif kind >= OPEN and 0 < (sequence - self.received) % TURN < 2**31:   # else it was taken before
+            raise ValueError('a number is missing')
 
-    def numbered(self, kind, payload, number, stream, fin):
-        if kind == RESET:
-            if stream:
-                self.stop(stream)
-                if number % 2 == 0:
-                    del self.streams[number]
-            return
+    def take_numbered(self, kind, number, fin, payload):
         if kind in (OPEN, HEAD):
-            n, = struct.unpack('>H', payload[:2])
-            head, payload = json.loads(payload[2:2 + n]), payload[2 + n:]
-            if kind == OPEN:
-                stream = self.streams[number] = Stream(number, head)
-                if head.get('kind') != 'run' or head.get('language') != 'python':
-                    self.send(RESET, stream, b'{"reason":"unknown_kind"}')
-                    del self.streams[number]
-                    return
-            elif stream:
-                stream.answer = head
-        if kind == TAIL:
-            payload = b''
+            n = 2 + int.from_bytes(payload[:2], 'big')
+            head, payload = json.loads(payload[2:n]), payload[n:]
+        if kind == OPEN:
+            self.streams[number] = Stream(number, head)
+            if head.get('kind') != 'run' or head.get('language') != 'python':
+                return self.send(RESET, self.streams.pop(number), b'{"reason":"unknown_kind"}')
+        stream = self.streams.get(number)
         if not stream:
             return   # over: taken and dropped
-        stream.received += len(payload)
-        assert stream.received <= WINDOW + len(stream.body), 'credit'
-        stream.body += payload
-        stream.over = stream.over or bool(fin)
-        if payload and not fin:
+        if kind == HEAD:
+            stream.head = head
+        if kind == RESET and stream.run:
+            del self.streams[number]
+        elif kind == RESET:   # a run still says its end
+            stream.cancelled = True
+            stream.kill()
+        elif kind != TAIL:
+            stream.received += len(payload)
+            stream.body += payload
             self.write(CREDIT, struct.pack('>Q', stream.received + WINDOW), number)
-        if fin and number % 2 == 1:
-            stream.thread = threading.Thread(target=self.run, args=(stream,), name=stream.head['run'], daemon=True)
-            stream.thread.start()
-        changed.notify_all()
-
-    def stop(self, stream, gone=False):
-        stream.cancelled, stream.gone = True, stream.gone or gone
-        if stream.thread and stream.thread.is_alive() and stream.thread.ident not in stream.calling:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(stream.thread.ident), ctypes.py_object(Cancelled))
-        changed.notify_all()
+        stream.over = stream.over or fin
+        if fin and not stream.run:
+            asyncio.create_task(self.run(stream))
 
     # ---- runs and calls
-    def run(self, stream):
-        end = {'status': 'ok'}
-        try:
-            self.send(HEAD, stream, b'\0\x10{"started":true}')
-            names = {'print': lambda *a: self.send_body(stream, 1, (' '.join(map(str, a)) + '\n').encode()),
-                     'result': lambda value: self.send_body(stream, 5, json.dumps(value).encode()),
-                     'call': lambda server, tool, args: self.call(stream, server, tool, args)}
-            exec(compile(bytes(stream.body), stream.head.get('file', 'main.py'), 'exec'), names)
-        except Cancelled:
-            end = {'status': 'cancelled', 'reason': 'cancelled'}
-        except BaseException as e:
-            end = {'status': 'error', 'error': {'kind': 'exception', 'name': type(e).__name__, 'message': str(e)[:1000],
-                                                'stack': traceback.format_exc()[-4000:]}}
-        with lock:
-            stream.thread = None   # too late to be stopped
-            self.send(TAIL, stream, json.dumps(end).encode(), fin=1)
-            if not stream.gone:
-                self.streams.pop(stream.number, None)
+    async def run(self, stream):
+        self.send(HEAD, stream, b'\0\x10{"started":true}')
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, '-uc', USER_SIDE, self.calls_path, str(stream.number), stream.head.get('file', 'main.py'),
+            stdin=-1, stdout=-1, stderr=-1, start_new_session=True)   # -1: a pipe
+        stream.kill = lambda: os.killpg(process.pid, signal.SIGKILL)
+        if stream.cancelled or not self.alive(stream):
+            stream.kill()
+        process.stdin.write(stream.body)
+        process.stdin.close()
+        await asyncio.gather(self.forward(stream, 1, process.stdout), self.forward(stream, 2, process.stderr))
+        end = {'exit_code': await process.wait() % 256}
+        end['status'] = 'cancelled' if stream.cancelled else 'error' if end['exit_code'] else 'ok'
+        for call in [s for s in self.streams.values() if s.run is stream]:
+            self.send(RESET, self.streams.pop(call.number), b'{"reason":"cancelled"}')
+        if self.alive(stream):
+            self.send(TAIL, self.streams.pop(stream.number), json.dumps(end).encode(), fin=True)
 
-    def call(self, run, server, tool, args):
-        with lock:
-            if run.gone or run.cancelled:
-                raise Cancelled
-            run.calling.add(threading.get_ident())
-            self.call_id += 1
-            stream = Stream(self.next, None)
-            self.next += 2
-            self.streams[stream.number] = stream
-            head = json.dumps({'kind': 'call', 'run': run.head['run'], 'id': self.call_id, 'server': server,
-                               'tool': tool}).encode()
-            self.send(OPEN, stream, struct.pack('>H', len(head)) + head)
-        self.send_body(stream, 0, json.dumps(args).encode(), fin=1)
-        with lock:
-            while not (stream.over or stream.cancelled or run.cancelled):
-                changed.wait()
-            run.calling.discard(threading.get_ident())
-            if not stream.gone:
-                self.streams.pop(stream.number, None)
-                if not (stream.over or stream.cancelled):
-                    self.send(RESET, stream, b'{"reason":"cancelled"}')
-            if run.cancelled:
-                raise Cancelled
-        if not stream.over or not stream.answer['ok']:
-            raise RuntimeError((stream.answer or {}).get('kind', 'internal'))
-        return json.loads(stream.body)
+    async def forward(self, stream, channel, pipe):
+        while data := await pipe.read(PIECE):   # no faster than the broker gives credit
+            await self.send_body(stream, channel, data)
+
+    async def serve_user(self, reader, writer):
+        """A connection of a run's process: one call, or the result of the run."""
+        number, server, tool, args = json.loads(await reader.readline())
+        run, head, value = self.streams.get(number), {'ok': True}, None
+        if run and server:
+            head, value = await self.call(run, server, tool, json.dumps(args).encode())
+        elif run:
+            await self.send_body(run, 5, json.dumps(args).encode())
+        writer.write(json.dumps([head, value]).encode())
+        writer.close()
+
+    async def call(self, run, server, tool, args):
+        head = json.dumps({'kind': 'call', 'run': run.head['run'], 'id': self.call_id, 'server': server, 'tool': tool})
+        stream = self.streams[self.next_stream] = Stream(self.next_stream, {'ok': False, 'kind': 'internal'}, run)
+        self.next_stream, self.call_id = self.next_stream + 2, self.call_id + 1
+        self.send(OPEN, stream, struct.pack('>H', len(head)) + head.encode())
+        await self.send_body(stream, 0, args, fin=True)
+        await self.until(lambda: stream.over or not self.alive(stream))
+        if self.alive(stream):
+            del self.streams[stream.number]
+        return stream.head, json.loads(stream.body) if stream.head['ok'] else None
 
 
-def main():
-    guest = Guest(open(sys.argv[2], 'rb').read(32))
-    door = socket.socket(socket.AF_UNIX)
-    door.bind(sys.argv[1])
-    door.listen(8)
+async def main():
+    path, secret_file = sys.argv[1:]
+    guest = Guest(open(secret_file, 'rb').read(32), path + '.calls')
+    await asyncio.start_unix_server(guest.serve_user, guest.calls_path, limit=128 << 20)
+    await asyncio.start_unix_server(guest.serve, path)
     print('listening', flush=True)
-    while True:
-        threading.Thread(target=guest.serve, args=(door.accept()[0],), daemon=True).start()
+    await asyncio.Event().wait()
 
 
 if __name__ == '__main__':
-    main()
+    asyncio.run(main())
