@@ -105,8 +105,8 @@ class Guest:
         l = GREETING.pack(b'HWSR', 1, 1, tunnel, boot, boot_d, taken, taken, os.urandom(32))
         hello = l + self.mac(b'hawser listener', d, l)
         writer.write(HEADER.pack(len(hello), HELLO, 0, 0, 0, 0) + hello)
-        proof = (await self.read(reader, PROOF))[-1]
-        if magic != b'HWSR' or not low <= 1 <= high or not hmac.compare_digest(proof, self.mac(b'hawser dialler', d, l)):
+        proven = hmac.compare_digest((await self.read(reader, PROOF))[-1], self.mac(b'hawser dialler', d, l))
+        if magic != b'HWSR' or not low <= 1 <= high or not proven:
             raise ValueError('not our broker')
         if resume and boot != self.boot:
             raise ValueError('another link began anew meanwhile')

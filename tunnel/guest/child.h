@@ -46,8 +46,9 @@ struct reap_tally {
 };
 /* Looks at all processes of the run, as far as it gets until until_ms; kills them when kill_them is set. */
 void reap_look(struct guest *g, struct run *run, bool kill_them, uint64_t until_ms, struct reap_tally *ret);
-/* Raises cpu_ms and peak memory (bytes) to what this one process has used; finer than a look, which counts in ticks. */
-void reap_usage(pid_t pid, uint64_t *cpu_ms, uint64_t *max_rss);
+/* Raises cpu_ms and peak memory (bytes) to what this one process has used; finer than a look, which counts in ticks.
+ * false: it is ending by itself and has given its memory back; wait() will know. */
+bool reap_usage(pid_t pid, uint64_t *cpu_ms, uint64_t *max_rss);
 /* A process that we did not start ended; its time counts for the run that it belonged to. */
 void reap_orphan(void *user, pid_t pid, int status, const struct rusage *usage);
 

@@ -158,7 +158,7 @@ void reap_look(struct guest *g, struct run *run, bool kill_them, uint64_t until_
 	free(t.all);
 }
 
-void reap_usage(pid_t pid, uint64_t *cpu_ms, uint64_t *max_rss)
+bool reap_usage(pid_t pid, uint64_t *cpu_ms, uint64_t *max_rss)
 {
 	char path[32], text[4096], *p;
 	struct timespec ts;
@@ -174,7 +174,7 @@ void reap_usage(pid_t pid, uint64_t *cpu_ms, uint64_t *max_rss)
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || (n = read(fd, text, sizeof(text) - 1)) <= 0)
-		return;
+		return true; /* nobody will know better */
 	text[n] = 0;
 	p = strstr(text, "\nVmHWM:");
 	if (p) {
@@ -182,6 +182,7 @@ void reap_usage(pid_t pid, uint64_t *cpu_ms, uint64_t *max_rss)
 
 		*max_rss = bytes > *max_rss ? bytes : *max_rss;
 	}
+	return p;
 }
 
 void reap_orphan(void *user, pid_t pid, int status, const struct rusage *usage)

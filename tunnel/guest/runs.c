@@ -213,16 +213,18 @@ static void run_finish(struct run *run)
 
 /*
  * The shim has said its end and has nothing left to do: what it wrote is in the pipes by now, so the last words need
- * not wait for the interpreter to be taken apart (3 to 6 ms). Its status is 0 or 1 by the shim's contract.
+ * not wait for the interpreter to be taken apart (3 to 6 ms). Its status is 0 or 1 by the shim's contract. One that is
+ * being taken apart already is waited for: only its exit tells what it has used.
  */
 static void run_end_quickly(struct run *run)
 {
 	struct reap_tally tally;
 
+	if (!reap_usage(run->child->pid, &run->peak_cpu_ms, &run->max_rss))
+		return;
 	run->exited = true;
 	run->exit_status = (run->error_json ? 1 : 0) << 8;
 	run_set_state(run, RUN_STOPPING);
-	reap_usage(run->child->pid, &run->peak_cpu_ms, &run->max_rss);
 	run_look(run, true, &tally);
 	for (size_t i = 0; i < ARRAY_SIZE(run->outputs); i++)
 		output_last(run->outputs[i]);

@@ -3,6 +3,7 @@
 """Streams of the guest: calls, credit, links, parking, the tool command. HAWSER_GUEST names the binary."""
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -31,7 +32,48 @@ def values_and_logs():
         assert [(x["level"], x["text"]) for x in r.logs] == [("log", "a"), ("error", "b")], r.logs
         r = t.execute("python", "raise ValueError('no')")
         assert r.tail["status"] == "error" and r.tail["error"]["name"] == "ValueError", r.tail
-        assert r.tail["usage"]["wall_ms"] < 5000  # max_rss is 0 when the interpreter was gone before anybody looked
+        assert r.tail["usage"]["wall_ms"] < 5000
+
+
+@cases.table([("python", "python", "return 1"), ("javascript", "javascript", "return 1"), ("bash", "bash", "true"),
+              ("exit handlers", "python", "import atexit; atexit.register(print)"),
+              ("no last words", "python", "import os; os._exit(0)")])
+def peak_of_memory_is_known(language, code):
+    """Also of a run that ends at once: its interpreter may be gone when the guest looks at it."""
+    with Guest(BINARY) as g:
+        t = g.tunnel()
+        for _ in range(3):
+            r = t.execute(language, code)
+            assert r.tail["status"] == "ok" and 1 << 20 < r.tail["usage"]["max_rss"] < 1 << 30, r.tail
+
+
+@cases.table([("python", "python", "import os, signal; os.kill(os.getppid(), signal.SIGSTOP)"),
+              ("javascript", "javascript", "process.kill(process.ppid, 'SIGSTOP')")])
+def peak_of_memory_of_what_is_gone(language, code):
+    """The guest is held until the interpreter has ended: its memory is given back before anybody looks. (A guest that is
+    wrong fails this in one of three times: it must see the last words a turn before the end.)"""
+    with Guest(BINARY) as g:
+        t = g.tunnel()
+        children = "/proc/%d/task/%d/children" % (g.process.pid, g.process.pid)
+        for _ in range(4):  # whether its end or its last words are seen first is chance
+            r = t.run(language, code)
+            end = time.monotonic() + 20
+            while states(children) != ["Z"]:
+                assert time.monotonic() < end, states(children)
+                t.pump(0.005)
+            os.kill(g.process.pid, signal.SIGCONT)
+            t.wait(r)
+            assert r.tail["status"] == "ok" and r.tail["usage"]["max_rss"] > 1 << 20, r.tail
+
+
+def states(children):
+    """Letters of /proc of these processes."""
+    found = []
+    with open(children) as file:
+        for pid in file.read().split():
+            with open("/proc/%s/stat" % pid) as stat:
+                found.append(stat.read().rpartition(")")[2].split()[0])
+    return found
 
 
 @cases.add

@@ -30,6 +30,7 @@ OPEN, HEAD, BODY, TAIL, RESET = 16, 17, 18, 19, 20
 CHANNEL_PROGRESS, CHANNEL_RESULT = 4, 5
 RUN_STREAM = 1
 READ_SIZE = 4 * PAYLOAD_MAX
+END_WAIT_MS = 50  # the guest ends a process that has said its end; what it used is known only as long as it is there
 HERE = __file__
 VALUE = "__hawser_value__"  # where the last expression's value goes
 
@@ -1249,6 +1250,8 @@ def end(tail, result, status):
         if exit_functions():
             tail = dict(tail, wait=True)  # else the guest may end us at once
         send_tail(tail)
+    if "wait" not in tail:
+        select.poll().poll(END_WAIT_MS)
     leave(status)
 
 
