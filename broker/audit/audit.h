@@ -44,9 +44,14 @@ int audit_reserve(struct audit *a, size_t lines, struct error *err) _must_check_
 int audit_record(struct audit *a, const struct audit_record *record, struct error *err) _must_check_;
 struct audit *audit_close(struct audit *a);
 
-/* Reads the whole file. 0: every line follows from the one before; ret_lines (may be NULL) is their number. -EBADMSG:
- * the first bad line is named in err and, counted from 1, in ret_bad (may be NULL). That lines were cut off at the end
- * cannot be seen: compare the last hash with one that is kept elsewhere. */
-int audit_verify(const char *path, uint64_t *ret_lines, uint64_t *ret_bad, struct error *err) _must_check_;
+enum { AUDIT_HEX = 64 };
+struct audit_summary {
+	uint64_t lines; /* read; the last of them is the first bad one if one is bad */
+	char last[AUDIT_HEX + 1]; /* hash of the last good one; zeros: none */
+};
+/* Reads the whole file. 0: every line follows from the one before. -EBADMSG: the first bad line is named in err. That
+ * lines were cut off at the end cannot be seen: compare the last hash with one that is kept elsewhere. ret is filled in
+ * whenever the file could be opened. */
+int audit_verify(const char *path, struct audit_summary *ret, struct error *err) _must_check_;
 
 #endif

@@ -4,12 +4,13 @@
 
 #include "base/error.h"
 #include "base/span.h"
+#include "broker/audit/audit.h"
 
 /*
  * How lines hang together: a line is {...,"prev":"HEX","hash":"HEX"} and hash is the SHA-256 of all bytes before
  * ,"hash":. For broker/audit/ only.
  */
-enum { AUDIT_HEX = 64, AUDIT_TAIL = 9 + AUDIT_HEX + 2 /* ,"hash":"HEX"} */ };
+enum { AUDIT_TAIL = 9 + AUDIT_HEX + 2 /* ,"hash":"HEX"} */ };
 #define AUDIT_FIRST "0000000000000000000000000000000000000000000000000000000000000000"
 
 struct audit_hasher; /* SHA-256 with its context kept */

@@ -13,35 +13,28 @@ static void close_filep(FILE **f)
 		fclose(*f);
 }
 
-int audit_verify(const char *path, uint64_t *ret_lines, uint64_t *ret_bad, struct error *err)
+int audit_verify(const char *path, struct audit_summary *ret, struct error *err)
 {
 	_cleanup_(close_filep) FILE *f = fopen(path, "re");
 	struct audit_hasher *hasher;
-	char line[AUDIT_LINE_MAX + 2], last[AUDIT_HEX + 1] = AUDIT_FIRST;
+	char line[AUDIT_LINE_MAX + 2];
 	const char *fault = NULL;
-	uint64_t lines = 0;
 
 	if (!f)
 		return error_set_errno(err, -errno, "opening the audit log %s", path);
 	hasher = audit_hasher_new();
 	if (!hasher)
 		return error_set(err, -ENOMEM, "no memory for the audit log");
+	*ret = (struct audit_summary){.last = AUDIT_FIRST};
 	while (!fault && fgets(line, sizeof(line), f)) {
 		size_t n = strlen(line);
 
-		lines++;
-		fault = n && line[n - 1] == '\n' ? audit_line_fault(hasher, span_of(line, n - 1), last, last)
+		ret->lines++;
+		fault = n && line[n - 1] == '\n' ? audit_line_fault(hasher, span_of(line, n - 1), ret->last, ret->last)
 						 : "has no end";
 	}
 	audit_hasher_free(hasher);
-	if (fault) {
-		if (ret_bad)
-			*ret_bad = lines;
-		return error_set(err, -EBADMSG, "%s:%llu: the line %s", path, (unsigned long long)lines, fault);
-	}
-	if (ferror(f))
-		return error_set(err, -EIO, "reading the audit log %s", path);
-	if (ret_lines)
-		*ret_lines = lines;
-	return 0;
+	if (fault)
+		return error_set(err, -EBADMSG, "%s:%llu: the line %s", path, (unsigned long long)ret->lines, fault);
+	return ferror(f) ? error_set(err, -EIO, "reading the audit log %s", path) : 0;
 }

@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "base/span.h"
 
-/* The verbs of the command line, one file each, all of them thin clients of the local door. */
+/* The verbs of the command line, one file each, thin clients of the local door (but audit, which asks no broker). */
 
 enum cli_exit {
 	CLI_OK = 0,
@@ -63,6 +63,7 @@ int cli_call(const struct cli_args *args);
 int cli_mcp(const struct cli_args *args);
 int cli_config(const struct cli_args *args);
 int cli_doctor(const struct cli_args *args);
+int cli_audit(const struct cli_args *args);
 int cli_stop(const struct cli_args *args);
 int cli_version(const struct cli_args *args);
 int cli_help(const struct cli_args *args);

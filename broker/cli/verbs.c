@@ -34,6 +34,12 @@ const struct cli_verb cli_verbs[] = {
 	 cli_config},
 	{"doctor", "", 0, 0, "", "try the real way of a run and say what fails and what to do",
 	 "Runs a line of code in each language and starts each server once. Status 1 if something is bad.", cli_doctor},
+	{"audit", "verify [FILE]", 1, 2, "", "check that the log of all calls is as it was written",
+	 "Each line of audit.jsonl has the hash of the one before it: a line that was changed, removed, put in or "
+	 "moved\n"
+	 "is named, with status 1. Lines that were cut off at the end cannot be seen: keep the last hash elsewhere.\n"
+	 "FILE is a copy; without it the log of this user. No broker is asked.",
+	 cli_audit},
 	{"stop", "", 0, 0, "", "stop the broker; its runs are cancelled", "", cli_stop},
 	{"version", "", 0, 0, "", "print the version", "", cli_version},
 	{"help", "[VERB]", 0, 1, "", "say what a verb does", "", cli_help},

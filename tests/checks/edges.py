@@ -43,8 +43,9 @@ ALLOWED = {
     # a thin client that speaks MCP comes in here and is handed on
     'broker/doors/local': ['base', 'broker/core', 'broker/doors', 'broker/doors/mcp'],
     'broker/doors/mcp': ['base', 'broker/core', 'broker/doors'],
-    # a thin client is another process: of the broker it knows what the local door says, nothing else
-    'broker/cli': ['base', 'broker/doors/local'],
+    # a thin client is another process: of the broker it knows what the local door says, nothing else. The audit log is
+    # a file with a format: `hawser audit verify` reads it without the broker that wrote it
+    'broker/cli': ['base', 'broker/doors/local', 'broker/audit'],
     # main.c puts it together
     'broker': ['base', 'broker/core', 'broker/doors', 'broker/doors/local', 'broker/doors/mcp', 'broker/cli',
                'policy/redact'],

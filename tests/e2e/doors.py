@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The doors and the command line over a core that pretends (tests/support/fake-core.c): what is theirs alone."""
+import hashlib
 import json
 import os
 import signal
@@ -73,6 +74,38 @@ def help_names_every_verb_and_json_is_json():
         for args in (["run", "-"], ["tools"], ["tools", "--servers"], ["call", "a.b"], ["config", "check"],
                      ["config", "show"], ["doctor"], ["version"], ["stop"]):
             json.loads(home.run(*args, "--json", input="x").stdout)
+
+
+def audit_lines(count):
+    """A log as broker/audit/README.md describes it."""
+    lines, last = [], "0" * 64
+    for i in range(count):
+        line = '{"tool":"t%d","prev":"%s"' % (i, last)
+        last = hashlib.sha256(line.encode()).hexdigest()
+        lines.append('%s,"hash":"%s"}\n' % (line, last))
+    return lines, last
+
+
+@cases.add
+def the_audit_log_is_verified():
+    lines, last = audit_lines(3)
+    with fake() as home:
+        done = home.run("audit", "verify")
+        log = home.path("state", "hawser", "audit.jsonl")
+        assert done.returncode == 1 and done.stderr == "hawser: opening the audit log %s: No such file or directory\n" % log
+        os.makedirs(os.path.dirname(log))
+        home.write("state/hawser/audit.jsonl", "".join(lines))
+        done = home.run("audit", "verify")
+        assert (done.returncode, done.stderr) == (0, "") and "3 lines" in done.stdout and last in done.stdout, done
+        copy = home.write("copy", lines[0] + lines[2])
+        done = home.run("audit", "verify", copy)
+        assert done.returncode == 1 and copy + ":2: the line does not follow" in done.stderr, done
+        copy = home.write("copy", lines[0] + lines[1].replace("t1", "tX"))
+        done = json.loads(home.run("audit", "verify", "--json", copy).stdout)
+        assert done["good"] is False and done["line"] == 2 and "was changed" in done["fault"], done
+        done = json.loads(home.run("audit", "verify", "--json", home.write("copy", "")).stdout)
+        assert done == {"file": copy, "good": True, "lines": 0, "last": "0" * 64}, done
+        assert home.run("audit", "look").returncode == 2
 
 
 @cases.add

@@ -67,9 +67,12 @@ static void record(struct audit *a, const char *tool, const char *verdict)
 static int verify(uint64_t *lines, uint64_t *bad)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
+	struct audit_summary summary;
+	int r = audit_verify(path, &summary, &err);
 
-	*lines = *bad = 0;
-	return audit_verify(path, lines, bad, &err);
+	*lines = r == 0 ? summary.lines : 0;
+	*bad = r == -EBADMSG ? summary.lines : 0;
+	return r;
 }
 
 static char *slurp(void)
