@@ -41,7 +41,7 @@ def with_field(at, value):
     return lambda f: [line(f[:at] + [str(value(f[at]))] + f[at + 1:])]
 
 
-print('1..8')
+print('1..9')
 with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, 'trace')
     subprocess.run([sim, '4', '3000'], env=dict(os.environ, HAWSER_TRACE=path), stdout=subprocess.DEVNULL, check=True)
@@ -58,5 +58,26 @@ spoil('credit is exceeded', one, lambda f: f[1] == 'out' and f[3] == 'BODY',
 spoil('a stream that never was', one, lambda f: f[1] == 'in' and f[3] == 'BODY', with_field(6, lambda v: 60000), middle)
 spoil('an acknowledgement too far', one, lambda f: f[3] == 'ACK' and f[1] == 'in',
       with_field(7, lambda v: (int(v) + 5000) % 2**32), middle)
+
+
+def behind_reset():
+    """A BODY of a stream that was given up, in the place of one of another stream; the stream was still written to."""
+    written = {}
+    for i, text in enumerate(one):
+        fields = text.split()
+        if fields[3] == 'PROOF':
+            written = {}
+        elif fields[1] == 'out':
+            written[fields[6]] = fields[4] == '0' and fields[3] in ('OPEN', 'HEAD', 'BODY')
+        elif fields[3] == 'RESET' and fields[4] == '0' and written.get(fields[6]):
+            stream, number = fields[6], int(fields[5])
+            for k in range(i + 1, len(one)):
+                later = one[k].split()
+                if later[1] == 'out' and later[3] == 'BODY' and later[6] != stream and int(later[7]) > number:
+                    return one[:k] + [line(later[:4] + ['0', '0', stream, later[7], '1'])] + one[k + 1:]
+    return []
+
+
+check('a frame behind a RESET that came', behind_reset() or ['none\n'], False)
 spoil('not a trace', one, lambda f: True, lambda f: ['hello\n'], middle)
 sys.exit(failed > 0)

@@ -14,12 +14,20 @@
 
 enum { ENDS = 2 };
 
+/* A stream that the other end gave up: only what had a number by then is still written. */
+struct reset {
+	uint32_t stream;
+	uint64_t last;
+};
+
 struct side {
 	char name[TRACE_END_MAX];
 	struct tunnel *t;
 	struct tunnel_link *link;
 	struct frame *sent; /* of this conversation, by number */
 	size_t sent_room;
+	struct reset *resets; /* of this conversation */
+	size_t reset_count;
 	unsigned long frames, resent, conversations;
 };
 
@@ -30,17 +38,9 @@ static void no_random(void *user, void *data, size_t len)
 	memset(data, 1, len);
 }
 
-/* Every stream may still be written to behind a RESET: a trace does not say which are runs. */
-static void on_open(void *user, uint32_t stream, const char *head, size_t len)
-{
-	struct side *side = user;
-
-	tunnel_keep_after_reset(side->t, stream);
-}
-
 static const char *side_begin(struct side *side, bool dialler)
 {
-	static const struct tunnel_events events = {.open = on_open};
+	static const struct tunnel_events events;
 	struct tunnel_options o = {.dialler = dialler, .random = no_random, .streams_max = 1 << 20};
 	_cleanup_error_ struct error err = ERROR_INIT;
 
@@ -51,6 +51,7 @@ static const char *side_begin(struct side *side, bool dialler)
 		return "no memory";
 	side->t->link = side->link;
 	side->link->state = LINK_UP;
+	side->reset_count = 0;
 	side->conversations++;
 	return NULL;
 }
@@ -71,8 +72,9 @@ static struct side *side_of(const struct trace_line *l)
 
 static bool same_frame(const struct frame *a, const struct frame *b)
 {
-	return a->type == b->type && a->flags == b->flags && a->channel == b->channel && a->stream == b->stream &&
-	       a->length == b->length;
+	/* flags of a RESET in a trace are what the stream was at that time */
+	return a->type == b->type && (a->flags == b->flags || a->type == FRAME_RESET) && a->channel == b->channel &&
+	       a->stream == b->stream && a->length == b->length;
 }
 
 static size_t body_of(const struct frame *f)
@@ -84,6 +86,24 @@ static size_t body_of(const struct frame *f)
 
 /* ---- what went out ---- */
 
+static const char *out_reset(struct tunnel *t, struct stream *s, bool goes_on)
+{
+	if (s && !goes_on)
+		stream_free(t, s);
+	else if (s)
+		s->send_over = s->cancelled = true;
+	return NULL;
+}
+
+/* A frame on a stream that is not there (any more). */
+static const char *out_behind_reset(const struct side *side, const struct frame *f)
+{
+	for (size_t i = side->reset_count; i-- > 0;)
+		if (side->resets[i].stream == f->stream)
+			return side->t->sent <= side->resets[i].last ? NULL : "goes on behind a RESET that came";
+	return "sends on a stream that is over";
+}
+
 static const char *out_stream(struct side *side, const struct frame *f)
 {
 	struct tunnel *t = side->t;
@@ -94,15 +114,12 @@ static const char *out_stream(struct side *side, const struct frame *f)
 			return "opens a stream number that is not its own or not new";
 		t->next_id = f->stream + 2;
 		s = stream_new(t, f->stream);
-		if (s) /* what has a number already is still written behind a RESET that comes */
-			s->keep = true;
 	}
-	if (f->type == FRAME_RESET) {
-		if (s)
-			s->send_over = s->cancelled = true;
-		return NULL;
-	}
-	if (!s || s->send_over)
+	if (f->type == FRAME_RESET)
+		return out_reset(t, s, f->flags);
+	if (!s)
+		return out_behind_reset(side, f);
+	if (s->send_over)
 		return "sends on a stream that is over";
 	if (f->type == FRAME_HEAD && (stream_ours(t, f->stream) || s->sent_head))
 		return "a HEAD too much";
@@ -159,6 +176,25 @@ static const char *outgoing(struct side *side, const struct frame *f)
 
 /* ---- what came in ---- */
 
+/* What the end that was told knew: whether it goes on, and which number it gave out last. */
+static const char *told_of_reset(struct side *side, const struct frame *f)
+{
+	struct tunnel *t = side->t;
+	struct reset *more;
+
+	if (f->flags) {
+		tunnel_keep_after_reset(t, f->stream);
+		return NULL;
+	}
+	more = reallocarray(side->resets, side->reset_count + 1, sizeof(*more));
+	if (!more)
+		return "no memory";
+	side->resets = more;
+	more[side->reset_count++] =
+		(struct reset){f->stream, t->sent + (uint16_t)(f->channel - (uint16_t)seq_wire(t->sent))};
+	return NULL;
+}
+
 static const char *incoming(struct side *side, const struct frame *f)
 {
 	static uint8_t bytes[FRAME_HEADER + FRAME_PAYLOAD_MAX];
@@ -176,6 +212,14 @@ static const char *incoming(struct side *side, const struct frame *f)
 		put32(payload, f->sequence);
 	if (f->type == FRAME_CREDIT)
 		put32(payload + 4, f->sequence);
+	if (f->type == FRAME_RESET) {
+		const char *fault = told_of_reset(side, f);
+
+		if (fault)
+			return fault;
+		wire.flags = 0;
+		wire.channel = 0;
+	}
 	if (f->type == FRAME_OPEN || f->type == FRAME_HEAD) {
 		wire.channel = 0;
 		payload[0] = (uint8_t)(f->channel >> 8);
@@ -232,6 +276,7 @@ int main(int argc, char **argv)
 		tunnel_link_free(sides[i].link);
 		tunnel_free(sides[i].t);
 		free(sides[i].sent);
+		free(sides[i].resets);
 	}
 	return status;
 }

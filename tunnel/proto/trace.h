@@ -11,7 +11,9 @@
  *
  * Never bodies. tunnel_options.trace gives frames in which fields that are always 0 on the wire tell what a replay
  * needs: sequence of HELLO = received, of ACK = the number it acknowledges, of CREDIT = the total (at most 2^32-1);
- * channel of OPEN and HEAD = length of the JSON head.
+ * channel of OPEN and HEAD = length of the JSON head; flags of RESET = 1 if the end that is told of it goes on (a
+ * cancelled run), channel of an incoming RESET = the low 16 bits of the last number that was given out: what has one
+ * already is still written.
  * PROOF stands where it is accepted (the link is up): flags 1 = the conversation is resumed, 0 = it begins; sequence =
  * the other end's received. tests/tools/trace-replay reads such a file.
  */

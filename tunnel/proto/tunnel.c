@@ -75,7 +75,16 @@ struct tunnel *tunnel_free(struct tunnel *t)
 	return NULL;
 }
 
-/* trace.h says which fields of the copy tell what stands in the payload. */
+static void trace_reset(struct tunnel *t, bool outgoing, struct frame *f)
+{
+	const struct stream *s = stream_find(t, f->stream);
+
+	f->flags = s && (outgoing ? s->cancelled : s->keep);
+	if (!outgoing)
+		f->channel = (uint16_t)seq_wire(t->sent);
+}
+
+/* trace.h says which fields of the copy tell what stands in the payload, or what the reader cannot know. */
 void tunnel_trace(struct tunnel *t, bool outgoing, const struct frame *f, const uint8_t *payload)
 {
 	struct frame copy = *f;
@@ -90,6 +99,8 @@ void tunnel_trace(struct tunnel *t, bool outgoing, const struct frame *f, const 
 		copy.sequence = get32(payload) ? UINT32_MAX : get32(payload + 4);
 	else if (f->type == FRAME_OPEN || f->type == FRAME_HEAD)
 		copy.channel = (uint16_t)(payload[0] << 8 | payload[1]);
+	else if (f->type == FRAME_RESET)
+		trace_reset(t, outgoing, &copy);
 	t->options.trace(t->options.trace_user, t->now, outgoing, &copy);
 }
 
