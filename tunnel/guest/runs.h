@@ -15,6 +15,7 @@
  *      +--limit, RESET--+--> STOPPING ----+ (killed; exit)
  */
 enum run_state { RUN_LOADING, RUN_RUNNING, RUN_STOPPING, RUN_DRAINING, RUN_OVER };
+enum { RUN_MESSAGE_MAX = 4096 };
 enum run_verdict { RUN_JUDGED_BY_EXIT, RUN_TIMEOUT, RUN_CANCELLED, RUN_KILLED, RUN_FAILED };
 
 struct run_limits {
@@ -65,10 +66,17 @@ struct run {
 	size_t stderr_len;
 };
 
-/* Events of the tunnel. */
+/* ---- begin.c: events of the tunnel up to the start ---- */
 void run_open(struct guest *g, uint32_t stream, struct span head);
 void run_body(struct run *run, uint16_t channel, const uint8_t *data, size_t len);
 void run_end(struct run *run);
+
+/* ---- runs.c ---- */
+/* In LOADING, without an interpreter. */
+int run_new(struct guest *g, uint32_t stream, struct span head, struct run **ret, struct error *err) _must_check_;
+/* It has its code: its time begins. */
+void run_started(struct run *run);
+/* Events of the tunnel. */
 void run_reset(struct run *run, struct span json);
 void run_writable(struct run *run);
 void run_lost(struct run *run);
