@@ -7,6 +7,7 @@
  */
 #include "base/ws.h"
 
+#include "base/strings.h"
 #include "base/ws-url.h"
 
 #include <errno.h>
@@ -36,7 +37,6 @@ struct ws {
 	struct ws_url url;
 	char *protocol;
 	char **headers;
-	size_t header_count;
 	uv_getaddrinfo_t resolve;
 	bool resolving;
 	struct addrinfo *addresses, *next_address;
@@ -57,9 +57,7 @@ static void ws_release(void *user)
 
 	if (ws->addresses)
 		uv_freeaddrinfo(ws->addresses);
-	for (size_t i = 0; i < ws->header_count; i++)
-		free(ws->headers[i]);
-	free(ws->headers);
+	strings_free(ws->headers);
 	free(ws->protocol);
 	free(ws->url_text);
 	error_done(&ws->reason);
@@ -90,8 +88,8 @@ static void ws_close(struct ws *ws, int code, const char *text)
 
 static int append_headers(struct ws *ws, unsigned char **at, unsigned char *end)
 {
-	for (size_t i = 0; i < ws->header_count; i++) {
-		const char *line = ws->headers[i], *colon = strchr(line, ':'), *value = colon + 1;
+	for (char **header = ws->headers; header && *header; header++) {
+		const char *line = *header, *colon = strchr(line, ':'), *value = colon + 1;
 		char name[128];
 
 		if ((size_t)(colon - line) > sizeof(name) - 2)
@@ -330,11 +328,8 @@ static int copy_headers(struct ws *ws, const char *const *headers, struct error 
 					 n + 1, WS_HEADERS_MAX);
 		n++;
 	}
-	ws->headers = calloc(n + 1, sizeof(*ws->headers));
-	for (size_t i = 0; ws->headers && i < n; i++)
-		if ((ws->headers[i] = strdup(headers[i])))
-			ws->header_count++;
-	return ws->header_count == n && ws->headers ? 0 : error_set(err, -ENOMEM, "no memory for a WebSocket");
+	ws->headers = strings_copy(headers);
+	return ws->headers ? 0 : error_set(err, -ENOMEM, "no memory for a WebSocket");
 }
 
 static int ws_prepare(struct ws *ws, struct loop *loop, const struct ws_options *options, struct error *err)

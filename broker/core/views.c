@@ -6,33 +6,11 @@
 #include "broker/core/runs.h"
 
 #include "base/log.h"
+#include "base/strings.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-
-static void free_strings(char **strings)
-{
-	for (char **s = strings; s && *s; s++)
-		free(*s);
-	free(strings);
-}
-
-static char **copy_strings(const char *const *strings)
-{
-	size_t count = 0;
-	char **copy;
-
-	while (strings[count])
-		count++;
-	copy = calloc(count + 1, sizeof(char *));
-	for (size_t i = 0; copy && i < count; i++)
-		if (!(copy[i] = strdup(strings[i]))) {
-			free_strings(copy);
-			return NULL;
-		}
-	return copy;
-}
 
 /* ---- views ---- */
 
@@ -83,7 +61,7 @@ struct secrets {
 
 static void secrets_done(struct secrets *all)
 {
-	free_strings(all->spellings);
+	strings_free(all->spellings);
 	free(all->items);
 }
 
@@ -251,17 +229,9 @@ static int load(struct client *c, struct config **ret, struct error *err)
 
 static int list_variables(struct client *c, const struct config *config)
 {
-	size_t count = 0;
-
-	free_strings(c->variables);
-	c->variables = calloc(UPSTREAM_INHERITED_MAX + config->variables.count + 1, sizeof(char *));
-	if (!c->variables)
-		return -ENOMEM;
-	for (size_t i = 0; upstream_inherited_names[i]; i++)
-		c->variables[count++] = strdup(upstream_inherited_names[i]);
-	for (size_t i = 0; i < config->variables.count; i++)
-		c->variables[count++] = strdup(config->variables.items[i]);
-	return 0;
+	strings_free(c->variables);
+	c->variables = strings_join(upstream_inherited_names, (const char *const *)config->variables.items);
+	return c->variables ? 0 : -ENOMEM;
 }
 
 int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err)
@@ -312,8 +282,8 @@ static int renew_view(struct client *c, struct error *err)
 
 int client_resolve(struct client *c, const char *const *env, struct error *err)
 {
-	free_strings(c->env);
-	c->env = copy_strings(env);
+	strings_free(c->env);
+	c->env = strings_copy(env);
 	if (!c->env)
 		return error_set(err, -ENOMEM, "no memory for a client");
 	return renew_view(c, err);
@@ -356,8 +326,8 @@ struct client *client_free(struct client *c)
 	}
 	DL_DELETE(c->core->clients, c);
 	view_unref(c->view);
-	free_strings(c->variables);
-	free_strings(c->env);
+	strings_free(c->variables);
+	strings_free(c->env);
 	free((char *)(uintptr_t)c->info.subject);
 	free((char *)(uintptr_t)c->info.cwd);
 	free((char *)(uintptr_t)c->info.config_path);

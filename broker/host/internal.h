@@ -53,8 +53,6 @@ struct hawser_op *op_free(struct hawser_op *op);
 /* The provider is closed: what is open of it ends without a word. */
 void ops_abandon(struct host_provider *p);
 /* Copies a NULL-terminated list; NULL stays NULL. */
-char **op_copy_strings(const char *const *list);
-void op_free_strings(char **list);
 
 struct host_provider {
 	struct host *host;

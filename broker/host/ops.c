@@ -7,32 +7,11 @@
 #include "broker/host/internal.h"
 
 #include "base/log.h"
+#include "base/strings.h"
 
 #include <errno.h>
 #include <string.h>
 #include <utlist.h>
-
-void op_free_strings(char **list)
-{
-	for (size_t i = 0; list && list[i]; i++)
-		free(list[i]);
-	free(list);
-}
-
-char **op_copy_strings(const char *const *list)
-{
-	size_t count = 0;
-	char **copy;
-
-	while (list && list[count])
-		count++;
-	if (!list || !(copy = calloc(count + 1, sizeof(*copy))))
-		return NULL;
-	for (size_t i = 0; i < count; i++)
-		if (!(copy[i] = strdup(list[i])))
-			break;
-	return copy;
-}
 
 static char *copy(const char *text)
 {
@@ -45,12 +24,12 @@ struct hawser_op *op_free(struct hawser_op *op)
 		return NULL;
 	free(op->tag);
 	free(op->tunnel_id);
-	op_free_strings(op->park);
+	strings_free(op->park);
 	free(op->message);
 	free(op->sandbox_id);
 	free(op->endpoint_text);
 	free(op->result_tunnel);
-	op_free_strings(op->headers);
+	strings_free(op->headers);
 	explicit_bzero(op, sizeof(*op));
 	free(op);
 	return NULL;
@@ -130,7 +109,7 @@ static void take_result(struct hawser_op *op, const struct hawser_result *result
 		return;
 	op->sandbox_id = result->sandbox_id ? strndup(result->sandbox_id, HOST_ID_MAX - 1) : NULL;
 	op->endpoint_text = copy(result->endpoint.unix_path ? result->endpoint.unix_path : result->endpoint.url);
-	op->headers = op_copy_strings(result->endpoint.headers);
+	op->headers = strings_copy(result->endpoint.headers);
 	op->result_tunnel = copy(result->tunnel_id);
 	if (!op->sandbox_id || !op->endpoint_text || !result->endpoint.unix_path == !result->endpoint.url) {
 		c->status = HAWSER_INTERNAL;
@@ -192,7 +171,7 @@ void host_create(struct host_provider *p, const struct hawser_create *request, h
 	op->request = *request;
 	op->request.tag = op->tag = copy(request->tag);
 	op->request.tunnel_id = op->tunnel_id = copy(request->tunnel_id);
-	op->park = op_copy_strings(request->park);
+	op->park = strings_copy(request->park);
 	op->request.park = (const char *const *)op->park;
 	if (ret)
 		*ret = (struct host_op *)op;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "tunnel/carrier/ws.h"
 #include "tunnel/proto/trace.h"
 
@@ -304,17 +305,11 @@ static void on_random(void *user, void *data, size_t len)
 
 static int copy_endpoint(struct machine *m, const struct machine_endpoint *e)
 {
-	size_t count = 0;
-
 	m->unix_path = e->unix_path ? strdup(e->unix_path) : NULL;
 	m->url = e->url ? strdup(e->url) : NULL;
 	if (!m->unix_path && !m->url)
 		return -EINVAL;
-	while (e->headers && e->headers[count])
-		count++;
-	m->headers = calloc(count + 1, sizeof(char *));
-	for (size_t i = 0; m->headers && i < count; i++)
-		m->headers[i] = strdup(e->headers[i]);
+	m->headers = strings_copy(e->headers);
 	return m->headers ? 0 : -ENOMEM;
 }
 
@@ -335,9 +330,7 @@ static void machine_destroy(void *user)
 	tunnel_free(m->tunnel);
 	if (m->trace_fd >= 0)
 		close(m->trace_fd);
-	for (char **header = m->headers; header && *header; header++)
-		free(*header);
-	free(m->headers);
+	strings_free(m->headers);
 	free(m->unix_path);
 	free(m->url);
 	explicit_bzero(m->options.secret, sizeof(m->options.secret));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/upstream/environment.h"
 
+#include "base/strings.h"
 #include "broker/upstream/upstream.h"
 
 #include <errno.h>
@@ -10,41 +11,6 @@
 const char *const upstream_inherited_names[] = {"HOME", "LOGNAME", "PATH",     "SHELL", "TERM",   "USER",
 						"LANG", "LC_ALL",  "LC_CTYPE", "TZ",    "TMPDIR", NULL};
 _Static_assert(ARRAY_SIZE(upstream_inherited_names) <= UPSTREAM_INHERITED_MAX + 1, "callers keep that many");
-
-static size_t count(const char *const *strings)
-{
-	size_t n = 0;
-
-	while (strings && strings[n])
-		n++;
-	return n;
-}
-
-void strings_free(char **strings)
-{
-	for (char **s = strings; s && *s; s++)
-		free(*s);
-	free(strings);
-}
-
-int strings_copy(const char *first, const char *const *rest, char ***ret, struct error *err)
-{
-	char **copy = calloc(count(rest) + 2, sizeof(*copy));
-	size_t n = 0;
-
-	if (!copy)
-		return error_set(err, -ENOMEM, "no memory for a command line");
-	if (first && !(copy[n++] = strdup(first)))
-		goto no_memory;
-	for (; rest && *rest; rest++)
-		if (!(copy[n++] = strdup(*rest)))
-			goto no_memory;
-	*ret = copy;
-	return 0;
-no_memory:
-	strings_free(copy);
-	return error_set(err, -ENOMEM, "no memory for a command line");
-}
 
 /* Length of the name of "K=V"; 0 if there is none. */
 static size_t name_length(const char *pair)
@@ -84,7 +50,7 @@ static int put(char **env, size_t *n, const char *pair, struct error *err)
 
 int environment_build(const char *const *inherited, const char *const *config, char ***ret, struct error *err)
 {
-	char **env = calloc(count(inherited) + count(config) + 1, sizeof(*env));
+	char **env = calloc(strings_count(inherited) + strings_count(config) + 1, sizeof(*env));
 	size_t n = 0;
 	int r = 0;
 

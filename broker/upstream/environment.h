@@ -9,8 +9,5 @@
  * strings_free(). */
 int environment_build(const char *const *inherited, const char *const *config, char ***ret,
 		      struct error *err) _must_check_;
-/* A copy of first (if not NULL) and then of rest (may be NULL). */
-int strings_copy(const char *first, const char *const *rest, char ***ret, struct error *err) _must_check_;
-void strings_free(char **strings);
 
 #endif

@@ -2,6 +2,7 @@
 /* The object: its options, its state, its memory. What it does is in session.c, tools.c and calls.c. */
 #include "broker/upstream/internal.h"
 
+#include "base/strings.h"
 #include "broker/upstream/environment.h"
 
 #include <assert.h>
@@ -31,15 +32,15 @@ void upstream_unref(struct upstream *u)
 
 static int copy_options(struct upstream *u, const struct upstream_options *o, struct error *err)
 {
-	int r = strings_copy(o->command, o->args, &u->argv, err);
+	const char *const command[] = {o->command, NULL};
+	int r = environment_build(o->inherited, o->env, &u->envp, err);
 
-	if (r == 0)
-		r = environment_build(o->inherited, o->env, &u->envp, err);
 	if (r < 0)
 		return r;
+	u->argv = strings_join(command, o->args);
 	u->name = strdup(o->name);
 	u->cwd = o->cwd ? strdup(o->cwd) : NULL;
-	if (!u->name || (o->cwd && !u->cwd))
+	if (!u->argv || !u->name || (o->cwd && !u->cwd))
 		return error_set(err, -ENOMEM, "no memory for a server");
 	u->start_timeout_ms = o->start_timeout_ms ? o->start_timeout_ms : UPSTREAM_START_MS;
 	u->backoff_first_ms = o->backoff_ms ? o->backoff_ms : UPSTREAM_BACKOFF_MS;
