@@ -57,7 +57,9 @@ void sandbox_end(struct sandbox *s)
 		return;
 	s->machine = machine_free(s->machine);
 	sandbox_set_state(s, SANDBOX_ENDING);
-	if (!s->op) /* one that its provider still makes is taken down by on_created() */
+	if (s->op) /* what still comes of it is taken down by on_created() */
+		host_cancel(s->op);
+	else
 		host_destroy(s->provider->provider, s->id, on_destroyed, s);
 }
 

@@ -76,8 +76,9 @@ typedef void host_create_fn(void *user, const struct host_created *created);
 /* request is copied. ret may be NULL. */
 void host_create(struct host_provider *p, const struct hawser_create *request, host_create_fn *done, void *user,
 		 struct host_op **ret);
-/* The create is no longer wanted: done will not be called, and a sandbox that still comes of it is destroyed. */
-void host_forget(struct host_op *op);
+/* The create is no longer wanted, which its provider may be glad to know. done is called as ever; a sandbox that still
+ * comes of it is the caller's to destroy. */
+void host_cancel(struct host_op *op);
 
 typedef void host_destroy_fn(void *user, enum hawser_status status, const char *message);
 /* done (may be NULL) once nothing of the sandbox is left; HAWSER_NOT_FOUND if there is none of that id. */

@@ -37,7 +37,6 @@ struct hawser_op {
 		host_destroy_fn *destroy;
 	} done;
 	void *user;
-	bool forgotten;
 	bool completed;
 	struct hawser_create request; /* OP_CREATE: its own copies */
 	char *tag, *tunnel_id;
@@ -52,7 +51,6 @@ void op_complete(struct hawser_op *op, const struct hawser_result *result);
 struct hawser_op *op_free(struct hawser_op *op);
 /* The provider is closed: what is open of it ends without a word. */
 void ops_abandon(struct host_provider *p);
-/* Copies a NULL-terminated list; NULL stays NULL. */
 
 struct host_provider {
 	struct host *host;

@@ -68,16 +68,6 @@ static void bury(struct host *host, struct hawser_op *op)
 	op_free(oldest);
 }
 
-static void deliver_create(struct hawser_op *op)
-{
-	if (!op->forgotten) {
-		if (op->done.create)
-			op->done.create(op->user, &op->created);
-	} else if (op->created.status == HAWSER_OK) {
-		host_destroy(op->provider, op->sandbox_id, NULL, NULL);
-	}
-}
-
 static void deliver(void *user)
 {
 	struct host *host = user;
@@ -91,7 +81,7 @@ static void deliver(void *user)
 	while ((op = host->ready)) {
 		DL_DELETE(host->ready, op);
 		if (op->kind == OP_CREATE)
-			deliver_create(op);
+			op->done.create(op->user, &op->created);
 		else if (op->done.destroy)
 			op->done.destroy(op->user, op->created.status, op->created.message);
 		bury(host, op);
@@ -178,13 +168,10 @@ void host_create(struct host_provider *p, const struct hawser_create *request, h
 	p->ops->create(p->self, op, &op->request);
 }
 
-void host_forget(struct host_op *handle)
+void host_cancel(struct host_op *handle)
 {
 	struct hawser_op *op = (struct hawser_op *)handle;
 
-	if (!op || op->forgotten || !op->provider)
-		return;
-	op->forgotten = true;
 	if (!op->completed && op->provider->ops->cancel)
 		op->provider->ops->cancel(op->provider->self, op);
 }

@@ -13,7 +13,7 @@ static const struct hawser_host *lent;
 static const struct hawser_settings *settings;
 static struct hawser_op *held; /* of the last create: completed by hand */
 static bool at_once;
-static int destroyed;
+static int destroyed, cancelled;
 
 static void complete(struct hawser_op *op, enum hawser_status status, const char *id)
 {
@@ -55,6 +55,13 @@ static void bad_destroy(void *provider, struct hawser_op *op, const char *sandbo
 	complete(op, HAWSER_OK, NULL);
 }
 
+static void bad_cancel(void *provider, struct hawser_op *op)
+{
+	(void)provider;
+	assert_ptr_equal(op, held);
+	cancelled++;
+}
+
 static const struct hawser_option options[] = {
 	{"number", HAWSER_OPTION_INTEGER, 1, 9, "5", "a number"},
 	{"text", HAWSER_OPTION_STRING, 0, 0, "preset", "a text"},
@@ -72,6 +79,7 @@ static const struct hawser_provider bad = {
 	.close = bad_close,
 	.create = bad_create,
 	.destroy = bad_destroy,
+	.cancel = bad_cancel,
 };
 static const struct hawser_provider newer = {.abi = HAWSER_PROVIDER_ABI + 1, .size = sizeof(newer), .name = "newer"};
 
@@ -112,7 +120,7 @@ static int set_up(void **state)
 	assert_int_equal(host_provider_open(rig->host, &open, &rig->provider, &err), 0);
 	held = NULL;
 	at_once = false;
-	destroyed = 0;
+	destroyed = cancelled = 0;
 	*state = rig;
 	return 0;
 }
@@ -175,16 +183,20 @@ static void test_twice(void **state)
 	assert_int_equal(rig->status, HAWSER_QUOTA);
 }
 
-static void test_forgotten(void **state)
+static void test_cancelled(void **state)
 {
 	struct rig *rig = *state;
+	struct host_op *op = create(rig);
 
-	host_forget(create(rig));
-	complete(held, HAWSER_OK, "one");
-	loop_turn(rig->loop, 100);
-	loop_turn(rig->loop, 10);
+	host_cancel(op);
+	assert_int_equal(cancelled, 1);
+	complete(held, HAWSER_OK, "one"); /* too late: the sandbox is there */
+	host_cancel(op);
+	assert_int_equal(cancelled, 1);
 	assert_int_equal(rig->done, 0);
-	assert_int_equal(destroyed, 1);
+	loop_turn(rig->loop, 100);
+	assert_int_equal(rig->done, 1);
+	assert_string_equal(rig->id, "one");
 }
 
 static void test_closed_meanwhile(void **state)
@@ -269,7 +281,7 @@ static void test_sandbox_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_never_inside_the_call), TEST(test_twice),    TEST(test_forgotten),
+		TEST(test_never_inside_the_call), TEST(test_twice),    TEST(test_cancelled),
 		TEST(test_closed_meanwhile),      TEST(test_nameless), TEST(test_settings),
 		TEST(test_sandbox_dir),
 	};
