@@ -32,7 +32,7 @@ struct kept {
 	struct host *host;
 	char id[ID_TEXT_MAX];
 	char *dir;
-	pid_t pid;
+	pid_t pid; /* 0: has ended, and the number may be somebody else's */
 	struct io *io;
 	struct loop_timer *timer; /* STARTING, STOPPING: patience; LIVE: the next renewal */
 	uint32_t lease_ms;
@@ -62,11 +62,19 @@ static void set_state(struct kept *k, enum kept_state state)
 static void kept_free(struct kept *k)
 {
 	HASH_DELETE(hh, k->host->kept, k);
+	if (k->pid > 0)
+		spawn_forget(k->host->spawner, k->pid);
 	io_free(k->io);
 	loop_timer_free(k->timer);
 	free(k->dir);
 	free(k->why);
 	free(k);
+}
+
+static void kept_kill(const struct kept *k)
+{
+	if (k->pid > 0)
+		kill(k->pid, SIGKILL);
 }
 
 static void complete(struct hawser_op **op, enum hawser_status status, const char *message)
@@ -141,7 +149,7 @@ static void send_line(struct kept *k, const char *line)
 {
 	/* Lines are short and rare: a queue of half a megabyte that is full means a keeper that does not live. */
 	if (io_write(k->io, line, strlen(line)) < 0)
-		kill(k->pid, SIGKILL);
+		kept_kill(k);
 }
 
 static void renew(struct kept *k)
@@ -227,10 +235,17 @@ static void on_timer(void *user)
 	log_warn("keeper_killed", LOG_S("sandbox", k->id), LOG_I("pid", k->pid));
 	if (!k->why)
 		k->why = strdup("the keeper did not answer in time and was killed");
-	kill(k->pid, SIGKILL); /* its wall goes with it; the closed connection comes */
+	kept_kill(k); /* its wall goes with it; the closed connection comes */
 }
 
 /* ---- starting ---- */
+
+static void on_exited(void *user, pid_t pid, int status, const struct rusage *usage)
+{
+	struct kept *k = user;
+
+	k->pid = 0; /* the closed connection says the rest */
+}
 
 static int spawn_keeper(struct host *host, struct kept *k, int fd, struct error *err)
 {
@@ -251,7 +266,7 @@ static int spawn_keeper(struct host *host, struct kept *k, int fd, struct error 
 
 	if (!host->keeper_path)
 		return error_set(err, -ENOENT, "hawser-keeper is not installed");
-	return spawn_start(host->spawner, &options, NULL, NULL, &k->pid, err);
+	return spawn_start(host->spawner, &options, on_exited, k, &k->pid, err);
 }
 
 static int start(struct kept *k, const struct hawser_keeper_spec *spec, struct error *err)
