@@ -165,27 +165,3 @@ int upstream_call_take(struct upstream *u, const char *tool, struct buf *args, u
 		requests_arm(u, r->deadline_ms, now);
 	return 0;
 }
-
-int upstream_call(struct upstream *u, const char *tool, struct span args, uint64_t timeout_ms,
-		  upstream_progress_fn *progress, upstream_done_fn *done, void *user, struct upstream_request **ret,
-		  struct error *err)
-{
-	_cleanup_buf_ struct buf copy = BUF_INIT(args.len);
-	uint64_t now = clock_now_ms();
-	struct upstream_request *r;
-
-	if (u->state == UPSTREAM_READY && !u->waiting && args.len < UPSTREAM_CALL_BIG) {
-		r = call_new(u, tool, timeout_ms, now, progress, done, user);
-		if (!r)
-			return error_set(err, -ENOMEM, "no memory for a call");
-		if (try_send(u, r, args, NULL)) {
-			*ret = r;
-			requests_arm(u, r->deadline_ms, now);
-			return 0;
-		}
-		upstream_request_free(r);
-	}
-	if (buf_append(&copy, args.p, args.len) < 0)
-		return error_set(err, -ENOMEM, "no memory for a call of %zu bytes", args.len);
-	return upstream_call_take(u, tool, &copy, timeout_ms, progress, done, user, ret, err);
-}

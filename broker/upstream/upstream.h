@@ -97,12 +97,9 @@ typedef void upstream_progress_fn(void *user, struct span params);
 /* Makes it ready (starting it if need be): done is called once with OK or DOWN. */
 int upstream_ensure(struct upstream *u, upstream_done_fn *done, void *user, struct upstream_request **ret,
 		    struct error *err) _must_check_;
-/* tools/call. args is checked JSON text (an object), written as it is with line breaks blanked; copied. Starts the
- * server if need be. progress may be NULL. done exactly once, never inside this call. */
-int upstream_call(struct upstream *u, const char *tool, struct span args, uint64_t timeout_ms,
-		  upstream_progress_fn *progress, upstream_done_fn *done, void *user, struct upstream_request **ret,
-		  struct error *err) _must_check_;
-/* The same for storage that is taken over (moved) on success: big arguments are not copied and leave piece by piece. */
+/* tools/call. args is checked JSON text (an object), written as it is with line breaks blanked; taken over (moved) on
+ * success, so that big ones are not copied and leave piece by piece. Starts the server if need be. progress may be
+ * NULL. done exactly once, never inside this call. */
 int upstream_call_take(struct upstream *u, const char *tool, struct buf *args, uint64_t timeout_ms,
 		       upstream_progress_fn *progress, upstream_done_fn *done, void *user,
 		       struct upstream_request **ret, struct error *err) _must_check_;

@@ -162,11 +162,13 @@ void on_rig_progress(void *user, struct span params)
 void rig_begin(struct rig *rig, const char *tool, const char *args, uint64_t timeout_ms, struct answer *ret)
 {
 	struct error err = ERROR_INIT;
+	struct buf copy = BUF_INIT(strlen(args));
 
 	answer_done(ret);
 	ret->rig = rig;
-	assert_int_equal(upstream_call(rig->u, tool, span_of(args, strlen(args)), timeout_ms, on_rig_progress,
-				       on_rig_done, ret, &ret->request, &err),
+	assert_int_equal(buf_append_str(&copy, args), 0);
+	assert_int_equal(upstream_call_take(rig->u, tool, &copy, timeout_ms, on_rig_progress, on_rig_done, ret,
+					    &ret->request, &err),
 			 0);
 	assert_false(ret->done);
 }
