@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -155,6 +156,16 @@ int buf_append_json(struct buf *b, const char *s, size_t n)
 	if (r == 0)
 		r = buf_append(b, s + plain, n - plain);
 	return r ? r : buf_append(b, "\"", 1);
+}
+
+int buf_append_member(struct buf *b, const char *name, const char *text)
+{
+	bool first = b->len == 0 || buf_head(b)[b->len - 1] == '{';
+	int r = buf_printf(b, "%s\"%s\":", first ? "" : ",", name);
+
+	if (r < 0)
+		return r;
+	return text ? buf_append_json(b, text, strlen(text)) : buf_append_str(b, "null");
 }
 
 void buf_consume(struct buf *b, size_t n)

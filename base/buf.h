@@ -48,6 +48,9 @@ int buf_printf(struct buf *b, const char *fmt, ...) _printf_(2, 3) _must_check_;
 /* In decimal digits. */
 int buf_append_number(struct buf *b, uint64_t number) _must_check_;
 int buf_append_json(struct buf *b, const char *s, size_t n) _must_check_;
+/* A member of an object, "name":"text", behind a comma unless it is the first (the buffer is empty or ends in "{");
+ * text NULL: null. name is written as it is. */
+int buf_append_member(struct buf *b, const char *name, const char *text) _must_check_;
 void buf_consume(struct buf *b, size_t n);
 /* Moves the live bytes out as a NUL-terminated block (caller frees); the buffer is empty afterwards. */
 char *buf_steal(struct buf *b, size_t *ret_len);

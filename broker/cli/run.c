@@ -117,9 +117,7 @@ static int print_request(const struct cli_args *args, struct span code, struct b
 	if (r == 0)
 		r = buf_append_json(out, code.p, code.len);
 	if (r == 0)
-		r = buf_append_str(out, ",\"language\":");
-	if (r == 0)
-		r = buf_append_json(out, language, strlen(language));
+		r = buf_append_member(out, "language", language);
 	if (r == 0 && ms > 0)
 		r = buf_printf(out, ",\"timeout_ms\":%" PRId64, ms);
 	for (size_t i = 0; r == 0 && i < args->allow_count; i++) {

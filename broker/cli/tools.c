@@ -24,7 +24,7 @@ static int search(struct wire *w, const struct cli_args *args)
 	size_t at = 0, n = 0;
 	int status;
 
-	if (buf_append_str(&params, "{\"query\":") < 0 || buf_append_json(&params, query, strlen(query)) < 0 ||
+	if (buf_append_str(&params, "{") < 0 || buf_append_member(&params, "query", query) < 0 ||
 	    buf_append_str(&params, args->json ? "}" : ",\"detail_level\":\"descriptions\"}") < 0)
 		return cli_say(CLI_USAGE, "the query is too long");
 	status = wire_ask(w, "tools.search", span_of(buf_head(&params), params.len), NULL, NULL, &answer);
@@ -81,8 +81,8 @@ static int print_logs(struct wire *w, const struct cli_args *args)
 	struct span answer;
 	int status;
 
-	if (buf_append_str(&params, "{\"server\":") < 0 ||
-	    buf_append_json(&params, args->logs, strlen(args->logs)) < 0 || buf_append_str(&params, "}") < 0)
+	if (buf_append_str(&params, "{") < 0 || buf_append_member(&params, "server", args->logs) < 0 ||
+	    buf_append_str(&params, "}") < 0)
 		return cli_say(CLI_USAGE, "the name is too long");
 	status = wire_ask(w, "tools.logs", span_of(buf_head(&params), params.len), NULL, NULL, &answer);
 	if (status != CLI_OK)

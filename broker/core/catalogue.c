@@ -212,9 +212,9 @@ int catalogue_namespaces(struct view *view, struct buf *out)
 
 		if (server->disabled)
 			continue; /* one that cannot be used keeps its name: a call of it says why */
-		r = buf_append_str(out, first ? "{\"name\":" : ",{\"name\":");
+		r = buf_append_str(out, first ? "{" : ",{");
 		if (r == 0)
-			r = buf_append_json(out, server->name, strlen(server->name));
+			r = buf_append_member(out, "name", server->name);
 		if (r == 0)
 			r = buf_printf(out, ",\"id\":\"%s\"}", server->id);
 		first = false;

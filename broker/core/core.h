@@ -96,7 +96,6 @@ int run_result_text(const struct run_result *r, size_t max, struct buf *out) _mu
 int run_result_slice(const struct run_result *r, size_t offset, size_t max, struct buf *out, size_t *ret_total,
 		     struct error *err) _must_check_;
 bool run_result_ok(const struct run_result *r);
-int run_result_exit_code(const struct run_result *r);
 
 /* ---- tools ---- */
 struct search_request {

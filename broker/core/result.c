@@ -236,8 +236,3 @@ bool run_result_ok(const struct run_result *r)
 {
 	return r->ok;
 }
-
-int run_result_exit_code(const struct run_result *r)
-{
-	return r->exit_code;
-}

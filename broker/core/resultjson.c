@@ -183,15 +183,6 @@ static int put_stream(const struct run *run, unsigned channel, size_t max, uint6
 
 /* ---- the rest ---- */
 
-static int put_key_string(struct buf *out, const char *key, const char *value)
-{
-	int r = buf_printf(out, ",\"%s\":", key);
-
-	if (r == 0)
-		r = value ? buf_append_json(out, value, strlen(value)) : buf_append_str(out, "null");
-	return r;
-}
-
 static int put_key_json(struct buf *out, const char *key, const json_t *value, const char *otherwise)
 {
 	int r = buf_printf(out, ",\"%s\":", key);
@@ -209,11 +200,11 @@ static int put_calls(const struct run *run, struct buf *out)
 
 	HASH_ITER (hh, run->counts, count, next) {
 		if (r == 0)
-			r = buf_append_str(out, first ? "{\"server\":" : ",{\"server\":");
+			r = buf_append_str(out, first ? "{" : ",{");
 		if (r == 0)
-			r = buf_append_json(out, count->server, strlen(count->server));
+			r = buf_append_member(out, "server", count->server);
 		if (r == 0)
-			r = put_key_string(out, "tool", count->tool);
+			r = buf_append_member(out, "tool", count->tool);
 		if (r == 0)
 			r = buf_printf(out,
 				       ",\"calls\":%llu,\"errors\":%llu,\"denied\":%llu,\"ms\":%llu,\"bytes\":%llu}",
@@ -239,15 +230,14 @@ static int put_truncated(const struct run_result *r, const struct left_out *left
 
 static int put_sandbox(const struct run *run, struct buf *out)
 {
-	int r = buf_append_str(out, ",\"sandbox\":{\"provider\":");
+	int r = buf_append_str(out, ",\"sandbox\":{");
 
 	if (r == 0)
-		r = run->provider ? buf_append_json(out, run->provider, strlen(run->provider))
-				  : buf_append_str(out, "null");
+		r = buf_append_member(out, "provider", run->provider);
 	if (r == 0)
-		r = put_key_string(out, "isolation", run->isolation);
+		r = buf_append_member(out, "isolation", run->isolation);
 	if (r == 0)
-		r = put_key_string(out, "why", run->why);
+		r = buf_append_member(out, "why", run->why);
 	return r ? r : buf_append_str(out, "}}");
 }
 
@@ -264,13 +254,13 @@ int run_result_json(const struct run_result *r, size_t max_result, size_t max_te
 	if (rc == 0)
 		rc = put_logs(r->run, max_text, &left, out);
 	if (rc == 0)
-		rc = put_key_string(out, "error", r->error);
+		rc = buf_append_member(out, "error", r->error);
 	if (rc == 0)
 		rc = buf_printf(out, ",\"execution_time\":%.6f", r->seconds);
 	if (rc == 0)
-		rc = put_key_string(out, "run_id", r->run->id);
+		rc = buf_append_member(out, "run_id", r->run->id);
 	if (rc == 0)
-		rc = put_key_string(out, "status", r->status);
+		rc = buf_append_member(out, "status", r->status);
 	if (rc == 0)
 		rc = buf_append_str(out, ",\"stdout\":");
 	if (rc == 0)

@@ -25,13 +25,6 @@ void runs_drop_link(struct run_link *link)
 	free_link(link);
 }
 
-static int put_member(struct buf *head, const char *name, const char *value)
-{
-	int r = buf_printf(head, ",\"%s\":", name);
-
-	return r ? r : buf_append_json(head, value, strlen(value));
-}
-
 static int put_head(struct buf *head, const struct call_reply *reply)
 {
 	int r;
@@ -41,9 +34,9 @@ static int put_head(struct buf *head, const struct call_reply *reply)
 	r = buf_printf(head, "{\"ok\":false,\"kind\":\"%s\",\"retryable\":%s", reply->kind,
 		       reply->retryable ? "true" : "false");
 	if (r == 0)
-		r = put_member(head, "message", reply->message ? reply->message : reply->kind);
+		r = buf_append_member(head, "message", reply->message ? reply->message : reply->kind);
 	if (r == 0 && reply->fix)
-		r = put_member(head, "fix", reply->fix);
+		r = buf_append_member(head, "fix", reply->fix);
 	return r ? r : buf_append_str(head, "}");
 }
 

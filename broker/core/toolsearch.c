@@ -85,13 +85,6 @@ static int find(struct catalogue *c, const char *query, uint32_t **ret, size_t *
 	return r;
 }
 
-static int put_string(struct buf *out, const char *key, const char *value)
-{
-	int r = buf_printf(out, ",\"%s\":", key);
-
-	return r ? r : buf_append_json(out, value ? value : "", value ? strlen(value) : 0);
-}
-
 static int put_span(struct buf *out, const char *key, struct span value)
 {
 	int r = buf_printf(out, ",\"%s\":", key);
@@ -117,14 +110,14 @@ static int put_signature(struct buf *out, const struct catalogue_tool *entry)
 static int put_tool(struct buf *out, const struct catalogue_tool *entry, int detail)
 {
 	const struct upstream_tool *tool = entry->tool;
-	int r = buf_append_str(out, "{\"name\":");
+	int r = buf_append_str(out, "{");
 
 	if (r == 0)
-		r = buf_append_json(out, tool->name, strlen(tool->name));
+		r = buf_append_member(out, "name", tool->name);
 	if (r == 0)
-		r = put_string(out, "server", entry->server->config->name);
+		r = buf_append_member(out, "server", entry->server->config->name);
 	if (r == 0 && detail < 2)
-		r = put_string(out, "description", tool->description);
+		r = buf_append_member(out, "description", tool->description ? tool->description : "");
 	if (r == 0 && detail == 0) {
 		r = put_span(out, "input_schema", tool->input_schema);
 		if (r == 0 && tool->output_schema.p)

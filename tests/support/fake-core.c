@@ -311,11 +311,6 @@ bool run_result_ok(const struct run_result *r)
 	return strcmp(r->status, "ok") == 0;
 }
 
-int run_result_exit_code(const struct run_result *r)
-{
-	return !run_result_ok(r);
-}
-
 struct search {
 	search_done_fn *done;
 	void *user;

@@ -79,9 +79,9 @@ static int call_head_json(struct run *run, struct span head, uint64_t id, struct
 	if (!span_string_equals(span_member(object, "kind"), "call") || span_type(server) != SPAN_STRING ||
 	    span_type(tool) != SPAN_STRING)
 		return -EINVAL;
-	r = buf_append_str(out, "{\"kind\":\"call\",\"run\":");
+	r = buf_append_str(out, "{\"kind\":\"call\"");
 	if (r == 0)
-		r = buf_append_json(out, run->id, strlen(run->id));
+		r = buf_append_member(out, "run", run->id);
 	if (r == 0)
 		r = buf_printf(out, ",\"id\":%llu,\"server\":%.*s,\"tool\":%.*s", (unsigned long long)id,
 			       (int)server.len, server.p, (int)tool.len, tool.p);

@@ -35,8 +35,7 @@ static void tell(void *user, const char *key, const char *text, int good)
 
 	if (!good)
 		d->bad++;
-	if (buf_append_str(&members, "\"key\":") == 0 && buf_append_json(&members, key, strlen(key)) == 0 &&
-	    buf_append_str(&members, ",\"text\":") == 0 && buf_append_json(&members, text, strlen(text)) == 0 &&
+	if (buf_append_member(&members, "key", key) == 0 && buf_append_member(&members, "text", text) == 0 &&
 	    buf_printf(&members, ",\"good\":%s", good ? "true" : "false") == 0)
 		request_notify(q, "doctor.line", span_of(buf_head(&members), members.len));
 }

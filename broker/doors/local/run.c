@@ -20,8 +20,7 @@ static void on_state(void *user, const char *what)
 	_cleanup_buf_ struct buf members = BUF_INIT(4096);
 	struct request *q = user;
 
-	if (buf_printf(&members, "\"run\":\"%s\",\"what\":", run_id(q->run)) == 0 &&
-	    buf_append_json(&members, what, strlen(what)) == 0)
+	if (buf_append_member(&members, "run", run_id(q->run)) == 0 && buf_append_member(&members, "what", what) == 0)
 		request_notify(q, "run.state", span_of(buf_head(&members), members.len));
 }
 

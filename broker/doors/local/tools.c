@@ -119,24 +119,17 @@ void method_tools_logs(struct request *q, struct span params)
 
 /* ---- call ---- */
 
-static int put_string(struct buf *out, const char *name, const char *text)
-{
-	int r = buf_printf(out, ",\"%s\":", name);
-
-	return r < 0 ? r : buf_append_json(out, text, strlen(text));
-}
-
 static int print_reply(struct buf *out, const struct call_reply *reply)
 {
 	int r = buf_printf(out, "{\"ok\":%s,\"retryable\":%s", reply->ok ? "true" : "false",
 			   reply->retryable ? "true" : "false");
 
 	if (r == 0 && reply->kind)
-		r = put_string(out, "kind", reply->kind);
+		r = buf_append_member(out, "kind", reply->kind);
 	if (r == 0 && reply->message)
-		r = put_string(out, "message", reply->message);
+		r = buf_append_member(out, "message", reply->message);
 	if (r == 0 && reply->fix)
-		r = put_string(out, "fix", reply->fix);
+		r = buf_append_member(out, "fix", reply->fix);
 	if (r == 0 && reply->body && reply->body->len > 0) {
 		r = buf_append_str(out, ",\"result\":");
 		if (r == 0)

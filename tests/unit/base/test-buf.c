@@ -52,12 +52,31 @@ static void test_printed(void **state)
 	assert_string_equal(text, "ww018446744073709551615!");
 }
 
+static void test_member(void **state)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(256), bare = BUF_INIT(256), small = BUF_INIT(8);
+	_cleanup_free_ char *text = NULL, *bare_text = NULL;
+
+	assert_int_equal(buf_append_str(&b, "{"), 0);
+	assert_int_equal(buf_append_member(&b, "a", "{"), 0); /* a text that looks like a beginning */
+	assert_int_equal(buf_append_member(&b, "b", NULL), 0);
+	assert_int_equal(buf_append_member(&b, "c", "\""), 0);
+	text = buf_steal(&b, NULL);
+	assert_string_equal(text, "{\"a\":\"{\",\"b\":null,\"c\":\"\\\"\"");
+	assert_int_equal(buf_append_member(&bare, "a", "1"), 0);
+	assert_int_equal(buf_append_member(&bare, "b", "2"), 0);
+	bare_text = buf_steal(&bare, NULL);
+	assert_string_equal(bare_text, "\"a\":\"1\",\"b\":\"2\"");
+	assert_int_equal(buf_append_member(&small, "name", "text"), -E2BIG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_append_consume_steal),
 		cmocka_unit_test(test_json_text),
 		cmocka_unit_test(test_printed),
+		cmocka_unit_test(test_member),
 	};
 
 	return cmocka_run_group_tests_name("buf", tests, NULL, NULL);
