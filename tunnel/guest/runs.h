@@ -110,8 +110,6 @@ bool output_over(const struct output *o);
 
 /* ---- shim.c ---- */
 int shim_main_new(struct run *run, int fd, struct error *err) _must_check_;
-/* Watches the run's lobby; fd is consumed. */
-int shim_lobby_new(struct run *run, int fd, struct error *err) _must_check_;
 /* The run's head and, as it comes, its code. */
 int shim_send_open(struct run *run, struct span head) _must_check_;
 int shim_send_code(struct run *run, const uint8_t *data, size_t len, bool fin) _must_check_;
@@ -124,6 +122,10 @@ bool shim_main_over(const struct run *run);
 void shim_close_all(struct run *run);
 /* Writes what the events of one feed collected. */
 void shim_flush_all(struct guest *g);
+
+/* ---- lobby.c ---- */
+/* Watches the run's lobby; fd is consumed. */
+int shim_lobby_new(struct run *run, int fd, struct error *err) _must_check_;
 
 /* ---- calls.c: streams `call` ---- */
 struct call {

@@ -35,6 +35,11 @@ int shim_queue_fin(struct shim_link *link, uint32_t stream) _must_check_;
 /* Adds body to the last frame if that is HEAD of this stream and there is room. */
 bool shim_merge_body(struct shim_link *link, uint32_t stream, const uint8_t *body, size_t len);
 
+/* fd is consumed. */
+int shim_link_new(struct run *run, int fd, bool is_main, struct error *err) _must_check_;
+/* Links that are over make room for new ones. */
+void shim_sweep(struct run *run);
+
 /* ---- calls.c ---- */
 /* A frame of an even stream. */
 enum shim_verdict call_frame(struct shim_link *link, const struct frame *f, const uint8_t *payload);
