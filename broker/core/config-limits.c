@@ -31,7 +31,7 @@ const struct json_field config_limits_table[] = {
 	LIMIT(calls_open, 1, 4096, 128, "Tool calls of a run that are open at once."),
 	LIMIT(runs, 1, 4096, 16, "Runs at once."),
 	LIMIT(runs_kept, 0, 100000, 200, "Finished runs whose files are kept."),
-	LIMIT(pool, 0, 64, 2, "Warm sandboxes kept ready; 0: none."),
+	LIMIT(pool, 0, 4096, 2, "Warm sandboxes kept ready; 0: none."),
 	LIMIT(sandbox_ms, 1000, 86400000, 300000, "Idle life of a warm sandbox, in ms."),
 };
 const size_t config_limits_count = sizeof(config_limits_table) / sizeof(config_limits_table[0]);

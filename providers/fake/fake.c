@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guests that somebody else started. Each sandbox that is given out has a place, 0 to sandboxes - 1, the lowest that is
+ * free; a "*" in unix_path stands for it, so that many guests can be lent, each with a socket of its own.
+ */
 #include "providers/include/hawser/builtin.h"
 
 #include <ctype.h>
@@ -7,17 +11,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-enum { SECRET_BYTES = 32, NAME_MAX_BYTES = 64 };
+enum { SECRET_BYTES = 32, NAME_MAX_BYTES = 64, PLACES_MAX = 4096, PLACE_DIGITS = 4 };
+enum { ROOM = sizeof(((struct sockaddr_un *)NULL)->sun_path) }; /* for the path of a socket */
 
 struct fake {
 	const struct hawser_host *host;
 	const struct hawser_settings *settings;
 	uint8_t secret[SECRET_BYTES];
 	enum hawser_isolation isolation;
-	int64_t out; /* sandboxes that were given out and not destroyed */
-	uint64_t number; /* of the last */
+	bool given[PLACES_MAX]; /* out and not destroyed, by place */
+	uint64_t number; /* of the last that was given out */
 };
 
 static int hex_value(char c)
@@ -68,6 +74,19 @@ static enum hawser_isolation isolation_of_name(const char *name)
 	return (enum hawser_isolation)0;
 }
 
+static const char *check_unix_path(const char *path)
+{
+	const char *star = strchr(path, '*');
+
+	if (path[0] != '/')
+		return "unix_path must be an absolute path";
+	if (star && strchr(star + 1, '*'))
+		return "unix_path may have one * (the number of the sandbox), not more";
+	if (strlen(path) + (star ? PLACE_DIGITS : 1) > ROOM)
+		return "unix_path is too long for a socket";
+	return NULL;
+}
+
 /* What is wrong with the settings; NULL: nothing. */
 static const char *check(struct fake *f)
 {
@@ -80,8 +99,8 @@ static const char *check(struct fake *f)
 
 	if (!unix_path == !url)
 		return "exactly one of unix_path and url must be given";
-	if (unix_path && unix_path[0] != '/')
-		return "unix_path must be an absolute path";
+	if (unix_path && check_unix_path(unix_path))
+		return check_unix_path(unix_path);
 	if (url && strncmp(url, "ws://", 5) != 0 && strncmp(url, "wss://", 6) != 0)
 		return "url must begin with ws:// or wss://";
 	if (!secret || !read_secret(secret, f->secret))
@@ -122,22 +141,48 @@ static enum hawser_status fake_open(const struct hawser_host *host, const struct
 	return HAWSER_OK;
 }
 
-/* The guest serves one tunnel: a second machine on it would end the runs of the first. */
+/* The lowest place that is free; -1: none. A guest serves one tunnel: a second machine on it would end the runs of the
+ * first. */
+static int take_place(struct fake *f)
+{
+	int64_t places = f->host->setting_integer(f->settings, "sandboxes");
+
+	for (int i = 0; i < places && i < PLACES_MAX; i++) {
+		if (f->given[i])
+			continue;
+		f->given[i] = true;
+		return i;
+	}
+	return -1;
+}
+
+/* unix_path with its "*" replaced. */
+static const char *path_of_place(const char *path, int place, char out[ROOM])
+{
+	const char *star = path ? strchr(path, '*') : NULL;
+
+	if (!star)
+		return path;
+	snprintf(out, ROOM, "%.*s%d%s", (int)(star - path), path, place, star + 1);
+	return out;
+}
+
 static void fake_create(void *provider, struct hawser_op *op, const struct hawser_create *request)
 {
 	struct fake *f = provider;
 	const struct hawser_host *h = f->host;
-	char id[NAME_MAX_BYTES];
+	int place = take_place(f);
+	char id[NAME_MAX_BYTES], path[ROOM];
 	struct hawser_result result = {.status = HAWSER_QUOTA, .message = "the guest of the fake provider is in use"};
 
 	(void)request;
-	if (f->out < h->setting_integer(f->settings, "sandboxes")) {
-		f->out++;
-		snprintf(id, sizeof(id), "fake_%llu", (unsigned long long)++f->number);
+	if (place >= 0) {
+		snprintf(id, sizeof(id), "fake_%llu-%d", (unsigned long long)++f->number, place);
 		result = (struct hawser_result){
 			.status = HAWSER_OK,
 			.sandbox_id = id,
-			.endpoint = {.unix_path = h->setting_string(f->settings, "unix_path"),
+			.endpoint = {.unix_path =
+					     path_of_place(h->setting_string(f->settings, "unix_path"), place, path),
 				     .url = h->setting_string(f->settings, "url"),
 				     .headers = h->setting_strings(f->settings, "headers")},
 			.tunnel_id = h->setting_string(f->settings, "tunnel"),
@@ -150,11 +195,14 @@ static void fake_create(void *provider, struct hawser_op *op, const struct hawse
 static void fake_destroy(void *provider, struct hawser_op *op, const char *sandbox_id)
 {
 	struct fake *f = provider;
-	struct hawser_result result = {.status = HAWSER_OK};
+	struct hawser_result result = {.status = HAWSER_NOT_FOUND,
+				       .message = "the fake provider gave out no such sandbox"};
+	unsigned place;
 
-	(void)sandbox_id;
-	if (f->out > 0)
-		f->out--;
+	if (sscanf(sandbox_id, "fake_%*u-%u", &place) == 1 && place < PLACES_MAX && f->given[place]) {
+		f->given[place] = false;
+		result = (struct hawser_result){.status = HAWSER_OK};
+	}
 	f->host->complete(op, &result);
 }
 
@@ -169,14 +217,16 @@ static void fake_report(void *provider, void (*tell)(void *user, const char *key
 			void *user)
 {
 	struct fake *f = provider;
-	const char *unix_path = f->host->setting_string(f->settings, "unix_path");
+	char path[ROOM];
+	const char *unix_path = path_of_place(f->host->setting_string(f->settings, "unix_path"), 0, path);
 
 	tell(user, "endpoint", unix_path ? unix_path : f->host->setting_string(f->settings, "url"),
 	     !unix_path || access(unix_path, F_OK) == 0);
 }
 
 static const struct hawser_option options[] = {
-	{"unix_path", HAWSER_OPTION_STRING, 0, 0, NULL, "unix socket on which the guest listens, absolute"},
+	{"unix_path", HAWSER_OPTION_STRING, 0, 0, NULL,
+	 "unix socket on which the guest listens, absolute; a * stands for the number of the sandbox, from 0"},
 	{"url", HAWSER_OPTION_STRING, 0, 0, NULL, "ws:// or wss:// URL of the guest, instead of unix_path"},
 	{"headers", HAWSER_OPTION_STRINGS, 0, 0, NULL, "lines \"Name: value\" that go with the URL"},
 	{"secret_file", HAWSER_OPTION_STRING, 0, 0, NULL,
@@ -184,7 +234,7 @@ static const struct hawser_option options[] = {
 	{"tunnel", HAWSER_OPTION_STRING, 0, 0, NULL, "tunnel id of the guest, 32 hexadecimal digits"},
 	{"isolation", HAWSER_OPTION_STRING, 0, 0, "process",
 	 "what the guest is held by: process, container, gvisor or vm"},
-	{"sandboxes", HAWSER_OPTION_INTEGER, 1, 1000, "1", "how many sandboxes are given out at once"},
+	{"sandboxes", HAWSER_OPTION_INTEGER, 1, PLACES_MAX, "1", "how many sandboxes are given out at once"},
 	{.name = NULL},
 };
 
