@@ -15,6 +15,7 @@ PEERS = os.environ.get('HAWSER_PEERS', os.path.join(TOP, 'tests/.peers'))
 EVERYTHING = os.path.join(PEERS, 'everything/node_modules/@modelcontextprotocol/server-everything/dist/index.js')
 MCP_USE = os.path.join(PEERS, 'mcp-use/node_modules/mcp-use/dist/src/client.js')
 ANSWER_SECONDS = 120
+PLANTED = 'c0ffee-planted-secret-0123456789'
 
 
 class Absent(Exception):
@@ -24,6 +25,15 @@ class Absent(Exception):
 def need(path, what):
     if not os.path.exists(path):
         raise Absent(f'{what} is missing: run tests/peers')
+
+
+def need_command(name):
+    if not shutil.which(name):
+        raise Absent(f'{name} is missing (deploy/packages.sh names the packages)')
+
+
+def everything(**more):
+    return {'command': 'node', 'args': [EVERYTHING], **more}
 
 
 class Contender:
@@ -72,6 +82,7 @@ class Floor(Contender):
 
     def start(self):
         program = os.path.join(os.environ['HAWSER_BUILD'], 'tests/bench/bench-floor')
+        need_command('node')
         need(EVERYTHING, 'server-everything')
         if not os.path.exists(program):
             raise Absent('bench-floor is not built')
@@ -137,6 +148,7 @@ class Executor(Coder):
     """mcp-use's in-process VM executor."""
 
     def start(self):
+        need_command('node')
         need(EVERYTHING, 'server-everything')
         need(MCP_USE, 'mcp-use')
         self.spawn(['node', os.path.join(HERE, 'executor.mjs'), MCP_USE, 'node', EVERYTHING])
@@ -152,25 +164,34 @@ class Executor(Coder):
 
 
 class Hawser(Coder):
-    """The shipped binary; code enters by its MCP door. Everything of it lives in one folder, its broker ends with it."""
+    """The shipped binary; code enters by its MCP door. Everything of it lives in one folder, its broker ends with it.
+    config: keys of hawser.json beside or instead of ours."""
 
     def __init__(self, cpu=None, config=None):
         super().__init__(cpu)
         self.program = os.path.join(os.environ['HAWSER_BUILD'], 'broker/hawser')
-        self.home, self.extra, self.id = None, config or {}, 0
+        self.config = {'mcpServers': {'everything': everything(env={'BENCH_TOKEN': '${HAWSER_BENCH_TOKEN}'})},
+                       'policy': {'rules': [{'allow': 'everything.*'}]}, **(config or {})}
+        self.home, self.id = None, 0
 
-    def start(self):
+    def need(self):
+        """Absent names what is missing of what this configuration wants."""
         if not os.path.exists(self.program):
             raise Absent('hawser is not built')
-        need(EVERYTHING, 'server-everything')
+        need_command('node')
+        if not self.config.get('providers'):
+            need_command('bwrap')
+        for server in self.config['mcpServers'].values():
+            need_command(server['command'])
+            if EVERYTHING in server['args']:
+                need(EVERYTHING, 'server-everything')
+
+    def start(self):
+        self.need()
         self.home = tempfile.mkdtemp(prefix='hawser-bench-')
         os.chmod(self.home, 0o755)  # sandboxes run under uids of their own
-        config = {'mcpServers': {'everything': {'command': 'node', 'args': [EVERYTHING],
-                                                'env': {'BENCH_TOKEN': '${HAWSER_BENCH_TOKEN}'}}},
-                  'policy': {'rules': [{'allow': 'everything.*'}]}}
-        config.update(self.extra)
         with open(os.path.join(self.home, 'hawser.json'), 'w', encoding='utf-8') as file:
-            json.dump(config, file)
+            json.dump(self.config, file)
         for name in ('state', 'run'):
             os.mkdir(os.path.join(self.home, name), 0o700)
         self.spawn([self.program, 'mcp', '--config', os.path.join(self.home, 'hawser.json')], self.environment())
@@ -182,34 +203,55 @@ class Hawser(Coder):
 
     def environment(self):
         return {'XDG_STATE_HOME': os.path.join(self.home, 'state'), 'XDG_RUNTIME_DIR': os.path.join(self.home, 'run'),
-                'HAWSER_BENCH_TOKEN': 'c0ffee-planted-secret-0123456789'}
+                'HAWSER_BENCH_TOKEN': PLANTED}
 
-    def ask(self, method, params):
+    def begin(self, method, params):
         self.id += 1
         self.send(json.dumps({'jsonrpc': '2.0', 'id': self.id, 'method': method, 'params': params}))
-        while True:
+        return self.id
+
+    def answers(self, wanted):
+        """The answers to these requests, in their order, whatever the order in which they come."""
+        found = {}
+        while len(found) < len(wanted):
             answer = json.loads(self.line())
-            if answer.get('id') == self.id and 'method' not in answer:
-                break
-        if 'error' in answer:
-            raise RuntimeError(f'hawser says: {answer["error"]}')
-        return answer['result']
+            if answer.get('id') not in wanted or 'method' in answer:
+                continue
+            if 'error' in answer:
+                raise RuntimeError(f'hawser says: {answer["error"]}')
+            found[answer['id']] = answer['result']
+        return [found[number] for number in wanted]
+
+    def ask(self, method, params):
+        return self.answers([self.begin(method, params)])[0]
+
+    def run_all(self, codes):
+        """The values of runs that are begun at once."""
+        wanted = [self.begin('tools/call', {'name': 'execute_code',
+                                            'arguments': {'code': code, 'language': 'javascript',
+                                                          'timeout_ms': ANSWER_SECONDS * 1000}}) for code in codes]
+        return [self.value(answer) for answer in self.answers(wanted)]
 
     def run(self, code):
-        answer = self.ask('tools/call', {'name': 'execute_code',
-                                         'arguments': {'code': code, 'language': 'javascript',
-                                                       'timeout_ms': ANSWER_SECONDS * 1000}})
+        return self.run_all([code])[0]
+
+    @staticmethod
+    def value(answer):
         result = answer.get('structuredContent') or {}
         if result.get('error') or answer.get('isError') or 'result' not in result:
             raise RuntimeError(f'the run failed: {result.get("error") or json.dumps(answer)[:600]}')
         return result['result']
 
-    def doctor(self):
-        config = os.path.join(self.home, 'hawser.json')
-        done = subprocess.run([self.program, 'doctor', '--json', '--config', config], capture_output=True, text=True,
-                              timeout=60, check=False, stdin=subprocess.DEVNULL, cwd=TOP,
+    def ask_binary(self, *words):
+        """What a verb of the binary prints about this broker."""
+        done = subprocess.run([self.program, *words, '--config', os.path.join(self.home, 'hawser.json')],
+                              capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL, cwd=TOP,
                               env=dict(os.environ, **self.environment()))
         return done.stdout
+
+    def broker_pid(self):
+        with open(os.path.join(self.home, 'state/hawser/broker.lock'), encoding='utf-8') as file:
+            return int(file.read())
 
     def processes(self):
         """pid -> (name, parent) of all that is Hawser's here: whoever has our run folder in its environment or argv, and

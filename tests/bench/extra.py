@@ -55,7 +55,7 @@ def memory(row, hawser):
 
 
 def longest_turn(row, hawser):
-    found = re.search(r'turn[^0-9]*([0-9.]+)\s*(us|ms|s)\b', hawser.doctor())
+    found = re.search(r'turn[^0-9]*([0-9.]+)\s*(us|ms|s)\b', hawser.ask_binary('doctor', '--json'))
     if not found:
         return []
     value = float(found.group(1)) * {'us': 0.001, 'ms': 1, 's': 1000}[found.group(2)]
