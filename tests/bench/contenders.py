@@ -94,11 +94,14 @@ class Floor(Contender):
         self.send(text)
         return float(self.line())
 
+    def big(self, size, sizes):
+        return 1000 * self.order(f'big {size} {sizes.big}') / sizes.big
+
     def calls(self, sizes):
         self.order(f'seq {sizes.warm}')
         return {'seq': sizes.seq / self.order(f'seq {sizes.seq}'),
                 'conc': 100 * sizes.conc / self.order(f'conc 100 {sizes.conc}'),
-                'big': 1000 * self.order(f'big {1 << 20} {sizes.big}') / sizes.big}
+                'big': self.big(1 << 20, sizes)}
 
 
 # The same text for everybody who runs code. Times are of the measured part alone, in ms.

@@ -2,18 +2,16 @@
 """1,000 live tunnels beside 10: guests of our own making behind the provider `fake`, the same number of runs at work in
 both, all other tunnels live and idle. An interpreter a tunnel would measure the machine's memory instead of the broker."""
 import os
-import re
-import resource
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import tempfile
 import time
 from contextlib import ExitStack
-import socket
 
-from contenders import Hawser, need_command
+from contenders import Absent, Hawser, need_command
 from extra import pss_mib
 
 FEW, AT_WORK, BUCKET_MS = 10, 10, 50
@@ -110,10 +108,20 @@ class Many:
         self.guests.wait_linked()
 
     def broker_kib(self):
-        return 1024 * pss_mib(self.hawser.broker_pid())
+        mib = pss_mib(self.hawser.broker_pid())
+        if mib is None:
+            raise Absent("the broker's /proc/PID/smaps_rollup cannot be read here")
+        return 1024 * mib
+
+    def broker_seconds(self):
+        """CPU time that the broker has used."""
+        with open(f'/proc/{self.hawser.broker_pid()}/stat', encoding='utf-8') as file:
+            fields = file.read().rsplit(')', 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
     def rate(self, sizes):
-        """Calls/s of all runs together, while all of them are at work."""
+        """Calls/s of all runs together, while all of them are at work; CPU time in us that the broker used for each."""
+        seconds = self.broker_seconds()
         code = PROGRAM.replace('WARM', str(sizes.warm // AT_WORK)).replace('FOR_MS', str(sizes.many_ms))
         found = self.hawser.run_all([code.replace('BUCKET_MS', str(BUCKET_MS))] * AT_WORK)
         first = max(f['begin'] for f in found) // BUCKET_MS + 1
@@ -122,7 +130,9 @@ class Many:
             raise RuntimeError(f'{AT_WORK} runs were at work together for {(behind - first) * BUCKET_MS} ms only')
         calls = sum(f['counts'].get(str(b), 0) for f in found for b in range(first, behind))
         self.guests.wait_linked()
-        return 1000 * calls / ((behind - first) * BUCKET_MS)
+        used = 1e6 * (self.broker_seconds() - seconds)
+        all_calls = sum(sum(f['counts'].values()) for f in found) + sizes.warm // AT_WORK * AT_WORK
+        return 1000 * calls / ((behind - first) * BUCKET_MS), used / all_calls
 
 
 def live_tunnels(row, sizes):
@@ -131,15 +141,20 @@ def live_tunnels(row, sizes):
     with ExitStack() as stack:
         all_of = {count: Many(count, stack) for count in (FEW, sizes.many)}
         kib = {count: one.broker_kib() for count, one in all_of.items()}
-        rates = {count: [] for count in all_of}
+        rates, costs = {count: [] for count in all_of}, {count: [] for count in all_of}
         for number in range(sizes.rounds):
             for count in sorted(all_of, reverse=number % 2):
-                rates[count].append(all_of[count].rate(sizes))
-            print('    ' + ' '.join(f'{count}: {values[-1]:.4g}/s' for count, values in rates.items()), flush=True)
+                rate, cost = all_of[count].rate(sizes)
+                rates[count].append(rate)
+                costs[count].append(cost)
+            print('    ' + ' '.join(f'{count}: {rates[count][-1]:.4g}/s {costs[count][-1]:.3g} us' for count in all_of), flush=True)
     few, many = (statistics.median(rates[count]) for count in (FEW, sizes.many))
+    few_us, many_us = (statistics.median(costs[count]) for count in (FEW, sizes.many))
     each = (kib[sizes.many] - kib[FEW]) / (sizes.many - FEW)
     note = f'{AT_WORK} runs at work in both, the other tunnels live and idle; provider fake, no wall'
     return [row(f'{sizes.many:,} live tunnels, calls of {AT_WORK} runs', '/s', many, {f'{FEW} tunnels': few},
                 f'>= {LEAST_SHARE} x {FEW} tunnels', many >= LEAST_SHARE * few, many / few, note),
+            row(f'{sizes.many:,} live tunnels, CPU time of the broker a call', 'us', many_us, {f'{FEW} tunnels': few_us},
+                ratio=many_us / few_us, note='the making of sandboxes between the rounds is in it'),
             row(f'{sizes.many:,} live tunnels, broker (PSS) for each', 'KiB', each, {}, f'<= {MOST_KIB}', each <= MOST_KIB,
                 note=f'{kib[sizes.many]:.0f} KiB with {sizes.many:,}, {kib[FEW]:.0f} KiB with {FEW}; no call was made yet')]
