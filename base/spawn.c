@@ -34,6 +34,7 @@ struct spawner {
 	struct child *children;
 	spawn_exit_fn *orphan_fn;
 	void *orphan_user;
+	struct rlimit files; /* that children begin with; zeros: ours */
 };
 
 static void reap(struct spawner *s, pid_t pid, int status, const struct rusage *usage)
@@ -112,6 +113,17 @@ struct spawner *spawner_free(struct spawner *s)
 	close(s->signal_fd);
 	free(s);
 	return NULL;
+}
+
+void spawner_raise_files(struct spawner *s)
+{
+	struct rlimit now, most;
+
+	if (getrlimit(RLIMIT_NOFILE, &now) < 0 || now.rlim_cur >= now.rlim_max)
+		return;
+	most = (struct rlimit){now.rlim_max, now.rlim_max};
+	if (setrlimit(RLIMIT_NOFILE, &most) == 0)
+		s->files = now;
 }
 
 void spawner_on_orphan(struct spawner *s, spawn_exit_fn *fn, void *user)
@@ -214,8 +226,10 @@ static void reset_signals(void)
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
-static int set_limits(const struct spawn_options *o)
+static int set_limits(const struct spawner *s, const struct spawn_options *o)
 {
+	if (s->files.rlim_max > 0 && setrlimit(RLIMIT_NOFILE, &s->files) < 0)
+		return -errno;
 	for (size_t i = 0; i < o->limit_count; i++) {
 		struct rlimit limit = {o->limits[i].value, o->limits[i].value};
 
@@ -225,7 +239,8 @@ static int set_limits(const struct spawn_options *o)
 	return 0;
 }
 
-static _Noreturn void run_child(const struct spawn_options *o, const char *path, pid_t parent, int report)
+static _Noreturn void run_child(const struct spawner *s, const struct spawn_options *o, const char *path, pid_t parent,
+				int report)
 {
 	struct failure f = {0, STAGE_FDS};
 	/* The report pipe must not be overwritten by the mapping. */
@@ -240,7 +255,7 @@ static _Noreturn void run_child(const struct spawn_options *o, const char *path,
 	f.code = map_fds(o);
 	set_oom_score(o->oom_score_adj);
 	if (f.code == 0 && (f.stage = STAGE_LIMIT))
-		f.code = set_limits(o);
+		f.code = set_limits(s, o);
 	if (f.code == 0 && (f.stage = STAGE_USER))
 		f.code = become_user(o);
 	/* After the change of user, which clears it. */
@@ -335,7 +350,7 @@ int spawn_start(struct spawner *s, const struct spawn_options *o, spawn_exit_fn 
 	if (pid < 0)
 		return error_set_errno(err, -errno, "starting %s", path);
 	if (pid == 0)
-		run_child(o, path, parent, report_write);
+		run_child(s, o, path, parent, report_write);
 	if (report_write >= 0)
 		close(TAKE_FD(report_write));
 	if (report_read >= 0 && read_report(report_read, &failure) < 0) {

@@ -47,6 +47,9 @@ typedef void spawn_exit_fn(void *user, pid_t pid, int status, const struct rusag
 int spawner_new(struct loop *loop, struct spawner **ret, struct error *err) _must_check_;
 /* Children go on living; their exits are no longer told. */
 struct spawner *spawner_free(struct spawner *spawner);
+/* This process may open as many descriptors as its hard limit allows. Children begin with the soft limit that it came
+ * with: programs that use select() count on a small one. */
+void spawner_raise_files(struct spawner *spawner);
 /* Called for children that were not started here (orphans that a pid 1 or a subreaper inherits). */
 void spawner_on_orphan(struct spawner *spawner, spawn_exit_fn *fn, void *user);
 /* Starts a child. An exec that fails is an error of this call (with errno of the child), not an exit. fn may be NULL.

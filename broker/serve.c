@@ -259,6 +259,8 @@ static int begin(struct broker *b, const struct cli_args *args, struct error *er
 	if (r == 0)
 		r = spawner_new(b->loop, &b->spawner, err);
 	if (r == 0)
+		spawner_raise_files(b->spawner); /* two or more for each live sandbox */
+	if (r == 0)
 		r = make_core(b, err);
 	return r < 0 ? r : make_doors(b, err);
 }

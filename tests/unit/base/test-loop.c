@@ -243,6 +243,24 @@ static void test_child_descriptors(void **state)
 		close(a[i]), close(b[i]);
 }
 
+/* Ours is raised to the hard limit, a child's is what ours was. */
+static void test_descriptors_of_this_process_only(void **state)
+{
+	const char *const argv[] = {"sh", "-c", "test \"$(ulimit -Sn)\" = 200 && exit 7", NULL};
+	struct fixture *f = *state;
+	struct rlimit before, limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = (struct rlimit){200, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	spawner_raise_files(f->spawner);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(limit.rlim_cur, before.rlim_max);
+	run_child(f, argv, NULL, 0);
+	assert_int_equal(WEXITSTATUS(f->status), 7);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 static void test_exec_failure_is_an_error(void **state)
 {
 	static const char *const env[] = {NULL};
@@ -312,6 +330,7 @@ int main(void)
 		TEST(test_stream_refuses_too_long_message),
 		TEST(test_child_exit_and_environment),
 		TEST(test_child_descriptors),
+		TEST(test_descriptors_of_this_process_only),
 		TEST(test_exec_failure_is_an_error),
 		TEST(test_exec_that_is_not_waited_for),
 		TEST(test_work_on_another_thread),
