@@ -4,6 +4,7 @@
 
     sandboxes.py BUILD
 """
+import contextlib
 import os
 import shutil
 import signal
@@ -173,6 +174,39 @@ def behind(folder, words):
         os.rename(real + ".real", real)
 
 
+@contextlib.contextmanager
+def free_guest(folder, home, name, tunnel):
+    """A guest without a wall on home/NAME.sock; HOME tells which one a run is in."""
+    own = os.path.join(home, name)
+    os.mkdir(own)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(own + ".sock")
+        listener.listen()
+        guest = subprocess.Popen([os.path.join(folder, "hawser-guest"), "serve", "--listen-fd", str(listener.fileno()),
+                                  "--secret-file", home + "/raw", "--tunnel", tunnel.hex()],
+                                 pass_fds=[listener.fileno()], env={"HOME": own, "PATH": "/usr/bin:/bin"})
+        try:
+            yield
+        finally:
+            guest.kill()
+            guest.wait()
+
+
+def where(box):
+    return os.path.basename(box.run("python", "import os; return os.environ['HOME']").result())
+
+
+def fake_many(tap, folder, home, settings, tunnel):
+    """A * in unix_path is the number of the sandbox, the lowest that is free."""
+    with free_guest(folder, home, "0", tunnel), free_guest(folder, home, "1", tunnel), \
+            Wall(folder, settings={**settings, "unix_path": home + "/*.sock", "sandboxes": 2}, provider="fake") as wall:
+        first, second = wall.create(), wall.create()
+        tap.ok((where(first), where(second)) == ("0", "1"), "fake: each sandbox has a guest of its own")
+        refused(tap, "fake: no more sandboxes than there are guests", ["in use"], wall.create)
+        first.destroy()
+        tap.ok(where(wall.create()) == "0" and where(second) == "1", "fake: a place that was given back is given again")
+
+
 def fake(tap, folder):
     """A guest of our own, no wall: what the settings name is what comes out."""
     home = os.path.join(folder, "fake")
@@ -181,26 +215,17 @@ def fake(tap, folder):
     for name, text in (("raw", secret), ("hex", secret.hex().encode() + b"\n")):
         with open(os.path.join(home, name), "wb") as file:
             file.write(text)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(home + "/guest.sock")
-    listener.listen()
-    guest = subprocess.Popen([os.path.join(folder, "hawser-guest"), "serve", "--listen-fd", str(listener.fileno()),
-                              "--secret-file", home + "/raw", "--tunnel", tunnel.hex()],
-                             pass_fds=[listener.fileno()], env={"HOME": home, "PATH": "/usr/bin:/bin"})
     settings = {"unix_path": home + "/guest.sock", "secret_file": home + "/hex", "tunnel": tunnel.hex()}
-    try:
-        with Wall(folder, settings=settings, provider="fake") as wall:
-            box = wall.create()
-            tap.ok(box.run("python", "return 3").result() == 3, "fake: a run through the guest that the settings name")
-            refused(tap, "fake: one sandbox at a time", ["in use"], wall.create)
-            box.destroy()
-            box = wall.create()
-            tap.ok(box.run("python", "return 4").result() == 4, "fake: the next sandbox has the same guest")
-    finally:
-        guest.kill()
-        guest.wait()
-        listener.close()
-    for fault, word in (({"unix_path": "x"}, "absolute"), ({"url": "ws://x"}, "exactly one"), ({"tunnel": "12"}, "tunnel"),
+    with free_guest(folder, home, "guest", tunnel), Wall(folder, settings=settings, provider="fake") as wall:
+        box = wall.create()
+        tap.ok(box.run("python", "return 3").result() == 3, "fake: a run through the guest that the settings name")
+        refused(tap, "fake: one sandbox at a time", ["in use"], wall.create)
+        box.destroy()
+        box = wall.create()
+        tap.ok(box.run("python", "return 4").result() == 4, "fake: the next sandbox has the same guest")
+    fake_many(tap, folder, home, settings, tunnel)
+    for fault, word in (({"unix_path": "x"}, "absolute"), ({"unix_path": "/a*b*"}, "one *"),
+                        ({"unix_path": "/" + "x" * 120}, "too long"), ({"url": "ws://x"}, "exactly one"), ({"tunnel": "12"}, "tunnel"),
                         ({"secret_file": "/nowhere"}, "secret_file"), ({"isolation": "strong"}, "isolation")):
         refused(tap, "fake: %s" % fault, [word],
                 lambda f=fault: Wall(folder, settings={**settings, **f}, provider="fake"))
