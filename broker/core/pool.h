@@ -8,7 +8,7 @@
 
 enum { REFILL_REST_MS = 1000 }; /* nothing is made ahead for this long after a failure */
 
-enum sandbox_state { SANDBOX_CREATING, SANDBOX_CONNECTING, SANDBOX_WARM, SANDBOX_USED, SANDBOX_ENDING };
+enum sandbox_state { SANDBOX_CREATING, SANDBOX_CONNECTING, SANDBOX_WARM, SANDBOX_USED, SANDBOX_ENDING, SANDBOX_STATES };
 
 struct pool_provider {
 	struct host_provider *provider; /* NULL: it could not be opened */
@@ -37,6 +37,7 @@ struct pool {
 	struct pool_provider *providers;
 	size_t provider_count;
 	struct sandbox *sandboxes;
+	size_t count[SANDBOX_STATES]; /* of them, by state */
 	struct ticket *waiting;
 	size_t waiting_count;
 	enum run_language park; /* of the last run: the interpreter that a sandbox made ahead starts */

@@ -26,6 +26,8 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state)
 
 	assert(next[s->state] & 1u << state);
 	log_debug("sandbox_state", LOG_S("sandbox", s->id), LOG_S("from", names[s->state]), LOG_S("to", names[state]));
+	s->pool->count[s->state]--;
+	s->pool->count[state]++;
 	s->state = state;
 }
 
@@ -34,6 +36,7 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state)
 void sandbox_free(struct sandbox *s)
 {
 	DL_DELETE(s->pool->sandboxes, s);
+	s->pool->count[s->state]--;
 	machine_free(s->machine);
 	free(s->id);
 	free(s->why);
@@ -205,6 +208,7 @@ bool sandbox_make(struct pool *pool, struct buf *why)
 	s->provider = provider;
 	s->why = buf_steal(why, NULL);
 	DL_APPEND(pool->sandboxes, s);
+	pool->count[s->state]++;
 	random_bytes(tunnel, sizeof(tunnel));
 	random_bytes(request.secret, sizeof(request.secret));
 	id_make(id, "sb");

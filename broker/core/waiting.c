@@ -24,13 +24,7 @@ struct ticket {
 
 size_t pool_count(const struct pool *pool, enum sandbox_state state)
 {
-	const struct sandbox *s;
-	size_t count = 0;
-
-	DL_FOREACH (pool->sandboxes, s) {
-		count += s->state == state;
-	}
-	return count;
+	return pool->count[state];
 }
 
 size_t pool_count_coming(const struct pool *pool)
@@ -110,24 +104,25 @@ static size_t wanted(const struct pool *pool)
 
 static void on_kick(void *user)
 {
+	_cleanup_buf_ struct buf why = BUF_INIT(2048);
 	struct pool *pool = user;
 	struct sandbox *warm;
+	size_t more;
 
 	pool->kicked = false;
 	if (pool->closing)
 		return;
 	while (pool->waiting && (warm = find_warm(pool)))
 		give(pool, warm, NULL);
-	for (size_t n = wanted(pool); n > 0; n--) {
-		_cleanup_buf_ struct buf why = BUF_INIT(2048);
-
-		if (sandbox_make(pool, &why))
-			continue;
-		while (pool->waiting && pool_count_coming(pool) == 0)
-			fail_first(pool, why.len && buf_append(&why, "", 1) == 0 ? (char *)buf_head(&why)
-										 : "no provider is configured");
-		break;
+	more = wanted(pool);
+	if (more > 0 && sandbox_make(pool, &why)) {
+		if (more > 1)
+			pool_kick(pool); /* one a turn: each may fork, and calls go on between them */
+		return;
 	}
+	while (more > 0 && pool->waiting && pool_count_coming(pool) == 0)
+		fail_first(pool, why.len && buf_append(&why, "", 1) == 0 ? (char *)buf_head(&why)
+									 : "no provider is configured");
 }
 
 void pool_kick(struct pool *pool)
