@@ -190,6 +190,12 @@ class Hawser(Coder):
                 need(EVERYTHING, 'server-everything')
 
     def start(self):
+        self.prepare()
+        self.connect()
+        assert self.run('return 1') == 1
+        return self
+
+    def prepare(self):
         self.need()
         self.home = tempfile.mkdtemp(prefix='hawser-bench-')
         os.chmod(self.home, 0o755)  # sandboxes run under uids of their own
@@ -197,12 +203,20 @@ class Hawser(Coder):
             json.dump(self.config, file)
         for name in ('state', 'run'):
             os.mkdir(os.path.join(self.home, name), 0o700)
+
+    def connect(self):
+        """One client of the MCP door; the first starts the broker."""
         self.spawn([self.program, 'mcp', '--config', os.path.join(self.home, 'hawser.json')], self.environment())
         self.ask('initialize', {'protocolVersion': '2025-06-18', 'capabilities': {},
                                 'clientInfo': {'name': 'hawser-bench', 'version': '1'}})
         self.send(json.dumps({'jsonrpc': '2.0', 'method': 'notifications/initialized'}))
-        assert self.run('return 1') == 1
-        return self
+
+    def another(self):
+        """One more client of this broker, to be ended by hang_up()."""
+        client = Hawser(config=self.config)
+        client.home = self.home
+        client.connect()
+        return client
 
     def environment(self):
         return {'XDG_STATE_HOME': os.path.join(self.home, 'state'), 'XDG_RUNTIME_DIR': os.path.join(self.home, 'run'),
@@ -228,12 +242,16 @@ class Hawser(Coder):
     def ask(self, method, params):
         return self.answers([self.begin(method, params)])[0]
 
+    def begin_run(self, code, seconds=ANSWER_SECONDS):
+        return self.begin('tools/call', {'name': 'execute_code', 'arguments': {'code': code, 'language': 'javascript',
+                                                                              'timeout_ms': seconds * 1000}})
+
+    def values(self, wanted):
+        return [self.value(answer) for answer in self.answers(wanted)]
+
     def run_all(self, codes):
         """The values of runs that are begun at once."""
-        wanted = [self.begin('tools/call', {'name': 'execute_code',
-                                            'arguments': {'code': code, 'language': 'javascript',
-                                                          'timeout_ms': ANSWER_SECONDS * 1000}}) for code in codes]
-        return [self.value(answer) for answer in self.answers(wanted)]
+        return self.values([self.begin_run(code) for code in codes])
 
     def run(self, code):
         return self.run_all([code])[0]
@@ -280,6 +298,9 @@ class Hawser(Coder):
             mine |= more
             grew = bool(more)
         return {pid: table[pid] for pid in mine if EVERYTHING.encode() not in table[pid][2]}
+
+    def hang_up(self):
+        super().stop()
 
     def stop(self):
         super().stop()

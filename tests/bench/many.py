@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""1,000 live tunnels beside 10: guests of our own making behind the provider `fake`, the same number of runs at work in
-both, all other tunnels live and idle. An interpreter a tunnel would measure the machine's memory instead of the broker."""
+"""1,000 live tunnels beside 10, through the provider `fake`, with the same load in both: once calls that go around all
+tunnels, whose far ends are in one process (crowd.c); once real guests with a few JavaScript runs among tunnels that only
+live. An interpreter a tunnel would measure the machine's memory instead of the broker."""
 import os
 import shutil
 import signal
@@ -11,13 +12,15 @@ import tempfile
 import time
 from contextlib import ExitStack
 
-from contenders import Absent, Hawser, need_command
+from contenders import Absent, Contender, Hawser, need_command
 from extra import pss_mib
 
 FEW, AT_WORK, BUCKET_MS = 10, 10, 50
 LEAST_SHARE, MOST_KIB = 0.7, 64
 TUNNEL = '0b' * 16
 PATIENCE = 60  # seconds until all tunnels live
+RUNS_OF_CLIENT = 200  # below what the MCP door has open at once, and core has waiting
+RUN_SECONDS = 600
 
 # Calls in a loop; how many ended in which 50 ms, so that only the time in which all runs were at work counts.
 PROGRAM = '''
@@ -35,18 +38,33 @@ return { begin, end: now, counts };
 '''
 
 
-class Guests:
-    """N shipped guests without a wall, each on a socket FOLDER/N.sock."""
+class Places:
+    """Somewhere where N guests listen, each on a socket FOLDER/N.sock, for the provider `fake`."""
 
     def __init__(self, count):
-        self.count, self.processes = count, []
+        self.count = count
         self.folder = tempfile.mkdtemp(prefix='hawser-bench-guests-')
         self.secret = os.urandom(32)
+        with open(os.open(os.path.join(self.folder, 'secret'), os.O_WRONLY | os.O_CREAT, 0o600), 'wb') as file:
+            file.write(self.secret)
+
+    def provider(self):
+        return {'fake': {'unix_path': os.path.join(self.folder, '*.sock'), 'tunnel': TUNNEL, 'sandboxes': self.count,
+                         'secret_file': os.path.join(self.folder, 'secret')}}
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Guests(Places):
+    """Shipped guests without a wall."""
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.processes = []
 
     def __enter__(self):
         try:
-            with open(os.open(os.path.join(self.folder, 'secret'), os.O_WRONLY | os.O_CREAT, 0o600), 'wb') as file:
-                file.write(self.secret)
             with open(os.path.join(self.folder, 'log'), 'wb') as log:
                 for number in range(self.count):
                     self.processes.append(self.spawn(number, log))
@@ -72,10 +90,6 @@ class Guests:
             finally:
                 os.close(read)
 
-    def provider(self):
-        return {'fake': {'unix_path': os.path.join(self.folder, '*.sock'), 'tunnel': TUNNEL, 'sandboxes': self.count,
-                         'secret_file': os.path.join(self.folder, 'secret')}}
-
     def linked(self):
         """How many have a link now: their ends of it bear the path of the listener."""
         with open('/proc/net/unix', encoding='utf-8') as file:
@@ -93,19 +107,38 @@ class Guests:
             process.send_signal(signal.SIGKILL)
         for process in self.processes:
             process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.remove()
 
 
-class Many:
-    """Hawser with so many live tunnels."""
+class Crowd(Places, Contender):
+    """bench-crowd: as many far ends of tunnels in one process, which make calls without an interpreter."""
 
-    def __init__(self, count, stack):
-        self.guests = stack.enter_context(Guests(count))
-        self.hawser = Hawser(config={'providers': [self.guests.provider()],
-                                     'limits': {'pool': count, 'runs': count, 'calls': 1000000}})
+    def __init__(self, count):
+        Contender.__init__(self)
+        Places.__init__(self, count)
+
+    def __enter__(self):
+        self.spawn([os.path.join(os.environ['HAWSER_BUILD'], 'tests/bench/bench-crowd'), self.folder, str(self.count)])
+        assert self.line() == b'ready\n'
+        return self
+
+    def order(self, text):
+        self.send(text)
+        return [float(word) for word in self.line().split()]
+
+    def __exit__(self, *_):
+        self.stop()
+        self.remove()
+
+
+class Broker:
+    """What both kinds of measurement ask of the broker."""
+
+    def __init__(self, guests, stack, **limits):
+        self.guests = guests
+        self.hawser = Hawser(config={'providers': [guests.provider()],
+                                     'limits': {'runs': guests.count, 'calls': 10000000, **limits}})
         stack.callback(self.hawser.stop)
-        self.hawser.start()
-        self.guests.wait_linked()
 
     def broker_kib(self):
         mib = pss_mib(self.hawser.broker_pid())
@@ -119,9 +152,54 @@ class Many:
             fields = file.read().rsplit(')', 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
+
+class Spread(Broker):
+    """A run in each of so many tunnels, and calls that go around all of them, AT_WORK at a time."""
+
+    def __init__(self, count, stack):
+        super().__init__(stack.enter_context(Crowd(count)), stack, pool=0, yield_ms=1000 * RUN_SECONDS)
+        self.hawser.prepare()
+        self.hawser.connect()
+        self.clients, self.wanted = [], []
+        while len(self.wanted) < count:
+            self.add_client(min(RUNS_OF_CLIENT, count - len(self.wanted)), stack)
+
+    def add_client(self, runs, stack):
+        """The door answers so many requests at once; the next batch comes when these have their tunnels."""
+        client = self.hawser.another()
+        stack.callback(client.hang_up)
+        wanted = [client.begin_run('0', RUN_SECONDS) for _ in range(runs)]
+        self.clients.append((client, wanted))
+        self.wanted += wanted
+        until = time.monotonic() + PATIENCE
+        while self.guests.order('runs')[0] < len(self.wanted):
+            if time.monotonic() > until:
+                raise RuntimeError(f'{self.guests.order("runs")[0]:.0f} of {len(self.wanted)} runs began in {PATIENCE} s')
+            time.sleep(0.05)
+
     def rate(self, sizes):
-        """Calls/s of all runs together, while all of them are at work; CPU time in us that the broker used for each."""
+        """Calls/s, and the CPU time in us that the broker used for each."""
         seconds = self.broker_seconds()
+        calls, ms = self.guests.order(f'go {AT_WORK} {sizes.many_ms}')
+        return 1000 * calls / ms, 1e6 * (self.broker_seconds() - seconds) / calls
+
+    def end(self):
+        """All runs end well: no tunnel was lost on the way."""
+        self.guests.order('end')
+        for client, wanted in self.clients:
+            assert client.values(wanted) == [1] * len(wanted)
+
+
+class Many(Broker):
+    """So many live tunnels, most of them idle."""
+
+    def __init__(self, count, stack):
+        super().__init__(stack.enter_context(Guests(count)), stack, pool=count)
+        self.hawser.start()
+        self.guests.wait_linked()
+
+    def rate(self, sizes):
+        """Calls/s of all runs together, while all of them are at work."""
         code = PROGRAM.replace('WARM', str(sizes.warm // AT_WORK)).replace('FOR_MS', str(sizes.many_ms))
         found = self.hawser.run_all([code.replace('BUCKET_MS', str(BUCKET_MS))] * AT_WORK)
         first = max(f['begin'] for f in found) // BUCKET_MS + 1
@@ -130,31 +208,59 @@ class Many:
             raise RuntimeError(f'{AT_WORK} runs were at work together for {(behind - first) * BUCKET_MS} ms only')
         calls = sum(f['counts'].get(str(b), 0) for f in found for b in range(first, behind))
         self.guests.wait_linked()
-        used = 1e6 * (self.broker_seconds() - seconds)
-        all_calls = sum(sum(f['counts'].values()) for f in found) + sizes.warm // AT_WORK * AT_WORK
-        return 1000 * calls / ((behind - first) * BUCKET_MS), used / all_calls
+        return 1000 * calls / ((behind - first) * BUCKET_MS)
 
 
-def live_tunnels(row, sizes):
-    """Rows: what the tunnels cost the broker in calls/s and in memory."""
-    need_command('node')
+def rounds_of(all_of, sizes):
+    """What rate() gave in interleaved rounds, by number of tunnels."""
+    rates = {count: [] for count in all_of}
+    for number in range(sizes.rounds):
+        for count in sorted(all_of, reverse=number % 2):
+            rates[count].append(all_of[count].rate(sizes))
+        print('    ' + ' '.join(f'{count} tunnels: {values[-1]}' for count, values in rates.items()), flush=True)
+    return rates
+
+
+def judge(row, name, few, many, note):
+    return row(name, '/s', many, {f'{FEW} tunnels': few}, f'>= {LEAST_SHARE} x {FEW} tunnels', many >= LEAST_SHARE * few,
+               many / few, note)
+
+
+def memory_of_each(row, name, kib, many, note=''):
+    each = (kib[many] - kib[FEW]) / (many - FEW)
+    return row(name, 'KiB', each, {}, f'<= {MOST_KIB}', each <= MOST_KIB,
+               note=f'{note}{kib[many]:.0f} KiB with {many:,}, {kib[FEW]:.0f} KiB with {FEW}')
+
+
+def calls_of_all(row, sizes):
+    """Rows: calls that go around all tunnels."""
+    many = sizes.many
     with ExitStack() as stack:
-        all_of = {count: Many(count, stack) for count in (FEW, sizes.many)}
+        all_of = {count: Spread(count, stack) for count in (FEW, many)}
+        for one in all_of.values():
+            one.guests.order(f'go {AT_WORK} {sizes.many_ms}')  # warm
+        rates = rounds_of(all_of, sizes)
         kib = {count: one.broker_kib() for count, one in all_of.items()}
-        rates, costs = {count: [] for count in all_of}, {count: [] for count in all_of}
-        for number in range(sizes.rounds):
-            for count in sorted(all_of, reverse=number % 2):
-                rate, cost = all_of[count].rate(sizes)
-                rates[count].append(rate)
-                costs[count].append(cost)
-            print('    ' + ' '.join(f'{count}: {rates[count][-1]:.4g}/s {costs[count][-1]:.3g} us' for count in all_of), flush=True)
-    few, many = (statistics.median(rates[count]) for count in (FEW, sizes.many))
-    few_us, many_us = (statistics.median(costs[count]) for count in (FEW, sizes.many))
-    each = (kib[sizes.many] - kib[FEW]) / (sizes.many - FEW)
-    note = f'{AT_WORK} runs at work in both, the other tunnels live and idle; provider fake, no wall'
-    return [row(f'{sizes.many:,} live tunnels, calls of {AT_WORK} runs', '/s', many, {f'{FEW} tunnels': few},
-                f'>= {LEAST_SHARE} x {FEW} tunnels', many >= LEAST_SHARE * few, many / few, note),
-            row(f'{sizes.many:,} live tunnels, CPU time of the broker a call', 'us', many_us, {f'{FEW} tunnels': few_us},
-                ratio=many_us / few_us, note='the making of sandboxes between the rounds is in it'),
-            row(f'{sizes.many:,} live tunnels, broker (PSS) for each', 'KiB', each, {}, f'<= {MOST_KIB}', each <= MOST_KIB,
-                note=f'{kib[sizes.many]:.0f} KiB with {sizes.many:,}, {kib[FEW]:.0f} KiB with {FEW}; no call was made yet')]
+        for one in all_of.values():
+            one.end()
+    (few_rate, few_us), (many_rate, many_us) = (
+        (statistics.median(r for r, _ in rates[count]), statistics.median(us for _, us in rates[count])) for count in (FEW, many))
+    return [judge(row, f'{many:,} live tunnels, calls around all of them', few_rate, many_rate,
+                  f'a run in each tunnel, {AT_WORK} calls open at a time in both; provider fake, far ends in one process'),
+            row(f'{many:,} live tunnels, CPU time of the broker a call', 'us', many_us, {f'{FEW} tunnels': few_us},
+                ratio=many_us / few_us),
+            memory_of_each(row, f'{many:,} live tunnels with a run, broker (PSS) for each', kib, many)]
+
+
+def calls_beside_idle(row, sizes):
+    """Rows: real guests and interpreters; what tunnels cost that only live."""
+    need_command('node')
+    many = sizes.many
+    with ExitStack() as stack:
+        all_of = {count: Many(count, stack) for count in (FEW, many)}
+        kib = {count: one.broker_kib() for count, one in all_of.items()}
+        rates = rounds_of(all_of, sizes)
+    few_rate, many_rate = (statistics.median(rates[count]) for count in (FEW, many))
+    return [judge(row, f'{many:,} live tunnels, calls of {AT_WORK} runs in JavaScript', few_rate, many_rate,
+                  f'{AT_WORK} runs at work in both, the other tunnels live and idle; provider fake, shipped guests, no wall'),
+            memory_of_each(row, f'{many:,} live tunnels at rest, broker (PSS) for each', kib, many)]
