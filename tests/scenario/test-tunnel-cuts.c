@@ -121,7 +121,7 @@ static void converse(struct cutter *c, size_t to_dialler, size_t to_listener, bo
 	assert_int_equal(tunnel_tail(l, run, "{\"status\":\"ok\"}", 15), 0);
 	assert_int_equal(tunnel_tail(l, second, "{\"status\":\"cancelled\"}", 22), 0);
 	phase_end(c);
-	c->p.now += 20;
+	c->p.now += 500;
 	if (c->p.d.link) /* the last acknowledgements */
 		phase_end(c);
 	for (int who = 0; who < 2; who++) {

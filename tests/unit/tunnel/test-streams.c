@@ -72,15 +72,15 @@ static void test_ack_waits_for_handled(void **state)
 	pair_pump_all(p);
 	assert_true(held(&p->d) > 0);
 	tunnel_handled(p->l.t, 2); /* out of turn: nothing may be acknowledged yet */
-	p->now += 20;
+	p->now += 500;
 	assert_int_equal(tunnel_tick(p->l.link, p->now, &err), 0);
 	pair_pump_all(p);
 	assert_true(held(&p->d) > 0);
 	tunnel_handled(p->l.t, 1);
-	assert_int_equal(tunnel_deadline(p->l.link), p->now + 20);
+	assert_int_equal(tunnel_deadline(p->l.link), p->now + 500);
 	pair_pump_all(p);
 	assert_true(held(&p->d) > 0);
-	p->now += 20;
+	p->now += 500;
 	assert_int_equal(tunnel_tick(p->l.link, p->now, &err), 0);
 	pair_pump_all(p);
 	assert_int_equal(held(&p->d), 0);
@@ -259,7 +259,7 @@ static void test_reset(void **state)
 	assert_string_equal(story_of(&p->l), "reset 3 {\"reason\":\"x\"};");
 	assert_string_equal(story_of(&p->d), "up anew;");
 	assert_int_equal(stream_count(&p->d) + stream_count(&p->l), 0);
-	p->now += 20;
+	p->now += 500;
 	pair_pump_all(p);
 	assert_int_equal(held(&p->d) + held(&p->l), 0);
 }
