@@ -21,6 +21,7 @@ TUNNEL = '0b' * 16
 PATIENCE = 60  # seconds until all tunnels live
 RUNS_OF_CLIENT = 200  # below what the MCP door has open at once, and core has waiting
 RUN_SECONDS = 600
+TRIES = 4
 
 # Calls in a loop; how many ended in which 50 ms, so that only the time in which all runs were at work counts.
 PROGRAM = '''
@@ -200,15 +201,27 @@ class Many(Broker):
 
     def rate(self, sizes):
         """Calls/s of all runs together, while all of them are at work."""
-        code = PROGRAM.replace('WARM', str(sizes.warm // AT_WORK)).replace('FOR_MS', str(sizes.many_ms))
-        found = self.hawser.run_all([code.replace('BUCKET_MS', str(BUCKET_MS))] * AT_WORK)
-        first = max(f['begin'] for f in found) // BUCKET_MS + 1
-        behind = min(f['end'] for f in found) // BUCKET_MS
-        if behind - first < sizes.many_ms // BUCKET_MS // 4:
-            raise RuntimeError(f'{AT_WORK} runs were at work together for {(behind - first) * BUCKET_MS} ms only')
+        ms = sizes.many_ms
+        for _ in range(TRIES):
+            found, first, behind = self.runs(sizes, ms)
+            if behind - first >= sizes.many_ms // BUCKET_MS // 2:
+                break
+            ms *= 2  # interpreters start one after the other on a busy machine
+        else:
+            raise RuntimeError(f'{AT_WORK} runs were at work together for {(behind - first) * BUCKET_MS} of {ms // 2} ms')
         calls = sum(f['counts'].get(str(b), 0) for f in found for b in range(first, behind))
-        self.guests.wait_linked()
         return 1000 * calls / ((behind - first) * BUCKET_MS)
+
+    def runs(self, sizes, ms):
+        """What the runs counted, and the 50 ms in which all of them were at work: from the first to behind the last."""
+        code = PROGRAM.replace('WARM', str(sizes.warm // AT_WORK)).replace('FOR_MS', str(ms))
+        found = self.hawser.run_all([code.replace('BUCKET_MS', str(BUCKET_MS))] * AT_WORK)
+        self.guests.wait_linked()
+        return found, max(f['begin'] for f in found) // BUCKET_MS + 1, min(f['end'] for f in found) // BUCKET_MS
+
+
+def told(rate):
+    return f'{rate:.4g}/s' if isinstance(rate, float) else f'{rate[0]:.4g}/s at {rate[1]:.3g} us'
 
 
 def rounds_of(all_of, sizes):
@@ -217,7 +230,7 @@ def rounds_of(all_of, sizes):
     for number in range(sizes.rounds):
         for count in sorted(all_of, reverse=number % 2):
             rates[count].append(all_of[count].rate(sizes))
-        print('    ' + ' '.join(f'{count} tunnels: {values[-1]}' for count, values in rates.items()), flush=True)
+        print('    ' + ' '.join(f'{count}: {told(values[-1])}' for count, values in rates.items()), flush=True)
     return rates
 
 
