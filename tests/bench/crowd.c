@@ -146,7 +146,6 @@ static void on_stream_lost(void *user, uint32_t stream)
 static void end_runs(struct crowd *c)
 {
 	static const char tail[] = "{\"status\":\"ok\"}";
-	_cleanup_error_ struct error err = ERROR_INIT;
 
 	for (long i = 0; i < c->count; i++) {
 		struct place *p = &c->places[i];
