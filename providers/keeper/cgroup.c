@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * v2: the nearest ancestor of our own group that we may write, that gives (or can be made to give) memory and pids to
- * its children. v1: a child of our own group in each hierarchy. One level is made, named after the sandbox, and removed
- * by the keeper that made it.
+ * v2: our own group or its nearest ancestor that we may write and that gives (or, where it is delegated to us, can be
+ * made to give) memory and pids to its children; CPU time only where it is delegated (cgroup-divide.c). v1: a child of
+ * our own group in each hierarchy. One level is made, named after the sandbox, and removed by the keeper that made it.
  */
 #include "providers/keeper/cgroup.h"
 
@@ -148,8 +148,13 @@ static bool limit(const char *dir, bool v2, enum cgroup_resource what, const str
 	return false;
 }
 
-/* Does dir give its children memory and pids, if need be by our asking? */
-static bool gives_controllers(const char *dir)
+static bool both_given(const char *dir)
+{
+	return has_word(dir, "cgroup.subtree_control", "memory") && has_word(dir, "cgroup.subtree_control", "pids");
+}
+
+/* Does dir give its children memory and pids, if need be by our asking? Asked is only where it is ours to ask. */
+static bool gives_controllers(const char *dir, bool ours)
 {
 	char path[PATH_MAX];
 
@@ -157,29 +162,39 @@ static bool gives_controllers(const char *dir)
 	    access(path, W_OK) < 0 || !has_word(dir, "cgroup.controllers", "memory") ||
 	    !has_word(dir, "cgroup.controllers", "pids"))
 		return false;
-	if (!has_word(dir, "cgroup.subtree_control", "memory") || !has_word(dir, "cgroup.subtree_control", "pids"))
+	if (!ours)
+		return both_given(dir);
+	if (!both_given(dir) && !write_text(dir, "cgroup.subtree_control", "+memory +pids") && errno == EBUSY &&
+	    cgroup_vacate(dir))
 		write_text(dir, "cgroup.subtree_control", "+memory +pids");
 	if (!has_word(dir, "cgroup.subtree_control", "cpu"))
 		write_text(dir, "cgroup.subtree_control", "+cpu");
-	return has_word(dir, "cgroup.subtree_control", "memory") && has_word(dir, "cgroup.subtree_control", "pids");
+	return both_given(dir);
 }
 
 static bool make_v2(struct cgroup *cg, const char *mount, const char *own, const char *name,
 		    const struct cgroup_limits *limits)
 {
+	size_t least = strlen(mount), leaf = strlen(CGROUP_LEAF), len;
 	char dir[2 * PATH_MAX];
-	size_t least = strlen(mount);
+	bool ours;
 
-	snprintf(dir, sizeof(dir), "%s%s", mount, strcmp(own, "/") == 0 ? "" : own);
-	while (!gives_controllers(dir) || !add_group(cg, dir, name)) {
+	len = (size_t)snprintf(dir, sizeof(dir), "%s%s", mount, strcmp(own, "/") == 0 ? "" : own);
+	ours = len > leaf && strcmp(dir + len - leaf, CGROUP_LEAF) == 0;
+	if (ours)
+		dir[len - leaf] = '\0';
+	else
+		ours = cgroup_is_delegated(dir);
+	while (!gives_controllers(dir, ours) || !add_group(cg, dir, name)) {
 		char *slash = strrchr(dir, '/');
 
 		if (strlen(dir) <= least || !slash)
 			return false;
 		*slash = '\0';
+		ours = access("/run/systemd/system", F_OK) < 0; /* what is above our unit is systemd's */
 	}
 	for (int i = 0; i < CGROUP_RESOURCES; i++)
-		if (has_word(cg->groups[0].dir, "cgroup.controllers", controllers[i]) &&
+		if ((ours || i != CGROUP_CPU) && has_word(cg->groups[0].dir, "cgroup.controllers", controllers[i]) &&
 		    limit(cg->groups[0].dir, true, (enum cgroup_resource)i, limits))
 			cg->kind[i] = CGROUP_V2;
 	if (cg->kind[CGROUP_MEMORY] != CGROUP_V2 || cg->kind[CGROUP_PIDS] != CGROUP_V2) {

@@ -46,6 +46,15 @@ bool cgroup_remove(struct cgroup *cg);
 void cgroup_done(struct cgroup *cg);
 const char *cgroup_kind_name(enum cgroup_kind kind);
 
+/* ---- cgroup-divide.c: groups of v2, by their folders ---- */
+
+/* The child of a divided group in which broker and keepers are. */
+#define CGROUP_LEAF "/hawser-broker"
+/* dir is of the unit that we run in. May we decide which controllers it gives to its children? */
+bool cgroup_is_delegated(const char *dir);
+/* Moves all processes of dir into a child of it. false: some stayed. */
+bool cgroup_vacate(const char *dir);
+
 /* ---- pure, for tests ---- */
 
 /* Mount point of a hierarchy and where our own group is in it, from /proc/self/mountinfo and /proc/self/cgroup.
