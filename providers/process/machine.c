@@ -17,12 +17,23 @@
 	"/usr/share/apparmor/extra-profiles/bwrap-userns-restrict into /etc/apparmor.d, then systemctl reload "       \
 	"apparmor; or, for all programs: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
 
+/* Debian's kernels let profiles mediate user name spaces, since 6.7; nobody but a security module says EACCES there. */
+#define PROFILE_ADVICE                                                                                               \
+	"a profile of AppArmor keeps bubblewrap from user name spaces, by the words of the kernel (aa-status names " \
+	"profiles, dmesg what was denied); put the one that allows them in its place: install apparmor-profiles "    \
+	"and link /usr/share/apparmor/extra-profiles/bwrap-userns-restrict into /etc/apparmor.d, then systemctl "    \
+	"reload apparmor; or use the provider vm or a remote one"
+
 static const char *const places[] = {"/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"};
 
-/* Several of these texts are also said where AppArmor is the cause: that hint comes first if the rule is on. */
+/* Several of these texts are also said where AppArmor is the cause: its hints come first where it is on. */
+enum { RULE_HINTS = 2, PROFILE_HINTS = 3 };
 static const struct hawser_keeper_hint hints[] = {
 	{"uid map: Permission denied", APPARMOR_ADVICE},
 	{"Failed RTM_NEWADDR", APPARMOR_ADVICE},
+	{"namespace failed: Permission denied", PROFILE_ADVICE},
+	{"uid map: Permission denied", PROFILE_ADVICE},
+	{"Failed RTM_NEWADDR", PROFILE_ADVICE},
 	{"No permissions to creat",
 	 "user name spaces are not allowed here: in a container, allow unshare in its seccomp "
 	 "profile or use the provider vm or a remote one; on Debian: sysctl -w "
@@ -42,7 +53,7 @@ static const struct hawser_keeper_hint hints[] = {
 
 const struct hawser_keeper_hint *machine_hints(const struct machine_facts *m, size_t *ret_count)
 {
-	size_t skip = m->restricted ? 0 : 2;
+	size_t skip = m->restricted ? 0 : m->apparmor ? RULE_HINTS : RULE_HINTS + PROFILE_HINTS;
 
 	*ret_count = sizeof(hints) / sizeof(hints[0]) - skip;
 	return hints + skip;
@@ -60,6 +71,16 @@ static long read_number(const char *path, long otherwise)
 		fclose(f);
 	}
 	return value;
+}
+
+static bool has_apparmor(void)
+{
+	FILE *f = fopen("/sys/module/apparmor/parameters/enabled", "re");
+	bool on = f && fgetc(f) == 'Y';
+
+	if (f)
+		fclose(f);
+	return on;
 }
 
 size_t machine_ask(const char *const *argv, char *text, size_t size, int *ret_status)
@@ -120,6 +141,7 @@ bool machine_look(struct machine_facts *ret, char *problem, size_t size)
 	}
 	ret->restricted =
 		geteuid() != 0 && read_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 0) != 0;
+	ret->apparmor = has_apparmor();
 	if (access("/proc/self/ns/user", F_OK) < 0 || read_number("/proc/sys/user/max_user_namespaces", 1) == 0) {
 		snprintf(problem, size,
 			 "user name spaces are switched off on this machine (user.max_user_namespaces = 0): sysctl -w "

@@ -31,6 +31,7 @@ struct machine_facts {
 	char bwrap[PATH_MAX];
 	bool disable_userns, ro_bind_fd; /* options that this bubblewrap has */
 	bool restricted; /* Ubuntu's AppArmor rule for user name spaces is on, and we are not root */
+	bool apparmor; /* AppArmor is on, so a profile of it may forbid them */
 };
 /* false: problem says why there can be no wall here and what to do. */
 bool machine_look(struct machine_facts *ret, char *problem, size_t size);

@@ -376,10 +376,15 @@ static void test_apparmor_is_named_with_its_cure(void **state)
 	assert_true(count > 0);
 	assert_non_null(strstr(hints[0].advice, "AppArmor"));
 	assert_non_null(strstr(hints[0].advice, "kernel.apparmor_restrict_unprivileged_userns=0"));
-	facts.restricted = false;
+	facts = (struct machine_facts){.apparmor = true};
+	hints = machine_hints(&facts, &count);
+	assert_string_equal(hints[0].seen, "namespace failed: Permission denied");
+	assert_non_null(strstr(hints[0].advice, "bwrap-userns-restrict"));
+	assert_null(strstr(hints[0].advice, "sysctl"));
+	facts.apparmor = false;
 	hints = machine_hints(&facts, &count);
 	for (size_t i = 0; i < count; i++)
-		assert_null(strstr(hints[i].advice, "AppArmor keeps"));
+		assert_null(strstr(hints[i].advice, "AppArmor"));
 }
 
 int main(void)
