@@ -41,6 +41,10 @@ test  pyflakes3
 test  git
 test  ca-certificates
 fresh mmdebstrap
+vm    mmdebstrap
+vm    e2fsprogs
+vm    user-mode-linux
+vm    qemu-system-x86
 '
 
 # Is COMMAND:MAJOR[.MINOR] there, at least that new?

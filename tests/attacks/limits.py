@@ -3,7 +3,7 @@
 """Memory hogs, fork bombs and full disks in a process sandbox, under each way in which a keeper enforces limits here. What
 the sandbox really used is measured from outside, every few milliseconds.
 
-    limits.py BUILD
+    limits.py BUILD [--slow]     --slow: less memory and more time, for a kernel on which pages are dear (tests/vm)
 """
 import os
 import shutil
@@ -17,7 +17,9 @@ from attacks import upload  # noqa: E402
 from wall import NOBODY, Refused, Tap, Wall, stage  # noqa: E402
 
 MIB = 1 << 20
-MEMORY, DISK, PROCESSES = 256 * MIB, 192 * MIB, 64
+SLOW = "--slow" in sys.argv
+MEMORY, DISK, PROCESSES = (96 * MIB, 72 * MIB, 64) if SLOW else (256 * MIB, 192 * MIB, 64)
+WALL_S = 60 if SLOW else 8
 HEADROOM = 32 * MIB   # what a keeper allows for the guest (providers/keeper/limits.c)
 OVERRUN = 128 * MIB   # at 1 GB/s, the most that the watchdog may come too late
 SLACK = 32 * MIB      # a look from outside takes a while: what moved meanwhile counts twice
@@ -109,18 +111,18 @@ def gone(pids, limit=10):
 
 def one(tap, wall, mode, kind, folder):
     box = wall.create("memory=%d disk=%d processes=%d park=bash" % (MEMORY, DISK, PROCESSES))
-    other = wall.create("memory=%d park=python" % MEMORY)
+    other = wall.create("memory=%d park=python" % (256 * MIB))
     upload(box, os.path.join(folder, "hog"))
     other.run("python", "1")
     meter = Meter(keeper_of(wall, box))
     meter.start()
-    run = box.tunnel.run("bash", "mv ~/probe ~/hog; ~/hog %s 1024; echo status $?" % kind,
-                         limits={"wall_ms": 8000, "memory": MEMORY, "processes": PROCESSES})
+    run = box.tunnel.run("bash", "mv ~/probe ~/hog; ~/hog %s %d; echo status $?" % (kind, 4 * MEMORY // MIB),
+                         limits={"wall_ms": WALL_S * 1000, "memory": MEMORY, "processes": PROCESSES})
     neighbour, ended = [], False
-    deadline = time.time() + 12
+    deadline = time.time() + WALL_S + 4
     while run.tail is None and not ended and time.time() < deadline:
         began = time.time()
-        if other.run("python", "return 1", timeout=10).result() == 1:
+        if other.run("python", "return 1", timeout=WALL_S + 2).result() == 1:
             neighbour.append(time.time() - began)
         try:
             box.tunnel.pump(0.05)
