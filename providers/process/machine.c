@@ -37,7 +37,8 @@ static const struct hawser_keeper_hint hints[] = {
 	{"No permissions to creat",
 	 "user name spaces are not allowed here: in a container, allow unshare in its seccomp "
 	 "profile or use the provider vm or a remote one; on Debian: sysctl -w "
-	 "kernel.unprivileged_userns_clone=1"},
+	 "kernel.unprivileged_userns_clone=1; or a profile of AppArmor forbids what they need (dmesg names it): "
+	 "bwrap-userns-restrict of the package apparmor-profiles allows it"},
 	{"namespace failed: No space left", "the limit of name spaces is reached or 0: sysctl -w "
 					    "user.max_user_namespaces=10000"},
 	{"namespace failed: Operation not permitted",

@@ -384,7 +384,7 @@ static void test_apparmor_is_named_with_its_cure(void **state)
 	facts.apparmor = false;
 	hints = machine_hints(&facts, &count);
 	for (size_t i = 0; i < count; i++)
-		assert_null(strstr(hints[i].advice, "AppArmor"));
+		assert_null(strstr(hints[i].advice, "AppArmor keeps"));
 }
 
 int main(void)
