@@ -58,8 +58,6 @@ PARTS = [
          limit=900),
     part('attacks', 'hostile programs in the sandbox', suites('build-release', 'attacks'), after=['release'], limit=600),
     part('cuts', 'cut links, short form', script('tests/cuts/run'), after=['release'], limit=900),
-    part('vm', 'kernels that this machine has not: cgroup v2, netem, AppArmor', script('tests/vm/run'),
-         ['mmdebstrap', 'linux.uml'], after=['release'], limit=1200),
     part('fault', 'broken disks, servers and clients', suites('build-release', 'fault'), after=['release'], limit=600),
     # slow static checks
     part('tidy', 'clang-tidy', script('tests/checks/tidy', 'build-clang'), ['clang-tidy'], ['clang'], limit=2400),
