@@ -46,18 +46,46 @@ static void decide(struct call *call)
 
 /* ---- arguments ---- */
 
-static void look_at_args(void *user)
+/* The JSON object; SPAN_NONE: args_error says why it is none. */
+static struct span read_args(struct call *call)
 {
-	struct call *call = user;
 	struct span args = span_of(buf_head(&call->args), call->args.len), value = SPAN_NONE;
 
 	if (span_check(args, true, &value, &call->args_error) < 0)
-		return;
-	if (span_type(value) != SPAN_OBJECT) {
-		error_set(&call->args_error, -EINVAL, "they must be a JSON object");
-		return;
-	}
-	call->args_fit = !call->schema || schema_check(call->schema->schema, value, &call->fix);
+		return SPAN_NONE;
+	if (span_type(value) == SPAN_OBJECT)
+		return value;
+	error_set(&call->args_error, -EINVAL, "they must be a JSON object");
+	return SPAN_NONE;
+}
+
+/* On another thread. */
+static void look_at_args(void *user)
+{
+	struct call *call = user;
+	const struct schema *schema = call->schema ? shared_schema_get(call->schema) : NULL;
+	struct span value = read_args(call);
+
+	if (value.p)
+		call->args_fit = !schema || schema_check(schema, value, &call->fix);
+}
+
+/* On the loop. False: that takes another thread. */
+static bool look_briefly(struct call *call)
+{
+	const struct schema *schema;
+	enum schema_answer answer;
+	struct span value;
+
+	if (call->args.len >= CORE_LARGE || (call->schema && !shared_schema_ready(call->schema)))
+		return false;
+	schema = call->schema ? shared_schema_get(call->schema) : NULL;
+	value = read_args(call);
+	if (!value.p)
+		return true;
+	answer = schema ? schema_check_brief(schema, value, &call->fix) : SCHEMA_FITS;
+	call->args_fit = answer == SCHEMA_FITS;
+	return answer != SCHEMA_UNDECIDED;
 }
 
 static void on_args(void *user)
@@ -100,10 +128,12 @@ void call_check_args(struct call *call)
 	_cleanup_error_ struct error err = ERROR_INIT;
 
 	call->schema = catalogue_schema(call->view, call->tool);
-	if (call->args.len >= CORE_LARGE && loop_work_start(call->core->loop, look_at_args, on_args, call, &err) == 0) {
-		call->working = true;
-		return;
+	if (!look_briefly(call)) {
+		if (loop_work_start(call->core->loop, look_at_args, on_args, call, &err) == 0) {
+			call->working = true;
+			return;
+		}
+		look_at_args(call);
 	}
-	look_at_args(call);
 	on_args(call);
 }

@@ -12,7 +12,7 @@
 struct schema_entry {
 	UT_hash_handle hh;
 	const struct upstream_tool *tool;
-	struct shared_schema *shared; /* NULL: it cannot be compiled */
+	struct shared_schema *shared; /* NULL: it has none */
 };
 
 void catalogue_identifier(const char *name, char *out, size_t size)
@@ -24,35 +24,6 @@ void catalogue_identifier(const char *name, char *out, size_t size)
 	for (; *name && n + 1 < size; name++)
 		out[n++] = isalnum((unsigned char)*name) ? *name : '_';
 	out[n] = '\0';
-}
-
-/* ---- schemas ---- */
-
-struct shared_schema *shared_schema_unref(struct shared_schema *s)
-{
-	if (s && --s->refs == 0) {
-		schema_free(s->schema);
-		free(s);
-	}
-	return NULL;
-}
-
-static struct shared_schema *compile(const struct upstream_tool *tool)
-{
-	_cleanup_error_ struct error ignored = ERROR_INIT;
-	struct shared_schema *s;
-
-	if (!tool->input_schema.p)
-		return NULL;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return NULL;
-	s->refs = 1;
-	if (schema_compile(tool->input_schema, &s->schema, &ignored) < 0) {
-		free(s);
-		return NULL;
-	}
-	return s;
 }
 
 struct catalogue *catalogue_free(struct catalogue *c)
@@ -118,12 +89,11 @@ struct shared_schema *catalogue_schema(struct view *view, const struct upstream_
 		if (!entry)
 			return NULL;
 		entry->tool = tool;
-		entry->shared = compile(tool);
+		if (tool->input_schema.p)
+			entry->shared = shared_schema_new(view->core->loop, tool->input_schema);
 		HASH_ADD_PTR(c->schemas, tool, entry);
 	}
-	if (entry->shared)
-		entry->shared->refs++;
-	return entry->shared;
+	return shared_schema_ref(entry->shared);
 }
 
 /* ---- names ---- */

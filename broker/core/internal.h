@@ -132,16 +132,22 @@ struct catalogue *catalogue_free(struct catalogue *c);
 int catalogue_namespaces(struct view *view, struct buf *out) _must_check_;
 /* Starts every server that was never tried and calls done when all are ready or have failed. */
 int catalogue_ready(struct view *view, void (*done)(void *user), void *user, struct error *err) _must_check_;
-/* Compiled inputSchema of a tool, cached; NULL if it has none that can be compiled. A reference for the caller, as a
- * check on another thread may outlive the catalogue. */
-struct shared_schema {
-	unsigned refs; /* touched on the loop's thread only */
-	struct schema *schema;
-};
+/* The inputSchema of a tool; NULL: it has none. A reference for the caller, as a check on another thread may outlive
+ * the catalogue. */
 struct shared_schema *catalogue_schema(struct view *view, const struct upstream_tool *tool);
-struct shared_schema *shared_schema_unref(struct shared_schema *s);
 /* [A-Za-z0-9_]*, no leading digit: how code may spell name. */
 void catalogue_identifier(const char *name, char *out, size_t size);
+
+/* ---- schemas.c: an inputSchema, compiled by whoever needs it first, which is never the loop ---- */
+/* NULL: no memory. */
+struct shared_schema *shared_schema_new(struct loop *loop, struct span text);
+/* References are counted on the loop's thread. */
+struct shared_schema *shared_schema_ref(struct shared_schema *s);
+struct shared_schema *shared_schema_unref(struct shared_schema *s);
+/* It was compiled: shared_schema_get() returns at once. */
+bool shared_schema_ready(const struct shared_schema *s);
+/* Any thread. NULL: it cannot be compiled, so everything fits. */
+const struct schema *shared_schema_get(struct shared_schema *s);
 
 /* ---- search.c: ranked full-text search, BM25 with weighted fields; knows documents and terms only ---- */
 struct search_index;

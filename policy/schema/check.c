@@ -25,6 +25,8 @@ static bool check_number(struct schema_run *run, const struct schema_node *node,
 {
 	bool fits = true;
 
+	if (!schema_charge(run, value.len >> 4))
+		return false;
 	if (node->minimum.p && number_compare(value, node->minimum) < 0)
 		fits = fault_limit(run, value, "be at least", node->minimum, "");
 	if (node->maximum.p && number_compare(value, node->maximum) > 0)
@@ -62,12 +64,12 @@ static bool check_string(struct schema_run *run, const struct schema_node *node,
 	char shown[80];
 
 	if (node->min_length.p || node->max_length.p) {
+		struct span length;
 		char text[24];
-		int n = snprintf(text, sizeof(text), "%zu", count_characters(value));
-		struct span length = span_of(text, (size_t)n);
 
-		if (!schema_charge(run, value.len >> 6))
+		if (!schema_charge(run, schema_walk_steps(value)))
 			return false;
+		length = span_of(text, (size_t)snprintf(text, sizeof(text), "%zu", count_characters(value)));
 		if (node->min_length.p && number_compare(length, node->min_length) < 0)
 			fits = fault_limit(run, value, "have at least", node->min_length, " characters");
 		if (node->max_length.p && number_compare(length, node->max_length) > 0)
@@ -91,7 +93,7 @@ static bool check_values(struct schema_run *run, const struct schema_node *node,
 				  fault_shown(value, shown), fault_shown(node->constant, wanted));
 	if (span_type(node->values) != SPAN_ARRAY)
 		return true;
-	while (span_next_element(node->values, &at, &item))
+	while (span_next_element(node->values, &at, &item) && schema_charge(run, schema_walk_steps(item)))
 		if (schema_same(run, value, item))
 			return true;
 	return fault_enum(run, node, value);
@@ -183,7 +185,7 @@ bool schema_node_check(struct schema_run *run, const struct schema_node *node, s
 
 	if (node->never)
 		return fault_text(run, "%s: is not allowed", run->path_len ? run->path : "arguments");
-	if (!schema_charge(run, 1))
+	if (!schema_charge(run, schema_walk_steps(value)))
 		return false;
 	if (run->depth >= SCHEMA_DEPTH_MAX) {
 		run->exhausted = true;
@@ -204,9 +206,27 @@ bool schema_node_check(struct schema_run *run, const struct schema_node *node, s
 	return fits;
 }
 
+static uint64_t full_steps(struct span value)
+{
+	uint64_t steps = SCHEMA_STEPS_LEAST + (uint64_t)value.len * SCHEMA_STEPS_BYTE;
+
+	return steps < SCHEMA_STEPS_MAX ? steps : SCHEMA_STEPS_MAX;
+}
+
+enum schema_answer schema_check_brief(const struct schema *s, struct span value, struct buf *faults)
+{
+	struct schema_run run = {.faults = faults, .steps_max = SCHEMA_STEPS_BRIEF, .brief = true};
+	bool fits = schema_node_check(&run, s->root, value);
+
+	if (!run.exhausted)
+		return fits ? SCHEMA_FITS : SCHEMA_DIFFERS;
+	buf_clear(faults);
+	return SCHEMA_UNDECIDED;
+}
+
 bool schema_check(const struct schema *s, struct span value, struct buf *faults)
 {
-	struct schema_run run = {.faults = faults};
+	struct schema_run run = {.faults = faults, .steps_max = full_steps(value)};
 	bool fits = schema_node_check(&run, s->root, value);
 
 	if (!run.exhausted)

@@ -26,7 +26,7 @@ static bool check_member(struct schema_run *run, const struct schema_node *node,
 	bool fits = true, known = false;
 	size_t path = schema_path_key(run, key);
 
-	schema_charge(run, 1 + node->property_count / 8);
+	schema_charge(run, (1 + node->property_count / 8) * schema_walk_steps(key) + (value.len >> 6));
 	for (size_t i = 0; i < node->property_count; i++) {
 		if (!span_string_equals(key, node->properties[i].name))
 			continue;
@@ -53,9 +53,10 @@ static bool check_member(struct schema_run *run, const struct schema_node *node,
 static bool check_required(struct schema_run *run, const struct schema_node *node, const struct schema_strings *names,
 			   struct span value, size_t members)
 {
+	uint64_t steps = members + schema_walk_steps(value);
 	bool fits = true;
 
-	for (size_t i = 0; i < names->count && schema_charge(run, 1 + members); i++)
+	for (size_t i = 0; i < names->count && schema_charge(run, steps); i++)
 		if (!span_member(value, names->items[i]).p)
 			fits = fault_missing(run, node, names->items[i]);
 	return fits;
@@ -63,9 +64,10 @@ static bool check_required(struct schema_run *run, const struct schema_node *nod
 
 static bool check_dependents(struct schema_run *run, const struct schema_node *node, struct span value, size_t members)
 {
+	uint64_t steps = members + schema_walk_steps(value);
 	bool fits = true;
 
-	for (size_t i = 0; i < node->dependent_count && schema_charge(run, 1 + members); i++) {
+	for (size_t i = 0; i < node->dependent_count && schema_charge(run, steps); i++) {
 		const struct schema_dependent *d = &node->dependents[i];
 
 		if (!span_member(value, d->name).p)

@@ -24,13 +24,19 @@ static void put_types(unsigned types, const char *const names[7], char *text, si
 			n += (size_t)snprintf(text + n, size - n, "%s%s", n ? " or " : "", names[i]);
 }
 
+/* Nobody wants to hear of another fault, so none is worked out. */
+static bool told_enough(const struct schema_run *run)
+{
+	return !run->faults || run->fault_count >= SCHEMA_FAULTS_MAX;
+}
+
 bool fault_text(struct schema_run *run, const char *fmt, ...)
 {
 	char line[768];
 	va_list ap;
 	int n;
 
-	if (!run->faults || run->fault_count >= SCHEMA_FAULTS_MAX)
+	if (told_enough(run))
 		return false;
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
@@ -78,7 +84,7 @@ bool fault_type(struct schema_run *run, unsigned wanted, struct span value)
 	char is[64], must[160], shown[80];
 	struct span inside;
 
-	if (!run->faults)
+	if (told_enough(run))
 		return false;
 	fault_shown(value, shown);
 	put_types(schema_types_of(value) & ~(unsigned)TYPE_INTEGER, *shown ? type_names : type_phrases, is, sizeof(is));
@@ -107,9 +113,12 @@ static const struct schema_node *property_of(const struct schema_node *node, con
 
 bool fault_missing(struct schema_run *run, const struct schema_node *node, const char *name)
 {
-	const struct schema_node *property = property_of(node, name);
+	const struct schema_node *property;
 	char types[160], hint[64];
 
+	if (told_enough(run))
+		return false;
+	property = property_of(node, name);
 	if (property && !property->types && property->ref)
 		property = property->ref;
 	put_types(property ? property->types : 0, type_names, types, sizeof(types));
@@ -117,19 +126,28 @@ bool fault_missing(struct schema_run *run, const struct schema_node *node, const
 	return fault_text(run, "%s/%s: is missing; add it%s", run->path_len ? run->path : "", name, hint);
 }
 
+/* The property that was meant, or NULL; among very many nobody looks. */
+static const char *nearest_property(struct schema_run *run, const struct schema_node *node, struct span key)
+{
+	_cleanup_free_ char *name = span_strdup(key, 256);
+	const char *names[SCHEMA_NEAR_MAX + 1];
+
+	if (!name || node->property_count > SCHEMA_NEAR_MAX || !schema_charge(run, node->property_count * 20))
+		return NULL;
+	for (size_t i = 0; i < node->property_count; i++)
+		names[i] = node->properties[i].name;
+	names[node->property_count] = NULL;
+	return json_nearest(name, names);
+}
+
 bool fault_unknown(struct schema_run *run, const struct schema_node *node, struct span key)
 {
-	const char *what = run->path_len ? "property" : "argument", *near = NULL;
-	_cleanup_free_ char *name = span_strdup(key, 256);
-	_cleanup_free_ const char **names = calloc(node->property_count + 1, sizeof(*names));
+	const char *what = run->path_len ? "property" : "argument", *near;
 	char shown[80];
 
-	if (!run->faults)
+	if (told_enough(run))
 		return false;
-	for (size_t i = 0; names && i < node->property_count; i++)
-		names[i] = node->properties[i].name;
-	if (name && names)
-		near = json_nearest(name, names);
+	near = nearest_property(run, node, key);
 	fault_shown(key, shown);
 	if (near)
 		return fault_text(run, "%s%sunknown %s %s; did you mean \"%s\"?", run->path_len ? run->path : "",
@@ -144,7 +162,7 @@ bool fault_enum(struct schema_run *run, const struct schema_node *node, struct s
 	struct span item;
 	size_t at = 0, n = 0;
 
-	if (!run->faults)
+	if (told_enough(run))
 		return false;
 	while (n < 300 && span_next_element(node->values, &at, &item))
 		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "",

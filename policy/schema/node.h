@@ -14,6 +14,11 @@ enum {
 	SCHEMA_TARGETS_MAX = 5000, /* of $ref */
 	SCHEMA_LOOKED_MAX = 512 << 20,
 	SCHEMA_FAULTS_MAX = 10,
+	SCHEMA_NEAR_MAX = 200, /* properties of which the nearest name is looked for */
+	/* A step is about 0.1 us. What a brief check may take; a full one by the bytes of its value; any. */
+	SCHEMA_STEPS_BRIEF = 10 * 1000,
+	SCHEMA_STEPS_LEAST = 1000 * 1000,
+	SCHEMA_STEPS_BYTE = 2,
 	SCHEMA_STEPS_MAX = 20 * 1000 * 1000,
 	SCHEMA_DEPTH_MAX = 512,
 };
@@ -95,8 +100,9 @@ struct schema {
 struct schema_run {
 	struct buf *faults;
 	size_t fault_count;
-	uint64_t steps;
+	uint64_t steps, steps_max;
 	unsigned depth;
+	bool brief; /* patterns get little time */
 	bool exhausted;
 	char path[512]; /* JSON pointer of the value that is looked at; cut when longer */
 	size_t path_len;
@@ -108,6 +114,8 @@ bool schema_array_check(struct schema_run *run, const struct schema_node *node, 
 bool schema_same(struct schema_run *run, struct span a, struct span b);
 /* Charges n steps; false: there are none left. */
 bool schema_charge(struct schema_run *run, uint64_t n);
+/* What going over the text of a value once costs. */
+uint64_t schema_walk_steps(struct span value);
 /* The check of a part, of which only the answer counts. */
 bool schema_quiet(struct schema_run *run, const struct schema_node *node, struct span value);
 unsigned schema_types_of(struct span value);

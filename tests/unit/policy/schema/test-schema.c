@@ -7,6 +7,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define BRIEF_MAX_NS 25000000u /* several times slower, and no matter */
+#else
+#define BRIEF_MAX_NS 4000000u
+#endif
 
 /* What the check says of value, "" = fits. */
 static const char *faults_of(const char *schema, const char *value)
@@ -143,6 +153,114 @@ static void test_steps_are_bounded(void **state)
 	assert_non_null(strstr(faults_of((char *)buf_head(&schema), "1"), "too much to check"));
 }
 
+/* ---- what a brief check may take, by processor time: other processes do not count ---- */
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Each # of a part becomes its number. */
+static void put_part(struct buf *out, const char *part, unsigned number)
+{
+	for (; *part; part++)
+		assert_true(*part == '#' ? buf_printf(out, "%u", number) == 0 : buf_append(out, part, 1) == 0);
+}
+
+static void repeat(struct buf *out, const char *head, const char *part, unsigned times, const char *tail)
+{
+	assert_int_equal(buf_append_str(out, head), 0);
+	for (unsigned i = 0; i < times; i++) {
+		assert_true(i == 0 || *part == ' ' || buf_append_str(out, ",") == 0);
+		put_part(out, part, i);
+	}
+	assert_int_equal(buf_append_str(out, tail), 0);
+}
+
+struct burden {
+	const char *name, *head, *each;
+	unsigned times;
+	const char *tail; /* of the schema */
+	const char *value_head, *value_each;
+	unsigned value_times;
+	const char *value_tail;
+};
+
+#define SPACES64 "                                                                "
+#define NINES64 "9999999999999999999999999999999999999999999999999999999999999999"
+
+/* Each makes schema and value conspire in another place. */
+static const struct burden burdens[] = {
+	{"required", "{\"required\":[", "\"name#\"", 20000, "]}", "{\"a\":[", "#", 40000, "]}"},
+	{"required, told", "{\"type\":\"object\",\"properties\":{\"x\":{}},\"required\":[", "\"n#\"", 5000, "]}", "{",
+	 "\"k#\":1", 100, "}"},
+	{"allOf over a long value", "{\"allOf\":[", "{\"maxProperties\":1#}", 20000, "]}", "{\"a\":[", "#", 40000,
+	 "]}"},
+	{"properties", "{\"properties\":{", "\"name#\":{}", 20000, "}}", "{", "\"k#\":1", 5000, "}"},
+	{"nearest names", "{\"additionalProperties\":false,\"properties\":{",
+	 "\"a_long_name_that_is_close_to_others_#\":{}", 20000, "}}", "{", "\"a_long_name_that_is_close_to_other_#\":1",
+	 20, "}"},
+	{"enum", "{\"items\":{\"enum\":[", "\"one of many values #\"", 5000, "]}}", "[", "\"one of many value #\"",
+	 5000, "]"},
+	{"long numbers", "{\"items\":{\"allOf\":[", "{\"maximum\":1e999#}", 200, "]}}", "[", NINES64 NINES64 "#", 1000,
+	 "]"},
+	{"equal objects", "{\"uniqueItems\":true,\"items\":{\"type\":\"object\"}, \"x\":[", "#", 1, "]}", "[",
+	 "{\"a\":{\"b\":{\"c\":1}}}", 10000, "]"},
+	{"patterns", "{\"items\":{\"allOf\":[", "{\"pattern\":\"^(a|b|ab)*c#$\"}", 500, "]}}", "[",
+	 "\"abababababababababababababab#\"", 2000, "]"},
+	{"a pattern that goes back", "{\"items\":{\"allOf\":[", "{\"pattern\":\"^(a+)+$\"}", 20, "]}}", "[",
+	 "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!#\"", 1000, "]"},
+	{"a pattern that looks far", "{\"items\":{\"allOf\":[", "{\"pattern\":\"[ ]+[x#]\"}", 1, "]}}", "[\"", SPACES64,
+	 300, "\"]"},
+	{"a pattern that looks less far", "{\"items\":{\"allOf\":[", "{\"pattern\":\"[ ]+[x#]\"}", 1, "]}}", "[\"",
+	 SPACES64, 37, "\"]"},
+	{"pattern properties", "{\"patternProperties\":{", "\"^[a-z]+#$\":{}", 500, "}}", "{", "\"abcdefgh#\":1", 2000,
+	 "}"},
+};
+
+static void test_brief_is_brief(void **state)
+{
+	for (const struct burden *b = burdens; b < burdens + ARRAY_SIZE(burdens); b++) {
+		_cleanup_buf_ struct buf schema = BUF_INIT(4 << 20), value = BUF_INIT(4 << 20), faults = BUF_INIT(4000);
+		_cleanup_error_ struct error err = ERROR_INIT;
+		enum schema_answer answer;
+		struct schema *s = NULL;
+		uint64_t began, brief, full;
+
+		repeat(&schema, b->head, b->each, b->times, b->tail);
+		repeat(&value, b->value_head, b->value_each, b->value_times, b->value_tail);
+		assert_int_equal(schema_compile(span_of(buf_head(&schema), schema.len), &s, &err), 0);
+		began = cpu_ns();
+		answer = schema_check_brief(s, span_of(buf_head(&value), value.len), &faults);
+		brief = cpu_ns() - began;
+		assert_true(answer != SCHEMA_UNDECIDED || faults.len == 0);
+		began = cpu_ns();
+		(void)!schema_check(s, span_of(buf_head(&value), value.len), &faults);
+		full = cpu_ns() - began;
+		print_message("# %s: brief %.2f ms%s, full %.1f ms\n", b->name, (double)brief / 1e6,
+			      answer == SCHEMA_UNDECIDED ? " (undecided)" : "", (double)full / 1e6);
+		if (brief > BRIEF_MAX_NS)
+			fail_msg("a brief check takes %.1f ms: %s", (double)brief / 1e6, b->name);
+		schema_free(s);
+	}
+}
+
+static void test_brief_decides(void **state)
+{
+	_cleanup_buf_ struct buf faults = BUF_INIT(4000);
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct schema *s = NULL;
+
+	assert_int_equal(schema_compile(SPAN_LIT(ECHO), &s, &err), 0);
+	assert_int_equal(schema_check_brief(s, SPAN_LIT("{\"message\":\"x\",\"count\":1}"), &faults), SCHEMA_FITS);
+	assert_int_equal(schema_check_brief(s, SPAN_LIT("{\"message\":\"x\",\"count\":0}"), &faults), SCHEMA_DIFFERS);
+	assert_true(faults.len > 0);
+	schema_free(s);
+}
+
 static void test_numbers(void **state)
 {
 	assert_true(number_compare(SPAN_LIT("0.10"), SPAN_LIT("1e-1")) == 0);
@@ -163,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_faults_say_what_to_do), cmocka_unit_test(test_keywords),
 		cmocka_unit_test(test_forms_name_types),      cmocka_unit_test(test_ten_faults_at_most),
 		cmocka_unit_test(test_steps_are_bounded),     cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_brief_is_brief),        cmocka_unit_test(test_brief_decides),
 	};
 
 	return cmocka_run_group_tests_name("schema", tests, NULL, NULL);
