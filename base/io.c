@@ -20,6 +20,7 @@ struct io {
 	struct loop *loop;
 	struct io_events events;
 	void *user;
+	const char *part; /* whose it is, for loop_longest_turn_part() */
 	int read_fd, write_fd;
 	struct loop_fd *read_watch,
 		*write_watch; /* equal when the descriptor is the same; NULL: not pollable or none */
@@ -105,7 +106,7 @@ static void defer_step(struct io *io)
 	if (io->step_deferred || io->read_fd < 0)
 		return;
 	io->step_deferred = true;
-	loop_defer(io->loop, on_deferred_step, io);
+	loop_defer_part(io->loop, on_deferred_step, io, io->part);
 }
 
 static void read_step(struct io *io)
@@ -159,7 +160,7 @@ static void write_failed(struct io *io, int code)
 	if (io->closed || io->reason.code)
 		return;
 	error_set_errno(&io->reason, code, "writing");
-	loop_defer(io->loop, on_deferred_close, io);
+	loop_defer_part(io->loop, on_deferred_close, io, io->part);
 }
 
 static void write_step(struct io *io)
@@ -207,7 +208,7 @@ static int watch(struct io *io, int fd, struct loop_fd **ret, struct error *err)
 
 	if (flags < 0)
 		return error_set_errno(err, -errno, "descriptor %d", fd);
-	r = loop_fd_new(io->loop, fd, on_events, io, ret, &ignored);
+	r = loop_fd_new_part(io->loop, fd, on_events, io, io->part, ret, &ignored);
 	if (r == -EPERM) { /* a regular file: always ready */
 		error_done(&ignored);
 		return 0;
@@ -219,8 +220,8 @@ static int watch(struct io *io, int fd, struct loop_fd **ret, struct error *err)
 	return 0;
 }
 
-int io_new(struct loop *loop, const struct io_options *options, const struct io_events *events, void *user,
-	   struct io **ret, struct error *err)
+int io_new_part(struct loop *loop, const struct io_options *options, const struct io_events *events, void *user,
+		const char *part, struct io **ret, struct error *err)
 {
 	struct io *io = calloc(1, sizeof(*io));
 	int r = 0;
@@ -235,6 +236,7 @@ int io_new(struct loop *loop, const struct io_options *options, const struct io_
 	io->loop = loop;
 	io->events = *events;
 	io->user = user;
+	io->part = part;
 	io->read_fd = options->read_fd;
 	io->write_fd = options->write_fd;
 	io->in.max = options->read_max > IO_READ_LEAST ? options->read_max : IO_READ_LEAST;
@@ -356,6 +358,6 @@ struct io *io_free(struct io *io)
 	if (io->read_fd >= 0)
 		close(io->read_fd);
 	io->read_fd = io->write_fd = -1;
-	loop_defer(io->loop, on_free, io);
+	loop_defer_part(io->loop, on_free, io, io->part);
 	return NULL;
 }

@@ -36,8 +36,10 @@ struct io_options {
 };
 
 /* On failure the descriptors are closed too. Reading begins on the next turn. */
-int io_new(struct loop *loop, const struct io_options *options, const struct io_events *events, void *user,
-	   struct io **ret, struct error *err) _must_check_;
+#define io_new(loop, options, events, user, ret, err) \
+	io_new_part(loop, options, events, user, "a stream (" __FILE__ ")", ret, err)
+int io_new_part(struct loop *loop, const struct io_options *options, const struct io_events *events, void *user,
+		const char *part, struct io **ret, struct error *err) _must_check_;
 /* 0, -ENOBUFS (over write_max, nothing taken), -EPIPE (closed). All or nothing. */
 int io_write(struct io *io, const void *data, size_t len) _must_check_;
 int io_writev(struct io *io, const struct iovec *iov, int count) _must_check_;

@@ -18,6 +18,7 @@
 struct deferred {
 	void (*fn)(void *user);
 	void *user;
+	const char *part;
 };
 
 struct loop_ending {
@@ -27,7 +28,7 @@ struct loop_ending {
 };
 
 struct loop {
-	uv_loop_t uv;
+	uv_loop_t uv; /* first, for owner_of() */
 	uv_idle_t idle;
 	uv_prepare_t prepare;
 	uv_timer_t
@@ -36,6 +37,8 @@ struct loop {
 	size_t deferred_count, deferred_cap;
 	struct loop_ending *endings;
 	uint64_t turn_began_ns, idle_before_ns, longest_ns;
+	uint64_t part_ns; /* the longest callback of this turn */
+	const char *part, *longest_part; /* its name, and that of the longest turn's */
 	int signal_fd;
 	struct loop_fd *signal_watch;
 	loop_signal_fn *signal_fn;
@@ -47,12 +50,14 @@ struct loop_fd {
 	loop_fd_fn *fn;
 	void *user;
 	unsigned events; /* what is watched for */
+	const char *part;
 };
 
 struct loop_timer {
 	uv_timer_t timer;
 	loop_timer_fn *fn;
 	void *user;
+	const char *part;
 };
 
 struct loop_work {
@@ -60,7 +65,25 @@ struct loop_work {
 	void (*run)(void *user);
 	void (*done)(void *user);
 	void *user;
+	const char *part;
 };
+
+/* Its data pointer is not ours: libwebsockets runs on the same loop. */
+static struct loop *owner_of(uv_loop_t *uv)
+{
+	return (struct loop *)uv;
+}
+
+/* A callback that began then has returned. */
+static void count_part(struct loop *loop, const char *part, uint64_t began_ns)
+{
+	uint64_t ns = clock_now_ns() - began_ns;
+
+	if (ns <= loop->part_ns)
+		return;
+	loop->part_ns = ns;
+	loop->part = part;
+}
 
 static void on_idle(uv_idle_t *handle)
 {
@@ -69,8 +92,12 @@ static void on_idle(uv_idle_t *handle)
 	size_t count = loop->deferred_count;
 
 	loop->deferred_count = loop->deferred_cap = 0;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		uint64_t began = clock_now_ns();
+
 		list[i].fn(list[i].user);
+		count_part(loop, list[i].part, began);
+	}
 	free(list);
 	if (loop->deferred_count == 0)
 		uv_idle_stop(&loop->idle);
@@ -83,8 +110,12 @@ static void on_prepare(uv_prepare_t *handle)
 	uint64_t now = clock_now_ns(), idle = uv_metrics_idle_time(&loop->uv);
 	uint64_t turn = now - loop->turn_began_ns, waited = idle - loop->idle_before_ns;
 
-	if (turn > waited && turn - waited > loop->longest_ns)
+	if (turn > waited && turn - waited > loop->longest_ns) {
 		loop->longest_ns = turn - waited;
+		loop->longest_part = loop->part;
+	}
+	loop->part_ns = 0;
+	loop->part = NULL;
 	loop->turn_began_ns = now;
 	loop->idle_before_ns = idle;
 }
@@ -197,6 +228,11 @@ uint64_t loop_longest_turn_ns(struct loop *loop, bool reset)
 	return longest;
 }
 
+const char *loop_longest_turn_part(const struct loop *loop)
+{
+	return loop->longest_part;
+}
+
 /* ---- descriptors ---- */
 
 static void on_poll(uv_poll_t *poll, int status, int uv_events);
@@ -220,6 +256,8 @@ static void watch_again(struct loop_fd *w)
 static void on_poll(uv_poll_t *poll, int status, int uv_events)
 {
 	struct loop_fd *w = poll->data;
+	uint64_t began = clock_now_ns();
+	const char *part = w->part;
 	unsigned events = 0;
 
 	if (status < 0) {
@@ -237,9 +275,11 @@ static void on_poll(uv_poll_t *poll, int status, int uv_events)
 	}
 	if (events)
 		w->fn(w->user, events);
+	count_part(owner_of(poll->loop), part, began);
 }
 
-int loop_fd_new(struct loop *loop, int fd, loop_fd_fn *fn, void *user, struct loop_fd **ret, struct error *err)
+int loop_fd_new_part(struct loop *loop, int fd, loop_fd_fn *fn, void *user, const char *part, struct loop_fd **ret,
+		     struct error *err)
 {
 	struct loop_fd *w = calloc(1, sizeof(*w));
 	int r;
@@ -252,6 +292,7 @@ int loop_fd_new(struct loop *loop, int fd, loop_fd_fn *fn, void *user, struct lo
 		return error_set_errno(err, r, "watching descriptor %d", fd);
 	}
 	w->poll.data = w;
+	w->part = part;
 	w->fn = fn;
 	w->user = user;
 	*ret = w;
@@ -290,12 +331,17 @@ struct loop_fd *loop_fd_free(struct loop_fd *w)
 
 static void on_timer(uv_timer_t *timer)
 {
+	struct loop *loop = owner_of(timer->loop);
 	struct loop_timer *t = timer->data;
+	uint64_t began = clock_now_ns();
+	const char *part = t->part;
 
 	t->fn(t->user);
+	count_part(loop, part, began);
 }
 
-int loop_timer_new(struct loop *loop, loop_timer_fn *fn, void *user, struct loop_timer **ret, struct error *err)
+int loop_timer_new_part(struct loop *loop, loop_timer_fn *fn, void *user, const char *part, struct loop_timer **ret,
+			struct error *err)
 {
 	struct loop_timer *t = calloc(1, sizeof(*t));
 
@@ -303,6 +349,7 @@ int loop_timer_new(struct loop *loop, loop_timer_fn *fn, void *user, struct loop
 		return error_set(err, -ENOMEM, "no memory for a timer");
 	uv_timer_init(&loop->uv, &t->timer);
 	t->timer.data = t;
+	t->part = part;
 	t->fn = fn;
 	t->user = user;
 	*ret = t;
@@ -339,7 +386,7 @@ struct loop_timer *loop_timer_free(struct loop_timer *t)
 
 /* ---- next turn, other threads, signals ---- */
 
-void loop_defer(struct loop *loop, void (*fn)(void *user), void *user)
+void loop_defer_part(struct loop *loop, void (*fn)(void *user), void *user, const char *part)
 {
 	if (loop->deferred_count == loop->deferred_cap) {
 		size_t cap = loop->deferred_cap ? loop->deferred_cap * 2 : 16;
@@ -349,7 +396,7 @@ void loop_defer(struct loop *loop, void (*fn)(void *user), void *user)
 			abort();
 		loop->deferred_cap = cap;
 	}
-	loop->deferred[loop->deferred_count++] = (struct deferred){fn, user};
+	loop->deferred[loop->deferred_count++] = (struct deferred){fn, user, part};
 	uv_idle_start(&loop->idle, on_idle);
 }
 
@@ -363,13 +410,16 @@ static void on_work(uv_work_t *work)
 static void on_work_done(uv_work_t *work, int status)
 {
 	struct loop_work *w = work->data;
+	uint64_t began = clock_now_ns();
 
 	(void)status; /* never cancelled */
 	w->done(w->user);
+	count_part(owner_of(work->loop), w->part, began);
 	free(w);
 }
 
-int loop_work_start(struct loop *loop, void (*run)(void *user), void (*done)(void *user), void *user, struct error *err)
+int loop_work_start_part(struct loop *loop, void (*run)(void *user), void (*done)(void *user), void *user,
+			 const char *part, struct error *err)
 {
 	struct loop_work *w = calloc(1, sizeof(*w));
 	int r;
@@ -380,6 +430,7 @@ int loop_work_start(struct loop *loop, void (*run)(void *user), void (*done)(voi
 	w->run = run;
 	w->done = done;
 	w->user = user;
+	w->part = part;
 	r = uv_queue_work(&loop->uv, &w->work, on_work, on_work_done);
 	if (r < 0) {
 		free(w);

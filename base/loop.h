@@ -36,13 +36,18 @@ void loop_turn(struct loop *loop, int timeout_ms);
 struct uv_loop_s *loop_uv(struct loop *loop);
 /* Longest time in ns between two polls since the last call with reset. Counted, for doctor. */
 uint64_t loop_longest_turn_ns(struct loop *loop, bool reset);
+/* The callback that took most of that turn, as "on_reply (broker/core/callreply.c)"; NULL: none that is known here. */
+const char *loop_longest_turn_part(const struct loop *loop);
+/* What callbacks are named by there: what is registered here says which one it is, and in which file. */
+#define LOOP_PART(fn) (#fn " (" __FILE__ ")")
 
 /* ---- descriptors: the descriptor stays the caller's and must outlive the watcher ---- */
 enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };
 typedef void loop_fd_fn(void *user, unsigned events);
 /* Not watching anything yet. fd must be pollable (no regular file: -EPERM). */
-int loop_fd_new(struct loop *loop, int fd, loop_fd_fn *fn, void *user, struct loop_fd **ret,
-		struct error *err) _must_check_;
+#define loop_fd_new(loop, fd, fn, user, ret, err) loop_fd_new_part(loop, fd, fn, user, LOOP_PART(fn), ret, err)
+int loop_fd_new_part(struct loop *loop, int fd, loop_fd_fn *fn, void *user, const char *part, struct loop_fd **ret,
+		     struct error *err) _must_check_;
 /* Watches for events (0: none). An error on the descriptor arrives as all events that are watched. */
 void loop_fd_watch(struct loop_fd *w, unsigned events);
 /* In the background: it does not keep loop_run() from returning when nothing else is left to wait for. */
@@ -51,8 +56,9 @@ struct loop_fd *loop_fd_free(struct loop_fd *w);
 
 /* ---- timers ---- */
 typedef void loop_timer_fn(void *user);
-int loop_timer_new(struct loop *loop, loop_timer_fn *fn, void *user, struct loop_timer **ret,
-		   struct error *err) _must_check_;
+#define loop_timer_new(loop, fn, user, ret, err) loop_timer_new_part(loop, fn, user, LOOP_PART(fn), ret, err)
+int loop_timer_new_part(struct loop *loop, loop_timer_fn *fn, void *user, const char *part, struct loop_timer **ret,
+			struct error *err) _must_check_;
 /* Fires once, ms from now; an armed timer is set anew. */
 void loop_timer_start(struct loop_timer *t, uint64_t ms);
 void loop_timer_stop(struct loop_timer *t);
@@ -61,13 +67,15 @@ struct loop_timer *loop_timer_free(struct loop_timer *t);
 
 /* ---- next turn: fn(user) once, after the present callback has returned; in order. Memory of closed objects is given
  * back this way. Cannot fail (aborts without memory). */
-void loop_defer(struct loop *loop, void (*fn)(void *user), void *user);
+#define loop_defer(loop, fn, user) loop_defer_part(loop, fn, user, LOOP_PART(fn))
+void loop_defer_part(struct loop *loop, void (*fn)(void *user), void *user, const char *part);
 
 /* ---- blocking or long work on another thread ---- */
 /* run(user) on a worker thread, then done(user) on the loop, exactly once, never inside this call. run must only touch
  * what user owns. */
-int loop_work_start(struct loop *loop, void (*run)(void *user), void (*done)(void *user), void *user,
-		    struct error *err) _must_check_;
+#define loop_work_start(loop, run, done, user, err) loop_work_start_part(loop, run, done, user, LOOP_PART(done), err)
+int loop_work_start_part(struct loop *loop, void (*run)(void *user), void (*done)(void *user), void *user,
+			 const char *part, struct error *err) _must_check_;
 
 /* ---- signals of the process itself (SIGTERM, SIGINT, SIGHUP), by signalfd: no handler is installed ---- */
 typedef void loop_signal_fn(void *user, int signo);

@@ -259,10 +259,12 @@ void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct view *view;
-	char line[96];
+	const char *part = loop_longest_turn_part(core->loop);
+	char line[256];
 
-	snprintf(line, sizeof(line), "longest turn of the loop %.2f ms",
-		 (double)loop_longest_turn_ns(core->loop, false) / 1e6);
+	snprintf(line, sizeof(line), "longest turn of the loop %.2f ms%s%s",
+		 (double)loop_longest_turn_ns(core->loop, false) / 1e6, part ? ", most of it in " : "",
+		 part ? part : "");
 	tell(user, "loop", line, 1);
 	tell(user, "audit", core->audit_failed_ms ? "the log cannot be written" : "each call is logged",
 	     core->audit_failed_ms == 0);

@@ -48,11 +48,40 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void hold_the_loop(void *user)
+{
+	struct fixture *f = user;
+
+	for (uint64_t began = clock_now_ns(); clock_now_ns() - began < 20000000u;)
+		;
+	f->done = true;
+}
+
+static void do_nothing(void *user)
+{
+}
+
 static void wait_done(struct fixture *f)
 {
 	for (int i = 0; i < 1000 && !f->done; i++)
 		loop_turn(f->loop, 1000);
 	assert_true(f->done);
+}
+
+static void test_longest_turn_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	loop_turn(f->loop, 0);
+	loop_longest_turn_ns(f->loop, true);
+	loop_defer(f->loop, do_nothing, f);
+	loop_defer(f->loop, hold_the_loop, f);
+	loop_defer(f->loop, do_nothing, f);
+	wait_done(f);
+	loop_turn(f->loop, 0);
+	assert_true(loop_longest_turn_ns(f->loop, false) >= 20000000u);
+	assert_non_null(loop_longest_turn_part(f->loop));
+	assert_ptr_equal(strstr(loop_longest_turn_part(f->loop), "hold_the_loop ("), loop_longest_turn_part(f->loop));
 }
 
 static void say_a(void *user)
@@ -323,6 +352,7 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(test_longest_turn_is_named),
 		TEST(test_a_turn_without_events_ends),
 		TEST(test_deferred_in_order_and_next_turn),
 		TEST(test_stream_carries_all),
