@@ -5,6 +5,8 @@
  */
 #include "broker/machine/internal.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -106,11 +108,21 @@ void machine_call_on_open(struct machine *m, uint32_t stream, struct span head)
 		free_call(call);
 		return;
 	}
-	if (!call->run)
+	if (!call->run) {
 		refuse(call, "denied", "the call names a run that is not open in this sandbox",
 		       "call tools from a run");
-	else
-		call->facts.run = call->run->user;
+		return;
+	}
+	if (call->facts.id <= call->run->last_call) {
+		if (!call->run->repeated) /* one line a run: a guest can say it for ever */
+			log_warn("call_repeated", LOG_S("run", call->run->run_id), LOG_I("id", call->facts.id));
+		call->run->repeated = true;
+		refuse(call, "ambiguous", "a call of this run had this id or a later one; an id is called at most once",
+		       "number the calls of a run upwards from 1");
+		return;
+	}
+	call->run->last_call = call->facts.id;
+	call->facts.run = call->run->user;
 }
 
 void machine_call_on_body(struct machine_call *call, const uint8_t *data, size_t len)

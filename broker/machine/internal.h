@@ -36,6 +36,8 @@ struct machine_run {
 	struct machine_run_events events;
 	void *user;
 	bool over; /* its end is being told: no more events */
+	int64_t last_call; /* ids count up, so this one number remembers all that were used */
+	bool repeated; /* one was said again */
 };
 
 enum call_state {

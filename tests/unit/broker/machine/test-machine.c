@@ -14,6 +14,8 @@
 
 /* A machine, and a guest in the same process that begins each run and makes CALLS calls of it. */
 enum { CALLS = 8 };
+static const int in_order[CALLS + 1] = {1, 2, 3, 4, 5, 6, 7, 8};
+static const int repeated[] = {1, 2, 2, 1, 3, -1, 4, 5, 5, 6, 7, 3, 8, 0};
 
 struct rig {
 	struct loop *loop;
@@ -25,6 +27,8 @@ struct rig {
 	struct machine *machine;
 	struct machine_run *run;
 	int calls, cancelled, outputs, ends;
+	const int *ids; /* of the guest's calls, ends with 0 */
+	int64_t last_id;
 	bool free_at_first_call; /* else: lost when all calls are there */
 	bool gone; /* no event may come any more */
 	char lost[64];
@@ -40,11 +44,12 @@ static void guest_on_open(void *user, uint32_t stream, const char *head, size_t 
 
 	(void)head, (void)len;
 	assert_int_equal(tunnel_head(rig->guest, stream, started, sizeof(started) - 1, NULL, 0, false, &err), 0);
-	for (int i = 1; i <= CALLS; i++) {
+	for (const int *id = rig->ids; *id; id++) {
 		uint32_t call;
 		char text[128];
 		int n = snprintf(text, sizeof(text),
-				 "{\"kind\":\"call\",\"run\":\"run_x\",\"id\":%d,\"server\":\"s\",\"tool\":\"t\"}", i);
+				 "{\"kind\":\"call\",\"run\":\"run_x\",\"id\":%d,\"server\":\"s\",\"tool\":\"t\"}",
+				 *id);
 
 		assert_int_equal(tunnel_open(rig->guest, text, (size_t)n, "{}", 2, true, &call, &err), 0);
 	}
@@ -78,9 +83,10 @@ static void on_call(void *user, struct machine_call *call)
 {
 	struct rig *rig = user;
 
-	(void)call;
 	assert_false(rig->gone);
 	rig->calls++;
+	assert_true(machine_call_facts(call)->id > rig->last_id);
+	rig->last_id = machine_call_facts(call)->id;
 	if (rig->free_at_first_call) {
 		rig->gone = true;
 		rig->machine = machine_free(rig->machine);
@@ -134,6 +140,7 @@ static int set_up(void **state)
 	struct machine_options o = {.args_max = 1 << 20, .connect_limit_ms = 5000};
 	struct error err = ERROR_INIT;
 
+	rig->ids = in_order;
 	assert_int_equal(loop_new(&rig->loop, &err), 0);
 	snprintf(rig->dir, sizeof(rig->dir), "/tmp/machine-XXXXXX");
 	assert_non_null(mkdtemp(rig->dir));
@@ -194,6 +201,19 @@ static void test_lost_with_open_calls(void **state)
 	assert_int_equal(rig->ends, 1);
 }
 
+/* An id is called at most once, however often a guest says it. */
+static void test_an_id_once(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->ids = repeated;
+	start(rig);
+	for (int i = 0; i < 200 && rig->ends == 0; i++)
+		loop_turn(rig->loop, 50);
+	assert_int_equal(rig->calls, CALLS);
+	assert_int_equal(rig->last_id, CALLS);
+}
+
 /* What is left of the same read is nobody's any more. */
 static void test_freed_in_its_event(void **state)
 {
@@ -213,6 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_lost_with_open_calls, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_id_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_freed_in_its_event, set_up, tear_down),
 	};
 
