@@ -30,7 +30,8 @@ struct call {
 	bool starting; /* inside calls_start(): the reply waits for the next turn */
 	bool working; /* another thread has args or result */
 	bool cancelled;
-	bool unrecorded; /* refused because there is no room to record anything */
+	bool unrecorded; /* refused because there is no room to record anything, or as often before */
+	bool builtin; /* the broker's own; of a run it is no line: it reads the catalogue */
 	/* the reply */
 	const char *kind; /* NULL: ok */
 	struct buf message, fix;

@@ -67,7 +67,7 @@ static void deliver(void *user)
 	uint64_t bytes = call->result.len;
 
 	call->core->calls_open--;
-	if (!call->unrecorded && (!call->run || call->server))
+	if (!call->unrecorded && !(call->run && call->builtin))
 		audit(call, ms);
 	if (call->run)
 		runs_count(call->run, call->server_name, call->tool_name, call->kind, ms, call->args_len + bytes);

@@ -146,12 +146,18 @@ static bool over_budget(struct call *call)
 	const struct config_limits *limits = &call->view->config->limits;
 	struct run *run = call->run;
 
+	/* Code can go on calling for ever: the first refusal of a run is a line of the audit log, the others are not.
+	 */
 	if (run && run->calls >= (uint64_t)limits->calls) {
+		call->unrecorded = run->over_budget;
+		run->over_budget = true;
 		call_fail(call, "budget", false, "raise limits.calls in the configuration",
 			  "the run made its %lld calls", (long long)limits->calls);
 		return true;
 	}
 	if (run && run->calls_open > (uint64_t)limits->calls_open) {
+		call->unrecorded = run->over_budget;
+		run->over_budget = true;
 		call_fail(call, "budget", true, "await some calls before starting more, or raise limits.calls_open",
 			  "more than %lld calls of the run are open", (long long)limits->calls_open);
 		return true;
@@ -171,7 +177,8 @@ static void begin(struct call *call)
 		return;
 	if (call->run)
 		call->run->calls++;
-	if (strcmp(call->server_name, "hawser") == 0)
+	call->builtin = strcmp(call->server_name, "hawser") == 0;
+	if (call->builtin)
 		run_builtin(call);
 	else
 		resolve(call);

@@ -47,6 +47,7 @@ struct run {
 	struct redact_stream *redact[CHANNEL_RESULT + 1]; /* by channel */
 	uint64_t started_ms, wall_ms;
 	uint64_t calls, calls_open;
+	bool over_budget; /* a call was refused for that */
 	struct run_link *links;
 	struct tool_count *counts;
 	char *cancel_reason;
