@@ -51,12 +51,23 @@ static bool is_narrowed_out(const struct policy_call *call)
 	return true;
 }
 
+/* A rule that allows holds for the tool's own name alone; others for any name that leads to the tool. */
+static bool rule_matches(const struct policy_rule *rule, const struct policy_call *call)
+{
+	bool (*glob)(const char *pattern, const char *server, const char *tool) =
+		rule->verdict == POLICY_ALLOW ? policy_glob_own_name : policy_glob;
+
+	for (size_t k = 0; k < rule->count; k++)
+		if (glob(rule->globs[k], call->server, call->tool))
+			return true;
+	return false;
+}
+
 static const struct policy_rule *first_match(const struct policy *p, const struct policy_call *call)
 {
 	for (size_t i = 0; i < p->count; i++)
-		for (size_t k = 0; k < p->rules[i].count; k++)
-			if (policy_glob(p->rules[i].globs[k], call->server, call->tool))
-				return &p->rules[i];
+		if (rule_matches(&p->rules[i], call))
+			return &p->rules[i];
 	return NULL;
 }
 

@@ -69,7 +69,7 @@ static bool match(const char *pattern, const struct name *n)
 	return *pattern == '\0';
 }
 
-static bool match_mcp(const char *pattern, const char *server, const char *tool)
+static bool match_mcp(const char *pattern, const char *server, const char *tool, bool identifier)
 {
 	/* "mcp__github" alone stands for all of its tools. */
 	bool whole = !strstr(pattern + 5, "__") && !strchr(pattern, '*');
@@ -80,8 +80,8 @@ static bool match_mcp(const char *pattern, const char *server, const char *tool)
 	n.plain = true;
 	if (match(pattern, &n))
 		return true;
-	n.identifier = true;
-	return match(pattern, &n);
+	n.identifier = identifier;
+	return identifier && match(pattern, &n);
 }
 
 /* As code writes it: server and tool as identifiers, the "." between them as it is. A tool can be called by that name,
@@ -104,11 +104,23 @@ static bool match_code(const char *pattern, const char *server, const char *tool
 	return match(dot + 1, &n);
 }
 
+static bool is_mcp(const char *pattern)
+{
+	return strncmp(pattern, "mcp__", 5) == 0;
+}
+
 bool policy_glob(const char *pattern, const char *server, const char *tool)
 {
 	struct name n = name_of(server, ".", tool, "");
 
 	if (match(pattern, &n))
 		return true;
-	return strncmp(pattern, "mcp__", 5) == 0 ? match_mcp(pattern, server, tool) : match_code(pattern, server, tool);
+	return is_mcp(pattern) ? match_mcp(pattern, server, tool, true) : match_code(pattern, server, tool);
+}
+
+bool policy_glob_own_name(const char *pattern, const char *server, const char *tool)
+{
+	struct name n = name_of(server, ".", tool, "");
+
+	return match(pattern, &n) || (is_mcp(pattern) && match_mcp(pattern, server, tool, false));
 }

@@ -44,7 +44,10 @@ struct policy_decision {
 };
 void policy_decide(const struct policy *p, const struct policy_call *call, const struct policy_facts *facts,
 		   struct policy_decision *ret);
-/* Glob over "server.tool" with * and ?; the pattern may also be written mcp__server__tool. */
+/* Glob over "server.tool" with * and ?, in any spelling by which the tool can be called: as its own name, as
+ * mcp__server__tool, and as code writes both. Several tools may share such a spelling, so what takes away asks this. */
 bool policy_glob(const char *pattern, const char *server, const char *tool);
+/* The same without code's spelling: what gives asks this, so that a rule for my_fs does not give away my-fs. */
+bool policy_glob_own_name(const char *pattern, const char *server, const char *tool);
 
 #endif

@@ -144,6 +144,39 @@ static void test_all_faults(void **state)
 		"with *)\n");
 }
 
+/* my_fs.get_env is what code writes for a tool of my-fs, and may be another server's own tool. */
+static void test_allow_wants_the_own_name(void **state)
+{
+	static const struct {
+		const char *rules, *server, *tool;
+		enum policy_verdict verdict;
+	} rows[] = {
+		{"[{\"allow\":\"my_fs.get_env\"}]", "my_fs", "get_env", POLICY_ALLOW},
+		{"[{\"allow\":\"my_fs.get_env\"}]", "my-fs", "get-env", POLICY_DENY},
+		{"[{\"allow\":\"my-fs.*\"}]", "my_fs", "get", POLICY_DENY},
+		{"[{\"allow\":\"mcp__my_fs__get\"}]", "my-fs", "get", POLICY_DENY},
+		{"[{\"allow\":\"mcp__my_fs__get\"}]", "my fs", "get", POLICY_ALLOW},
+		{"[{\"deny\":\"my_fs.get_env\"},{\"allow\":\"*\"}]", "my-fs", "get-env", POLICY_DENY},
+		{"[{\"ask\":\"my_fs.get_env\"},{\"allow\":\"*\"}]", "my-fs", "get-env", POLICY_ASK},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[200];
+		struct faults faults;
+		struct policy *p;
+		struct policy_call call = {.server = rows[i].server, .tool = rows[i].tool};
+		struct policy_decision d;
+
+		snprintf(text, sizeof(text), "{\"default\":\"deny\",\"rules\":%s}", rows[i].rules);
+		p = make(text, &faults);
+		policy_decide(p, &call, &(struct policy_facts){0}, &d);
+		if (d.verdict != rows[i].verdict)
+			fail_msg("%s on %s.%s: %s by %s", rows[i].rules, call.server, call.tool,
+				 policy_verdict_name(d.verdict), d.rule);
+		policy_free(p);
+	}
+}
+
 static void test_globs(void **state)
 {
 	static const struct {
@@ -192,6 +225,7 @@ int main(void)
 		cmocka_unit_test(test_allowed_tools_only_narrow),
 		cmocka_unit_test(test_all_faults),
 		cmocka_unit_test(test_globs),
+		cmocka_unit_test(test_allow_wants_the_own_name),
 	};
 
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
