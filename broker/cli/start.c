@@ -20,16 +20,36 @@
 
 enum { START_LIMIT_MS = 10000, TRY_AGAIN_MS = 10 };
 
+/* Values of variables go to whoever listens: that must be this user, or nobody gets them. */
+static int check_listener(int fd, const char *path, struct error *err)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return error_set_errno(err, -errno, "asking who listens on %s", path);
+	if (peer.uid == geteuid())
+		return 0;
+	return error_set(
+		err, -EPERM,
+		"on %s listens a process of another user (uid %u, yours is %u), so nothing was sent to it; remove "
+		"that socket, or set XDG_RUNTIME_DIR to a folder that is yours alone",
+		path, (unsigned)peer.uid, (unsigned)geteuid());
+}
+
 int start_connect(const char *path, struct error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r;
 
 	if (fd < 0)
 		return error_set_errno(err, -errno, "making a socket");
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
-		return TAKE_FD(fd);
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0) {
+		r = check_listener(fd, path, err);
+		return r < 0 ? r : TAKE_FD(fd);
+	}
 	if (errno == ENOENT || errno == ECONNREFUSED)
 		return error_set(err, -ENOENT, "no broker is running");
 	return error_set_errno(err, -errno, "connecting to %s", path);
