@@ -15,6 +15,7 @@ import parts
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(TOP, 'build-logs')
 SKIP_STATUS = 77
+TIMED = 'timed'  # the suite of the tests that may be run once more
 TAIL_LINES = 40
 CLOSING = re.compile(r'^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$')
 TAP_LINE = re.compile(r'^\s*(not ok|ok)\b[^#]*(#\s*SKIP\b\s*(.*))?', re.IGNORECASE)
@@ -23,12 +24,14 @@ TAP_LINE = re.compile(r'^\s*(not ok|ok)\b[^#]*(#\s*SKIP\b\s*(.*))?', re.IGNORECA
 class Count:
     def __init__(self, passed=0, failed=0, skips=(), failures=()):
         self.passed, self.failed, self.skips, self.failures = passed, failed, list(skips), list(failures)
+        self.flaky = []  # what failed at first and passed when it was run once more; counted as passed
 
     def add(self, other):
         self.passed += other.passed
         self.failed += other.failed
         self.skips += other.skips
         self.failures += other.failures
+        self.flaky += other.flaky
 
     def __str__(self):
         return f'{self.passed} passed, {self.failed} failed, {len(self.skips)} skipped'
@@ -146,23 +149,23 @@ def meson_test(part, base, wanted, log):
 
 
 def do_suites(part, log):
-    """A program that failed is run once more, alone: on a machine that others use too, a test of deadlines can fail by
-    itself. What passes then is counted as passed and named as flaky; what fails twice is a failure."""
+    """A program of the suite "timed" that failed is run once more, alone: it measures time, and on a machine that others
+    use too such a test can fail by itself. What passes then is counted as passed and named as flaky at the end; what
+    fails twice, and what fails without measuring time, is a failure."""
     _, folder, names = part.action
     listed = subprocess.run(['meson', 'introspect', folder, '--tests'], cwd=TOP, capture_output=True, text=True)
-    known = {suite.split(':')[-1] for test in json.loads(listed.stdout or '[]') for suite in test['suite']}
-    there = [n for n in names if n in known]
+    suites = {test['name']: {suite.split(':')[-1] for suite in test['suite']} for test in json.loads(listed.stdout or '[]')}
+    there = [n for n in names if any(n in known for known in suites.values())]
     if not there:
         return Count(skips=[f'{part.name}: no test is registered in the suites {", ".join(names)}'])
     status, results = meson_test(part, part.name, [word for name in there for word in ('--suite', name)], log)
     count = Count()
     for name, test in results.items():
-        one = count_meson(test)
-        if one.failed:
-            _, again = meson_test(part, part.name + '-again', [name.split(' / ')[-1]], log)
+        one, short = count_meson(test), name.split(' / ')[-1]
+        if one.failed and TIMED in suites.get(short, ()):
+            _, again = meson_test(part, part.name + '-again', [short], log)
             second = count_meson(again[name]) if name in again else one
-            if not second.failed:
-                print(''.join(f'    FLAKY {line}\n' for line in one.failures), end='', flush=True)
+            second.flaky = [] if second.failed else one.failures
             one = second
         count.add(one)
     if status != 0 and not results:
@@ -217,6 +220,8 @@ def run_part(part, passed):
 def show(count, path):
     for line in count.failures:
         print(f'    FAIL {line}')
+    for line in count.flaky:
+        print(f'    FLAKY {line}')
     for line in count.skips:
         print(f'    SKIP {line}')
     if count.failed and path:
@@ -275,6 +280,8 @@ def main():
     print(f'==> {time.monotonic() - began:.0f} s')
     for line in total.failures:
         print(f'FAIL {line}')
+    for line in total.flaky:
+        print(f'FLAKY {line} (passed when it was run once more)')
     for line in total.skips:
         print(f'SKIP {line}')
     print(total)
