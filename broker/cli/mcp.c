@@ -4,9 +4,10 @@
  *
  *   MCP client  <-- stdin, stdout -->  this  <-- broker.sock, after mcp.attach -->  broker
  *
- * A broker that is lost is replaced: at once if it owed answers, else when the client next says something. One line
- * type is not MCP: the broker asks "hawser/env" {variables} when the configuration has changed and names new ones; this
- * answers "hawser/env" {values}.
+ * A broker that is lost is replaced: at once if it owed answers, else when the client next says something. Two kinds of
+ * line are not MCP: the broker asks "hawser/env" {variables} when the configuration has changed and names new ones; this
+ * answers "hawser/env" {values}. One that stops says "hawser/again" {id} to a request that it did not begin, so that
+ * the next broker gets it.
  */
 #include "base/clock.h"
 #include "broker/cli/client.h"
@@ -107,14 +108,32 @@ static int put_line(struct buf *out, struct span line)
 	return r < 0 ? r : buf_append(out, "\n", 1);
 }
 
-static bool is_env_request(struct span line, struct jsonrpc_message *ret)
+static void take_again(struct relay *r, struct span params)
 {
-	static const char mark[] = "\"hawser/env\"";
-	_cleanup_error_ struct error err = ERROR_INIT;
+	memory_see_refused(&r->memory, params.p ? span_member(params, "id") : SPAN_NONE);
+}
 
-	return memmem(line.p, line.len < 64 ? line.len : 64, mark, sizeof(mark) - 1) &&
-	       jsonrpc_parse(line, false, ret, &err) == 0 && ret->kind == JSONRPC_NOTIFICATION &&
-	       span_string_equals(ret->method, "hawser/env");
+static const struct {
+	const char *method;
+	void (*take)(struct relay *r, struct span params);
+} own_words[] = {{"hawser/env", answer_env}, {"hawser/again", take_again}};
+
+/* Is it for the relay, not for the client? */
+static bool take_own_line(struct relay *r, struct span line)
+{
+	static const char mark[] = "\"hawser/";
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct jsonrpc_message m;
+
+	if (!memmem(line.p, line.len < 64 ? line.len : 64, mark, sizeof(mark) - 1) ||
+	    jsonrpc_parse(line, false, &m, &err) < 0 || m.kind != JSONRPC_NOTIFICATION)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(own_words); i++)
+		if (span_string_equals(m.method, own_words[i].method)) {
+			own_words[i].take(r, m.params);
+			return true;
+		}
+	return false;
 }
 
 static int take_broker_lines(struct relay *r)
@@ -123,11 +142,7 @@ static int take_broker_lines(struct relay *r)
 	size_t used;
 
 	while (jsonrpc_next_line(&r->broker.framer, buf_head(&r->broker.in), r->broker.in.len, &line, &used)) {
-		struct jsonrpc_message m;
-
-		if (is_env_request(line, &m))
-			answer_env(r, m.params);
-		else if (memory_see_answer(&r->memory, line) && put_line(&r->down, line) < 0)
+		if (!take_own_line(r, line) && memory_see_answer(&r->memory, line) && put_line(&r->down, line) < 0)
 			return -E2BIG;
 		buf_consume(&r->broker.in, used);
 	}

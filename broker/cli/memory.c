@@ -56,7 +56,8 @@ static void remember(struct memory *m, const struct jsonrpc_message *message, st
 	if (!o)
 		return;
 	o->id = strndup(message->id.p, message->id.len);
-	if (line.len <= MEMORY_LINE_MAX && repeatable(message))
+	o->repeatable = repeatable(message);
+	if (line.len <= MEMORY_LINE_MAX)
 		o->line = strndup(line.p, line.len);
 	if (!o->id) {
 		free(o->line);
@@ -113,6 +114,14 @@ bool memory_see_answer(struct memory *m, struct span line)
 	return !again;
 }
 
+void memory_see_refused(struct memory *m, struct span id)
+{
+	struct memory_open *o = find(m, id);
+
+	if (o)
+		o->repeatable = true;
+}
+
 static int put_line(struct buf *out, const char *line)
 {
 	int r = buf_append_str(out, line);
@@ -135,7 +144,7 @@ int memory_replay(struct memory *m, struct buf *to_broker, struct buf *to_client
 		r = put_line(to_broker, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");
 	for (o = m->open; o && r == 0; o = next) {
 		next = o->next;
-		if (o->line) {
+		if (o->line && o->repeatable) {
 			r = put_line(to_broker, o->line);
 			continue;
 		}

@@ -12,7 +12,8 @@ enum { MEMORY_OPEN_MAX = 256, MEMORY_LINE_MAX = 64 * 1024 };
 
 struct memory_open {
 	char *id; /* raw JSON */
-	char *line; /* to be sent again; NULL: must not be (it may have had its effect), or too long */
+	char *line; /* NULL: too long to be kept */
+	bool repeatable; /* it may be sent again: it has no effect, or had none */
 	struct memory_open *prev, *next;
 };
 struct memory {
@@ -27,6 +28,8 @@ void memory_done(struct memory *m);
 void memory_see_request(struct memory *m, struct span line);
 /* A line of the broker's. False: the client has had this answer already (of a handshake that was repeated). */
 bool memory_see_answer(struct memory *m, struct span line);
+/* The broker has not begun the request of that id, and will not. */
+void memory_see_refused(struct memory *m, struct span id);
 /* A new broker is there: what it must hear first (to_broker), and what the client must (to_client). */
 int memory_replay(struct memory *m, struct buf *to_broker, struct buf *to_client) _must_check_;
 

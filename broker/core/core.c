@@ -126,6 +126,11 @@ bool core_is_idle(const struct core *core)
 	return !core->clients && core->runs_open == 0;
 }
 
+bool core_is_stopping(const struct core *core)
+{
+	return core->stopping;
+}
+
 /* ---- stopping: runs end, then sandboxes and servers; looked at every 20 ms, at most STOP_MOST_MS ---- */
 
 static void on_stop_step(void *user)

@@ -34,6 +34,8 @@ struct core *core_free(struct core *core);
 size_t core_clean_line(struct core *core, char *line, size_t len);
 /* No client, no run, nothing to lose by leaving. */
 bool core_is_idle(const struct core *core);
+/* core_shutdown() was called: nothing new begins. */
+bool core_is_stopping(const struct core *core);
 
 /* ---- clients ---- */
 struct client_info {

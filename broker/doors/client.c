@@ -154,6 +154,11 @@ struct client *door_client_get(const struct door_client *d)
 	return d->client;
 }
 
+bool door_client_stops(const struct door_client *d)
+{
+	return core_is_stopping(d->core);
+}
+
 const char *door_client_fault(const struct door_client *d)
 {
 	return error_text(&d->fault);

@@ -27,6 +27,8 @@ struct door_client *door_client_free(struct door_client *d);
 enum door_client_state door_client_check(struct door_client *d);
 /* The last client that was ready; NULL: there was none. */
 struct client *door_client_get(const struct door_client *d);
+/* The broker ends: another one will have to serve what comes now. */
+bool door_client_stops(const struct door_client *d);
 const char *door_client_fault(const struct door_client *d);
 /* Names whose values were never asked for, NULL-terminated; borrowed until the next call. */
 const char *const *door_client_variables(struct door_client *d);

@@ -111,10 +111,23 @@ def sigterm_with_an_mcp_client_is_answered_and_the_next_call_has_a_new_broker():
         os.kill(pid, signal.SIGTERM)
         result = mcp.reply(request)["result"]
         assert result["isError"] and "the broker is stopping" in text_of(result), result
-        # while the old one is ending it says "try again in a moment"
-        wait_for(lambda: "try again" not in text_of(mcp.code("return 3")))
         assert call(mcp.code("return 3"))["result"] == 3
         assert home.broker_pid() != pid
+
+
+@cases.add
+def what_comes_while_the_broker_stops_goes_to_the_next_one():
+    with Home(config(lazy=fixture("lazy", program=SERVER))) as home, home.mcp() as mcp:
+        assert call(mcp.code("return await lazy.plain({})"))["tool_calls"]
+        pid = home.broker_pid()
+        os.kill(pid, signal.SIGTERM)  # the server is in no hurry
+        wait_for(lambda: "event=broker_stopping" in home.log())
+        requests = [mcp.begin_tool("execute_code", code="return %d" % i) for i in range(3)]
+        search = mcp.begin_tool("search_tools", query="plain")
+        assert alive(pid), "they came too late to be refused"
+        assert [call(mcp.reply(r)["result"])["result"] for r in requests] == [0, 1, 2]
+        assert "plain" in text_of(mcp.reply(search)["result"])
+        assert home.broker_pid() != pid and home.log().count("event=broker_started") == 2
 
 
 @cases.add

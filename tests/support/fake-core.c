@@ -16,6 +16,7 @@ struct core {
 	struct loop *loop;
 	size_t clients, runs;
 	struct run *kept;
+	bool stopping;
 };
 struct client {
 	struct core *core;
@@ -95,6 +96,7 @@ int core_new(struct loop *loop, struct spawner *spawner, const struct core_optio
 
 void core_shutdown(struct core *core, void (*done)(void *user), void *user)
 {
+	core->stopping = true;
 	for (struct run *run = core->kept; run; run = run->next)
 		run_cancel(run, "the broker is stopping");
 	loop_defer(core->loop, done, user);
@@ -123,6 +125,11 @@ struct core *core_free(struct core *core)
 bool core_is_idle(const struct core *core)
 {
 	return core->clients == 0 && core->runs == 0;
+}
+
+bool core_is_stopping(const struct core *core)
+{
+	return core->stopping;
 }
 
 int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err)

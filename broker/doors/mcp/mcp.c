@@ -2,7 +2,7 @@
 /*
  * One MCP session: a line becomes a message, a message a method of the table. A line that comes while the configuration
  * has changed and its new variables are not here yet is parked; "hawser/env", which the relay in front answers, brings
- * them.
+ * them. What comes while the broker stops is given back to the relay by "hawser/again".
  */
 #include "broker/doors/mcp/internal.h"
 
@@ -274,25 +274,46 @@ static void take_progress_token(struct mcp_request *q, struct span params)
 		q->token = strndup(token.p, token.len);
 }
 
-static const struct {
+static const struct tool {
 	const char *name;
 	mcp_tool_fn *call;
+	bool begins; /* something that a broker which is stopping does not begin */
 } tools[] = {
-	{"execute_code", mcp_execute_code},
+	{"execute_code", mcp_execute_code, .begins = true},
 	{"wait_run", mcp_wait_run},
-	{"search_tools", mcp_search_tools},
+	{"search_tools", mcp_search_tools, .begins = true},
 };
+
+static const struct tool *find_tool(const struct jsonrpc_message *message)
+{
+	struct span name = message->params.p ? span_member(message->params, "name") : SPAN_NONE;
+
+	for (size_t i = 0; name.p && i < ARRAY_SIZE(tools); i++)
+		if (span_string_equals(name, tools[i].name))
+			return &tools[i];
+	return NULL;
+}
+
+/* Nothing was done for it and nothing will be: the relay in front says it again, to the next broker. */
+static bool pass_on(struct mcp *m, const struct jsonrpc_message *message)
+{
+	const struct tool *tool = find_tool(message);
+	_cleanup_buf_ struct buf params = BUF_INIT(JSONRPC_ID_MAX + 64);
+
+	if (!tool || !tool->begins || !door_client_stops(m->o.client) || message->id.len > JSONRPC_ID_MAX ||
+	    buf_append_str(&params, "{\"id\":") < 0 || buf_append(&params, message->id.p, message->id.len) < 0 ||
+	    buf_append_str(&params, "}") < 0)
+		return false;
+	mcp_notify(m, "hawser/again", span_of(buf_head(&params), params.len));
+	return true;
+}
 
 static void method_tools_call(struct mcp_request *q, const struct jsonrpc_message *message)
 {
-	struct span name = message->params.p ? span_member(message->params, "name") : SPAN_NONE;
+	const struct tool *tool = find_tool(message);
 	struct span arguments;
-	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(tools); i++)
-		if (name.p && span_string_equals(name, tools[i].name))
-			break;
-	if (i == ARRAY_SIZE(tools))
+	if (!tool)
 		return mcp_fail(q, JSONRPC_INVALID_PARAMS,
 				"no such tool; there are execute_code, wait_run and search_tools");
 	arguments = span_member(message->params, "arguments");
@@ -309,7 +330,7 @@ static void method_tools_call(struct mcp_request *q, const struct jsonrpc_messag
 		return mcp_answer_text(q, true,
 				       "The configuration of Hawser is wrong; tell the person who keeps it:\n%s",
 				       door_client_fault(q->m->o.client));
-	tools[i].call(q, arguments);
+	tool->call(q, arguments);
 }
 
 static const struct {
@@ -355,6 +376,8 @@ static void on_message(struct mcp *m, const struct jsonrpc_message *message)
 
 	switch (message->kind) {
 	case JSONRPC_REQUEST:
+		if (span_string_equals(message->method, "tools/call") && pass_on(m, message))
+			return;
 		if (span_string_equals(message->method, "tools/call") &&
 		    (m->parked_count > 0 || door_client_check(m->o.client) == DOOR_CLIENT_WANTS_VARIABLES) &&
 		    park(m, line)) {
