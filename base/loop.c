@@ -183,6 +183,8 @@ struct loop *loop_free(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
+	loop->turn_began_ns = clock_now_ns(); /* what was done before is no turn */
+	loop->idle_before_ns = uv_metrics_idle_time(&loop->uv);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 

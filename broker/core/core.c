@@ -143,7 +143,8 @@ static void on_stop_step(void *user)
 			upstreams_stop(core);
 		core->runs_over = true;
 		pools_tidy(core, clock_now_ms(), true);
-		if ((pools_empty(core) && core->upstreams_leaving == 0) || waited > STOP_MOST_MS) {
+		if ((pools_empty(core) && core->upstreams_leaving == 0 && core->readings == 0) ||
+		    waited > STOP_MOST_MS) {
 			core->stopped(core->stopped_user);
 			return;
 		}
@@ -185,6 +186,8 @@ struct core *core_free(struct core *core)
 	if (core->host)
 		pools_tidy(core, clock_now_ms(), true);
 	settle(core); /* what was put off still finds everybody */
+	while (core->readings > 0)
+		loop_turn(core->loop, 100);
 	runs_free_all(core);
 	while (core->clients)
 		client_free(core->clients);

@@ -97,6 +97,9 @@ int run_result_text(const struct run_result *r, size_t max, struct buf *out) _mu
 /* max bytes of the whole text from offset on (as run_result_text would be without a limit). ret_total: its size. */
 int run_result_slice(const struct run_result *r, size_t offset, size_t max, struct buf *out, size_t *ret_total,
 		     struct error *err) _must_check_;
+/* make(user), which may call the functions above, on another thread where there is much to read, else at once; then
+ * done(user), on the loop, perhaps inside this call. The run is kept until then. */
+void run_result_read(const struct run_result *r, void (*make)(void *user), void (*done)(void *user), void *user);
 bool run_result_ok(const struct run_result *r);
 
 /* ---- tools ---- */

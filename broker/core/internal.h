@@ -20,7 +20,7 @@
 /* What the files of core share; nobody else includes it. One owner file a struct, named behind it. */
 
 enum {
-	CORE_LARGE = 256 << 10, /* bytes from which a body is checked on another thread */
+	CORE_LARGE = 64 << 10, /* bytes from which a body is checked, and a run's files are read, on another thread */
 	CORE_UPSTREAM_IDLE_MS = 600000, /* a server that nobody uses is ended after this */
 	CORE_RUNS_KEPT = 200, /* run folders that a new broker keeps */
 	CORE_TIDY_MS = 10000, /* how often idle things are looked for */
@@ -55,6 +55,7 @@ struct core { /* core.c */
 	uint64_t tools_generation; /* counts changes of any tool list */
 	size_t upstreams_leaving; /* their processes have not ended yet; only while the broker stops */
 	size_t runs_open, runs_pruned; /* pruned: their memory goes on the next turn */
+	size_t readings; /* results that another thread reads */
 	bool stopping;
 	void (*stopped)(void *user);
 	void *stopped_user;
@@ -167,7 +168,7 @@ struct runfiles {
 	char *dir; /* NULL: never opened */
 	int events, result; /* descriptors, -1: not open */
 	uint64_t began_ms;
-	uint64_t result_size;
+	uint64_t events_size, result_size;
 };
 int runfiles_open(struct runfiles *f, const char *state_dir, const char *run_id, struct error *err) _must_check_;
 /* Appends one event; what is already redacted. channel: CHANNEL_STDOUT, CHANNEL_STDERR, or CHANNEL_LOG with one letter

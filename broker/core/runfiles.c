@@ -69,8 +69,11 @@ int runfiles_event(struct runfiles *f, unsigned channel, const void *data, size_
 	int n = snprintf(head, sizeof(head), "%llu %u %zu\n", (unsigned long long)(clock_now_ms() - f->began_ms),
 			 channel, len);
 	struct iovec iov[] = {{head, (size_t)n}, {(void *)(uintptr_t)data, len}, {(void *)(uintptr_t) "\n", 1}};
+	int r = append(f, f->events, iov, 3, (size_t)n + len + 1, err);
 
-	return append(f, f->events, iov, 3, (size_t)n + len + 1, err);
+	if (r == 0)
+		f->events_size += (uint64_t)n + len + 1;
+	return r;
 }
 
 int runfiles_result(struct runfiles *f, const void *data, size_t len, struct error *err)

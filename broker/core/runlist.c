@@ -43,13 +43,62 @@ int runs_budget(const struct run *run, struct buf *out)
 			  (long long)l->cpu_ms, (long long)l->memory, (long long)l->output);
 }
 
+/* ---- reading ---- */
+
+struct reading {
+	struct run *run;
+	void (*make)(void *user);
+	void (*done)(void *user);
+	void *user;
+};
+
+static void on_reading(void *user)
+{
+	struct reading *reading = user;
+
+	reading->make(reading->user);
+}
+
+static void on_read(void *user)
+{
+	struct reading *reading = user;
+	struct run *run = reading->run;
+
+	run->readers--;
+	run->core->readings--;
+	reading->done(reading->user);
+	runs_prune(run->core, run->view->config->limits.runs_kept);
+	free(reading);
+}
+
+void run_result_read(const struct run_result *r, void (*make)(void *user), void (*done)(void *user), void *user)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct run *run = r->run;
+	_cleanup_free_ struct reading *reading = NULL;
+
+	if (run->files.events_size + run->files.result_size >= CORE_LARGE)
+		reading = malloc(sizeof(*reading));
+	if (reading) {
+		*reading = (struct reading){run, make, done, user};
+		if (loop_work_start(run->core->loop, on_reading, on_read, reading, &err) == 0) {
+			run->readers++;
+			run->core->readings++;
+			reading = NULL;
+			return;
+		}
+	}
+	make(user);
+	done(user);
+}
+
 /* ---- memory ---- */
 
 void run_free(struct run *run)
 {
 	struct tool_count *count, *next;
 
-	assert(!run->ticket && !run->links);
+	assert(!run->ticket && !run->links && run->readers == 0);
 	HASH_DEL(run->core->runs, run);
 	HASH_ITER (hh, run->counts, count, next) {
 		HASH_DEL(run->counts, count);
@@ -92,7 +141,7 @@ void runs_prune(struct core *core, int64_t most)
 	HASH_ITER (hh, core->runs, run, next) {
 		if (finished <= (size_t)most)
 			break;
-		if (run->state != RUN_ENDED || run->pruned)
+		if (run->state != RUN_ENDED || run->pruned || run->readers > 0)
 			continue;
 		finished--;
 		core->runs_pruned++;

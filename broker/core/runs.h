@@ -54,6 +54,7 @@ struct run {
 	char *file_problem; /* why output could not be kept */
 	char *provider, *isolation, *why;
 	bool pruned;
+	unsigned readers; /* run_result_read() */
 	struct run_result result;
 };
 

@@ -23,7 +23,7 @@ struct wire_events {
 	void (*idle)(void *user);
 };
 
-enum { WIRE_INLINE_MAX = 256 << 10 }; /* longest line that is checked on the loop, in bytes */
+enum { WIRE_INLINE_MAX = 64 << 10 }; /* longest line that is checked on the loop, in bytes */
 
 /* line_max: bytes of the longest line. */
 int wire_new(struct loop *loop, size_t line_max, const struct wire_events *events, void *user, struct wire **ret,

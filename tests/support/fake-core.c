@@ -313,6 +313,12 @@ int run_result_text(const struct run_result *r, size_t max, struct buf *out)
 	return rc < 0 ? rc : run_result_slice(r, total - half, half, out, &total, &err);
 }
 
+void run_result_read(const struct run_result *r, void (*make)(void *user), void (*done)(void *user), void *user)
+{
+	make(user);
+	done(user);
+}
+
 bool run_result_ok(const struct run_result *r)
 {
 	return strcmp(r->status, "ok") == 0;

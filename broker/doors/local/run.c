@@ -55,24 +55,51 @@ static void on_output(void *user, unsigned channel, const uint8_t *data, size_t 
 	send_output(q, channel, data, len);
 }
 
+/* ---- the answer ---- */
+
+struct answer {
+	struct request *q;
+	const struct run_result *result;
+	struct buf out;
+	int r;
+};
+
+static void make_answer(void *user)
+{
+	struct answer *a = user;
+	const struct request *q = a->q;
+
+	a->r = buf_append_str(&a->out, "{\"result\":");
+	if (a->r == 0)
+		a->r = run_result_json(a->result, 0, 0, &a->out);
+	if (a->r == 0)
+		a->r = buf_printf(&a->out, ",\"ok\":%s,\"live\":{\"on\":%s,\"stdout\":%zu,\"stderr\":%zu,\"log\":%zu}}",
+				  run_result_ok(a->result) ? "true" : "false", q->live ? "true" : "false", q->sent[1],
+				  q->sent[2], q->sent[3]);
+}
+
+static void on_answer_made(void *user)
+{
+	struct answer *a = user;
+
+	if (a->r < 0)
+		request_fail(a->q, LOCAL_CODE_FAILED, "the result is too large to be sent");
+	else
+		request_answer_buf(a->q, &a->out);
+	buf_done(&a->out);
+	free(a);
+}
+
 static void on_end(void *user, const struct run_result *result)
 {
-	_cleanup_buf_ struct buf out = BUF_INIT(LOCAL_QUEUE_MAX - 4096);
 	struct request *q = user;
-	int r;
+	struct answer *a = calloc(1, sizeof(*a));
 
 	q->run = NULL;
-	r = buf_append_str(&out, "{\"result\":");
-	if (r == 0)
-		r = run_result_json(result, 0, 0, &out);
-	if (r == 0)
-		r = buf_printf(&out, ",\"ok\":%s,\"live\":{\"on\":%s,\"stdout\":%zu,\"stderr\":%zu,\"log\":%zu}}",
-			       run_result_ok(result) ? "true" : "false", q->live ? "true" : "false", q->sent[1],
-			       q->sent[2], q->sent[3]);
-	if (r < 0)
-		request_fail(q, LOCAL_CODE_FAILED, "the result is too large to be sent");
-	else
-		request_answer_buf(q, &out);
+	if (!a)
+		return request_fail(q, LOCAL_CODE_FAILED, "no memory for the result");
+	*a = (struct answer){.q = q, .result = result, .out = BUF_INIT(LOCAL_QUEUE_MAX - 4096)};
+	run_result_read(result, make_answer, on_answer_made, a);
 }
 
 static const struct run_events run_events = {.state = on_state, .output = on_output, .end = on_end};

@@ -28,45 +28,78 @@ const char *mcp_config_hint(const struct client *c)
 
 /* ---- answers ---- */
 
+struct answer {
+	struct mcp_request *q;
+	const struct run_result *result;
+	const char *hint;
+	size_t max; /* limits.reply */
+	struct buf text, structured;
+	struct error err;
+	int r;
+};
+
 /* From offset on, whole characters, with where the next one begins. */
-static int put_slice(const struct mcp_request *q, const struct run_result *result, size_t max, struct buf *out,
-		     struct error *err)
+static int put_slice(struct answer *a)
 {
-	_cleanup_buf_ struct buf part = BUF_INIT(max + 16);
-	size_t total = 0, n;
-	int r = run_result_slice(result, q->offset, max, &part, &total, err);
+	_cleanup_buf_ struct buf part = BUF_INIT(a->max + 16);
+	size_t total = 0, n, offset = a->q->offset;
+	int r = run_result_slice(a->result, offset, a->max, &part, &total, &a->err);
 
 	if (r < 0)
 		return r;
-	n = q->offset + part.len < total ? span_utf8_floor((const char *)buf_head(&part), part.len) : part.len;
-	r = buf_append(out, buf_head(&part), n);
-	if (r == 0 && q->offset + n < total)
-		r = buf_printf(out, "\n[bytes %zu to %zu of %zu; go on with offset %zu]", q->offset, q->offset + n,
-			       total, q->offset + n);
+	n = offset + part.len < total ? span_utf8_floor((const char *)buf_head(&part), part.len) : part.len;
+	r = buf_append(&a->text, buf_head(&part), n);
+	if (r == 0 && offset + n < total)
+		r = buf_printf(&a->text, "\n[bytes %zu to %zu of %zu; go on with offset %zu]", offset, offset + n,
+			       total, offset + n);
 	return r;
+}
+
+static void make_answer(void *user)
+{
+	struct answer *a = user;
+
+	a->r = a->q->has_offset ? put_slice(a) : run_result_text(a->result, a->max, &a->text);
+	if (a->r == 0 && a->hint && !run_result_ok(a->result))
+		a->r = buf_printf(&a->text, "\n%s", a->hint);
+	if (a->r == 0) /* the same budget again for the value, and a quarter of it for each of the other texts */
+		a->r = run_result_json(a->result, a->max, a->max / 4, &a->structured);
+}
+
+static void on_answer_made(void *user)
+{
+	struct answer *a = user;
+
+	a->q->owed = false;
+	if (a->r < 0)
+		mcp_answer_text(a->q, true, "The result cannot be shown: %s",
+				a->err.code ? error_text(&a->err) : "it is too large");
+	else
+		mcp_answer_tool(a->q, span_of(buf_head(&a->text), a->text.len),
+				span_of(buf_head(&a->structured), a->structured.len), !run_result_ok(a->result));
+	buf_done(&a->text);
+	buf_done(&a->structured);
+	error_done(&a->err);
+	free(a);
 }
 
 void mcp_answer_result(struct mcp_request *q, const struct run_result *result)
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(MCP_ANSWER_MAX), structured = BUF_INIT(MCP_ANSWER_MAX);
-	size_t max = (size_t)limits(q)->reply;
-	_cleanup_error_ struct error err = ERROR_INIT;
-	const char *hint = mcp_config_hint(mcp_client(q));
-	bool ok = run_result_ok(result);
-	int r;
+	struct answer *a = calloc(1, sizeof(*a));
 
-	r = q->has_offset ? put_slice(q, result, max, &text, &err) : run_result_text(result, max, &text);
-	if (r == 0 && hint && !ok)
-		r = buf_printf(&text, "\n%s", hint);
-	if (r == 0) /* the same budget again for the value, and a quarter of it for each of the other texts */
-		r = run_result_json(result, max, max / 4, &structured);
 	q->run = NULL;
-	if (r < 0)
-		mcp_answer_text(q, true, "The result cannot be shown: %s",
-				err.code ? error_text(&err) : "it is too large");
-	else
-		mcp_answer_tool(q, span_of(buf_head(&text), text.len), span_of(buf_head(&structured), structured.len),
-				!ok);
+	q->yield = loop_timer_free(q->yield);
+	q->progress = loop_timer_free(q->progress);
+	if (!a)
+		return mcp_answer_text(q, true, "The result cannot be shown: no memory");
+	*a = (struct answer){.q = q,
+			     .result = result,
+			     .hint = mcp_config_hint(mcp_client(q)),
+			     .max = (size_t)limits(q)->reply,
+			     .text = BUF_INIT(MCP_ANSWER_MAX),
+			     .structured = BUF_INIT(MCP_ANSWER_MAX)};
+	q->owed = true;
+	run_result_read(result, make_answer, on_answer_made, a);
 }
 
 /* ---- while it lasts ---- */

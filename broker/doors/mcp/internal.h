@@ -39,8 +39,8 @@ struct mcp_request {
 	size_t offset; /* wait_run */
 	bool has_offset;
 	char what[96]; /* last state */
+	bool owed; /* core calls back: the request must be there until then */
 	/* search_tools */
-	bool searching;
 	int64_t search_offset;
 	struct mcp_request *prev, *next;
 };

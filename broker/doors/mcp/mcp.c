@@ -69,7 +69,7 @@ void mcp_abandon(struct mcp_request *q, const char *reason)
 		run_follow(run, NULL, NULL);
 		run_cancel(run, reason);
 	}
-	if (!q->searching) {
+	if (!q->owed) {
 		mcp_request_free(q);
 		return;
 	}
@@ -279,9 +279,9 @@ static const struct tool {
 	mcp_tool_fn *call;
 	bool begins; /* something that a broker which is stopping does not begin */
 } tools[] = {
-	{"execute_code", mcp_execute_code, .begins = true},
-	{"wait_run", mcp_wait_run},
-	{"search_tools", mcp_search_tools, .begins = true},
+	{"execute_code", mcp_execute_code, true},
+	{"wait_run", mcp_wait_run, false},
+	{"search_tools", mcp_search_tools, true},
 };
 
 static const struct tool *find_tool(const struct jsonrpc_message *message)

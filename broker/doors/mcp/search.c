@@ -106,7 +106,7 @@ static void on_found(void *user, struct buf *json, const struct error *err)
 {
 	struct mcp_request *q = user;
 
-	q->searching = false;
+	q->owed = false;
 	if (!q->m)
 		mcp_request_free(q);
 	else if (err && err->code)
@@ -128,7 +128,7 @@ void mcp_search_tools(struct mcp_request *q, struct span arguments)
 		q->search_offset = request.offset;
 		r = tools_search(mcp_client(q), &request, on_found, q, &err);
 	}
-	q->searching = r == 0;
+	q->owed = r == 0;
 	json_table_done(search_request_table, search_request_count, &request);
 	if (r < 0)
 		mcp_answer_text(q, true, "%s", error_text(&err));
