@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #define IO_READ_LEAST (64u << 10) /* least buffer, and bytes of one read of short messages */
+#define IO_WRITE_TURN (1024u << 10) /* most bytes that leave the queue in one turn */
 #define IO_READ_LARGE (1024u << 10) /* bytes of one read once a long message is under way */
 
 struct io {
@@ -165,8 +166,10 @@ static void write_failed(struct io *io, int code)
 
 static void write_step(struct io *io)
 {
-	while (io->out.len > 0) {
-		ssize_t n = write(io->write_fd, buf_head(&io->out), io->out.len);
+	size_t turn = IO_WRITE_TURN; /* a reader that keeps up must not keep this turn from ending */
+
+	while (io->out.len > 0 && turn > 0) {
+		ssize_t n = write(io->write_fd, buf_head(&io->out), io->out.len < turn ? io->out.len : turn);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -177,6 +180,7 @@ static void write_step(struct io *io)
 			return;
 		}
 		buf_consume(&io->out, (size_t)n);
+		turn -= io->write_watch ? (size_t)n : 0;
 	}
 	if (io->out.len > 0)
 		return;
@@ -300,6 +304,27 @@ int io_write(struct io *io, const void *data, size_t len)
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
 
 	return io_writev(io, &iov, 1);
+}
+
+int io_write_buf(struct io *io, struct buf *b)
+{
+	struct buf taken = *b;
+	int r;
+
+	*b = (struct buf)BUF_INIT(b->max);
+	if (io->out.len > 0 || io->write_fd < 0 || io->ending || io->reason.code || taken.len > io->out.max) {
+		r = io_write(io, buf_head(&taken), taken.len);
+		buf_done(&taken);
+		return r;
+	}
+	taken.max = io->out.max;
+	buf_done(&io->out);
+	io->out = taken;
+	io->was_queued = true;
+	update_watch(io);
+	if (!io->write_watch)
+		write_step(io);
+	return 0;
 }
 
 size_t io_queued(const struct io *io)

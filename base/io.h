@@ -2,6 +2,7 @@
 #ifndef HAWSER_BASE_IO_H
 #define HAWSER_BASE_IO_H
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/loop.h"
 
@@ -43,6 +44,9 @@ int io_new_part(struct loop *loop, const struct io_options *options, const struc
 /* 0, -ENOBUFS (over write_max, nothing taken), -EPIPE (closed). All or nothing. */
 int io_write(struct io *io, const void *data, size_t len) _must_check_;
 int io_writev(struct io *io, const struct iovec *iov, int count) _must_check_;
+/* The same with a buffer of the caller's, which io keeps instead of copying it (b is empty then), whatever comes of it.
+ */
+int io_write_buf(struct io *io, struct buf *b) _must_check_;
 /* Bytes in the write queue. */
 size_t io_queued(const struct io *io);
 /* Stops (resumes) reading; resuming offers what was left first, on the next turn. */

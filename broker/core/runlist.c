@@ -116,6 +116,7 @@ void run_free(struct run *run)
 	json_table_done(run_request_table, run_request_count, &run->request);
 	free(run->cancel_reason);
 	free(run->file_problem);
+	free(run->problem);
 	free(run->provider);
 	free(run->isolation);
 	free(run->why);
@@ -167,7 +168,7 @@ void runs_free_all(struct core *core)
 	HASH_ITER (hh, core->runs, run, next) {
 		if (run->ticket)
 			sandboxes_forget(TAKE_PTR(run->ticket));
-		if (run->state != RUN_ENDED) {
+		if (!run->ending) {
 			run_follow(run, NULL, NULL);
 			run_end(run, "cancelled", "the broker stopped");
 		}

@@ -78,50 +78,74 @@ static void set_error(struct run *run, const char *text)
 	run->result.error = buf_steal(&line, NULL);
 }
 
-/* Of a run that was ended by force the value may be cut: that is no fault of its own. */
-static void check_result(struct run *run, const char *status)
+/* The value, when no more of it comes; on any thread. Of a run that was ended by force it may be cut: that is no fault
+ * of its own. */
+static void check_result(void *user)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
+	struct run *run = user;
+	bool ok = strcmp(run->result.status, "ok") == 0;
 
-	if (run->files.result >= 0 && runfiles_check_result(&run->files, &err) < 0 && !run->file_problem &&
-	    strcmp(status, "ok") == 0)
+	if (run->files.result >= 0 && runfiles_check_result(&run->files, &err) < 0 && !run->file_problem && ok)
 		run->file_problem = TAKE_PTR(err.msg);
-}
-
-void run_end(struct run *run, const char *status, const char *error)
-{
-	struct sandbox *sandbox;
-
-	if (run->state == RUN_ENDED)
-		return;
-	sandbox = TAKE_PTR(run->sandbox);
-	run_flush_output(run);
-	check_result(run, status);
-	if (run->file_problem || strcmp(status, "ok") != 0)
+	if (run->file_problem || !ok)
 		runfiles_drop_half_result(&run->files);
 	runfiles_close(&run->files);
+}
+
+static void tell_end(struct run *run)
+{
+	_cleanup_free_ char *problem = TAKE_PTR(run->problem);
+
 	set_state(run, RUN_ENDED);
 	run->core->runs_open--;
-	run->machine_run = NULL;
-	loop_timer_stop(run->backstop);
-	if (run->file_problem) {
-		status = "error";
-		error = run->file_problem;
-	}
-	run->result.status = status;
-	run->result.ok = strcmp(status, "ok") == 0;
-	run->result.seconds = (double)(clock_now_ms() - run->started_ms) / 1000.0;
-	if (error)
-		set_error(run, error);
-	while (run->links)
-		runs_drop_link(run->links);
-	if (sandbox)
-		sandboxes_release(sandbox);
-	log_info("run_end", LOG_S("run", run->id), LOG_S("status", status), LOG_I("calls", run->calls),
+	if (run->file_problem)
+		run->result.status = "error";
+	run->result.ok = strcmp(run->result.status, "ok") == 0;
+	if (run->file_problem || problem)
+		set_error(run, run->file_problem ? run->file_problem : problem);
+	log_info("run_end", LOG_S("run", run->id), LOG_S("status", run->result.status), LOG_I("calls", run->calls),
 		 LOG_I("ms", clock_now_ms() - run->started_ms));
 	if (run->events.end)
 		run->events.end(run->user, &run->result);
 	runs_prune(run->core, run->view->config->limits.runs_kept);
+}
+
+static void on_checked(void *user)
+{
+	struct run *run = user;
+
+	run->core->readings--;
+	tell_end(run);
+}
+
+void run_end(struct run *run, const char *status, const char *error)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct sandbox *sandbox;
+
+	if (run->ending)
+		return;
+	run->ending = true;
+	sandbox = TAKE_PTR(run->sandbox);
+	run_flush_output(run);
+	run->machine_run = NULL;
+	loop_timer_stop(run->backstop);
+	run->result.status = status;
+	run->result.seconds = (double)(clock_now_ms() - run->started_ms) / 1000.0;
+	run->problem = error ? strdup(error) : NULL;
+	while (run->links)
+		runs_drop_link(run->links);
+	if (sandbox)
+		sandboxes_release(sandbox);
+	/* While the broker stops nobody waits for another thread any more. */
+	if (run->files.result_size >= CORE_LARGE && !run->core->stopping &&
+	    loop_work_start(run->core->loop, check_result, on_checked, run, &err) == 0) {
+		run->core->readings++;
+		return;
+	}
+	check_result(run);
+	tell_end(run);
 }
 
 /* ---- what the guest says ---- */
@@ -169,7 +193,7 @@ static void on_end(void *user, const struct machine_run_end *end)
 	_cleanup_buf_ struct buf clean = BUF_INIT(0);
 	const char *status = NULL, *said = NULL;
 
-	if (run->state == RUN_ENDED)
+	if (run->ending)
 		return;
 	if (!end->tail_json) {
 		if (asprintf(&line, "sandbox_lost: %s", end->lost) < 0)
@@ -349,7 +373,7 @@ static void cancel_waiting(void *user)
 
 void run_cancel(struct run *run, const char *reason)
 {
-	if (run->state == RUN_ENDED || run->cancel_reason)
+	if (run->ending || run->cancel_reason)
 		return;
 	if (asprintf(&run->cancel_reason, "%s", reason) < 0)
 		run->cancel_reason = NULL;

@@ -53,6 +53,8 @@ struct run {
 	char *cancel_reason;
 	char *file_problem; /* why output could not be kept */
 	char *provider, *isolation, *why;
+	bool ending; /* run_end() was called; the result may still be looked at */
+	char *problem; /* what it was called with, until then */
 	bool pruned;
 	unsigned readers; /* run_result_read() */
 	struct run_result result;

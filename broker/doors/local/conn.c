@@ -12,6 +12,8 @@
 #include <string.h>
 #include <utlist.h>
 
+enum { SEND_COPIED_MAX = 64 * 1024 }; /* longer answers go into the queue as they are */
+
 static method_fn method_hello, method_env, method_status, method_stop, method_mcp_attach;
 
 static const struct {
@@ -41,7 +43,7 @@ static void send_buf(struct conn *c, struct buf *out)
 {
 	if (!c || c->closing || out->len == 0)
 		return;
-	if (io_write(c->io, buf_head(out), out->len) < 0) {
+	if ((out->len < SEND_COPIED_MAX ? io_write(c->io, buf_head(out), out->len) : io_write_buf(c->io, out)) < 0) {
 		log_warn("local_client_too_slow", LOG_I("queued", io_queued(c->io)));
 		conn_free(c);
 	}
@@ -72,6 +74,14 @@ void request_answer(struct request *q, struct span result)
 	}
 	request_free(q);
 	send_buf(c, &out);
+}
+
+void request_answer_line(struct request *q, struct buf *line)
+{
+	struct conn *c = q->conn;
+
+	request_free(q);
+	send_buf(c, line);
 }
 
 void request_answer_buf(struct request *q, struct buf *result)

@@ -54,6 +54,8 @@ struct request {
 /* Each ends the request. */
 void request_answer(struct request *q, struct span result);
 void request_answer_buf(struct request *q, struct buf *result);
+/* The whole message is made already, by jsonrpc_write_response(). */
+void request_answer_line(struct request *q, struct buf *line);
 void request_fail(struct request *q, int code, const char *message);
 void request_fail_error(struct request *q, int code, const struct error *err);
 /* Ends it when nobody hears the answer any more. */

@@ -60,7 +60,7 @@ static void on_output(void *user, unsigned channel, const uint8_t *data, size_t 
 struct answer {
 	struct request *q;
 	const struct run_result *result;
-	struct buf out;
+	struct buf out, line;
 	int r;
 };
 
@@ -76,6 +76,10 @@ static void make_answer(void *user)
 		a->r = buf_printf(&a->out, ",\"ok\":%s,\"live\":{\"on\":%s,\"stdout\":%zu,\"stderr\":%zu,\"log\":%zu}}",
 				  run_result_ok(a->result) ? "true" : "false", q->live ? "true" : "false", q->sent[1],
 				  q->sent[2], q->sent[3]);
+	if (a->r == 0)
+		a->r = jsonrpc_write_response(&a->line, span_of(q->id, strlen(q->id)),
+					      span_of(buf_head(&a->out), a->out.len));
+	buf_done(&a->out);
 }
 
 static void on_answer_made(void *user)
@@ -85,8 +89,8 @@ static void on_answer_made(void *user)
 	if (a->r < 0)
 		request_fail(a->q, LOCAL_CODE_FAILED, "the result is too large to be sent");
 	else
-		request_answer_buf(a->q, &a->out);
-	buf_done(&a->out);
+		request_answer_line(a->q, &a->line);
+	buf_done(&a->line);
 	free(a);
 }
 
@@ -98,7 +102,8 @@ static void on_end(void *user, const struct run_result *result)
 	q->run = NULL;
 	if (!a)
 		return request_fail(q, LOCAL_CODE_FAILED, "no memory for the result");
-	*a = (struct answer){.q = q, .result = result, .out = BUF_INIT(LOCAL_QUEUE_MAX - 4096)};
+	*a = (struct answer){
+		.q = q, .result = result, .out = BUF_INIT(LOCAL_QUEUE_MAX - 4096), .line = BUF_INIT(LOCAL_QUEUE_MAX)};
 	run_result_read(result, make_answer, on_answer_made, a);
 }
 

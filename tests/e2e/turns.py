@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What clients, code and servers can ask for does not hold the broker's one loop. Its longest turn is counted by the clock,
+so on a machine that others use a bound must leave room: what is tried here held it for half a second and more."""
+import json
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from hawser import Home  # noqa: E402
+from shipped import PYTHON  # noqa: E402
+from tap import Cases  # noqa: E402
+
+cases = Cases()
+TURN_MS = 150
+
+# A server whose schema conspires with its arguments, and one of nearly 4 MiB.
+SERVER = """
+import json, sys
+deep = {"a0": False}
+for i in range(1, 41):
+    deep["a%d" % i] = {"anyOf": [{"$ref": "#/$defs/a%d" % (i - 1)}] * 2}
+wide = {"type": "object", "properties": {"name_%d" % i: {"type": "string", "pattern": "^[a-z]{2,40}_%d$" % i} for i in range(30000)}}
+tools = [{"name": "deep", "inputSchema": {"type": "object", "properties": {"x": {"$ref": "#/$defs/a40"}}, "$defs": deep}},
+         {"name": "wide", "inputSchema": wide}]
+for line in sys.stdin:
+    m = json.loads(line)
+    if "id" not in m: continue
+    result = {"initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}},
+              "tools/list": {"tools": tools}, "tools/call": {"content": [{"type": "text", "text": "done"}]}}[m["method"]]
+    print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": result}), flush=True)
+"""
+CONFIG = {"mcpServers": {"s": {"command": PYTHON, "args": ["-c", SERVER]}}, "policy": {"default": "allow"}, "limits": {"pool": 0}}
+
+
+def longest(home):
+    """The longest turn so far, in ms, and whose it was."""
+    found = re.search(r"longest turn of the loop ([0-9.]+) ms(.*)", home.run("doctor").stdout)
+    return float(found.group(1)), found.group(2)
+
+
+@cases.add
+def schemas_of_a_hostile_server():
+    with Home(CONFIG) as home:
+        done = home.run("call", "s.deep", '{"x": 1}')
+        assert "too much to check" in done.stderr, done.stderr
+        for _ in range(2):
+            done = home.run("call", "s.wide", json.dumps({"name_7": "abc_7", "nome_8": 1}))
+            assert done.returncode == 0 and "done" in done.stdout, done
+        done = home.run("call", "s.wide", json.dumps({"name_7": "abc_8"}))
+        assert "/name_7" in done.stderr, done.stderr
+        ms, whose = longest(home)
+        assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
+
+
+@cases.add
+def a_result_of_many_lines():
+    with Home(CONFIG) as home:
+        got = home.code("console.log('x\\n'.repeat(4000000)); return 'y\\n'.repeat(4000000)")
+        assert got["status"] == "ok" and len(got["result"]) == 8000000, got["error"]
+        with home.mcp() as mcp:
+            mcp.code("console.log('x\\n'.repeat(4000000)); return 'y\\n'.repeat(4000000)")
+        ms, whose = longest(home)
+        assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
+
+
+@cases.add
+def doctor_says_whose_turn_was_the_longest():
+    with Home(CONFIG) as home:
+        ms, whose = longest(home)
+        assert ms > 0 and re.match(r", most of it in [a-z_ ]+ \(\w+/[a-z/_-]+\.c\)$", whose), whose
+
+
+if __name__ == "__main__":
+    sys.exit(cases.main())
