@@ -275,7 +275,7 @@ static _Noreturn void run_child(const struct spawner *s, const struct spawn_opti
 	if (report >= 0)
 		(void)!write(report, &f, sizeof(f));
 	else
-		dprintf(STDERR_FILENO, "%s %s: error %d\n", stage_texts[f.stage], path, -f.code);
+		dprintf(STDERR_FILENO, "%s %s: %s\n", stage_texts[f.stage], path, strerrordesc_np(-f.code));
 	_exit(127);
 }
 
@@ -340,6 +340,8 @@ int spawn_start(struct spawner *s, const struct spawn_options *o, spawn_exit_fn 
 	r = find_program(o, path, err);
 	if (r < 0)
 		return r;
+	if (o->no_wait && o->cwd && access(o->cwd, X_OK) < 0)
+		return error_set_errno(err, -errno, "%s %s (%s)", stage_texts[STAGE_CWD], path, o->cwd);
 	if (o->no_wait && access(path, X_OK) < 0)
 		return error_set_errno(err, -errno, "starting %s", path);
 	if (!o->no_wait && pipe2(pipe_fds, O_CLOEXEC) < 0)

@@ -34,8 +34,8 @@ struct spawn_options {
 	size_t limit_count;
 	bool new_session; /* setsid(), else the child leads a process group of its own */
 	bool die_with_parent; /* PR_SET_PDEATHSIG SIGKILL */
-	bool no_wait; /* do not wait for exec (a child on a busy machine takes its time): one that fails ends with
-		       * status 127 and a line on its stderr */
+	bool no_wait; /* do not wait for exec (a child on a busy machine takes its time): what cannot be seen before
+		       * fails with status 127 and a line on its stderr */
 	uid_t uid; /* (uid_t)-1: keep. Sets gid too and drops groups */
 	gid_t gid;
 	int oom_score_adj; /* 0: keep */

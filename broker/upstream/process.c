@@ -217,6 +217,7 @@ static int spawn(struct process *p, const struct process_options *options, const
 		.fds = fds,
 		.fd_count = ARRAY_SIZE(fds),
 		.die_with_parent = true,
+		.no_wait = true,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 	};

@@ -178,6 +178,30 @@ static void test_stream_carries_all(void **state)
 	assert_int_equal(f->close_code, 0);
 }
 
+/* A whole buffer goes into an empty queue as it is, behind others by its bytes. */
+static void test_stream_takes_buffers(void **state)
+{
+	struct fixture *f = *state;
+	struct buf first = BUF_INIT(1 << 20), second = BUF_INIT(1 << 20), third = BUF_INIT(4 << 20);
+
+	make_pair(f, 65536, 2 << 20, &counting);
+	for (int i = 0; i < 1 << 20; i++) {
+		uint8_t byte = (uint8_t)i;
+
+		assert_int_equal(buf_append(&first, &byte, 1) + buf_append(&second, &byte, 1), 0);
+	}
+	assert_non_null(buf_reserve(&third, 3 << 20));
+	buf_commit(&third, 3 << 20);
+	assert_int_equal(io_write_buf(f->a, &first), 0);
+	assert_int_equal(io_write_buf(f->a, &second), 0);
+	assert_int_equal(io_write_buf(f->a, &third), -ENOBUFS);
+	assert_true(first.len == 0 && second.len == 0 && third.len == 0);
+	io_end(f->a);
+	wait_done(f);
+	assert_int_equal(f->bytes, 2 << 20);
+	assert_int_equal(f->close_code, 0);
+}
+
 /* The other end closes with bytes of ours unread: what it had sent still arrives whole, then the end is told. */
 static void test_stream_reads_on_after_a_reset(void **state)
 {
@@ -356,6 +380,7 @@ int main(void)
 		TEST(test_a_turn_without_events_ends),
 		TEST(test_deferred_in_order_and_next_turn),
 		TEST(test_stream_carries_all),
+		TEST(test_stream_takes_buffers),
 		TEST(test_stream_reads_on_after_a_reset),
 		TEST(test_stream_refuses_too_long_message),
 		TEST(test_child_exit_and_environment),
