@@ -133,7 +133,9 @@ static char lower(char c)
 }
 
 /* Edits (insert, remove, replace, swap neighbours) from a to b, without regard to case; both at most NAME_MAX_LEN. */
-static unsigned distance(const char *a, size_t n, const char *b, size_t m)
+/* Edits from a to b; some number from enough on when there are so many: no row of the table gets below the last one's
+ * least again. */
+static unsigned distance(const char *a, size_t n, const char *b, size_t m, unsigned enough)
 {
 	unsigned rows[3][NAME_MAX_LEN + 1];
 	unsigned *older = rows[0], *old = rows[1], *now = rows[2];
@@ -141,7 +143,7 @@ static unsigned distance(const char *a, size_t n, const char *b, size_t m)
 	for (size_t j = 0; j <= m; j++)
 		old[j] = (unsigned)j;
 	for (size_t i = 1; i <= n; i++) {
-		unsigned *next = older;
+		unsigned *next = older, least = (unsigned)i;
 
 		now[0] = (unsigned)i;
 		for (size_t j = 1; j <= m; j++) {
@@ -156,7 +158,11 @@ static unsigned distance(const char *a, size_t n, const char *b, size_t m)
 			    lower(a[i - 2]) == lower(b[j - 1]) && older[j - 2] + 1 < best)
 				best = older[j - 2] + 1;
 			now[j] = best;
+			if (best < least)
+				least = best;
 		}
+		if (least > enough) /* a swap reaches back two rows, so one more than enough */
+			return least;
 		older = old;
 		old = now;
 		now = next;
@@ -175,7 +181,8 @@ const char *json_nearest(const char *wrong, const char *const *names)
 		return NULL;
 	for (; *names; names++) {
 		size_t m = strlen(*names);
-		unsigned d = m <= NAME_MAX_LEN ? distance(wrong, n, *names, m) : UINT32_MAX;
+		size_t apart = m > n ? m - n : n - m;
+		unsigned d = m <= NAME_MAX_LEN && apart < least ? distance(wrong, n, *names, m, least) : UINT32_MAX;
 
 		if (d < least && d < m) {
 			least = d;

@@ -33,56 +33,6 @@ const struct json_field search_request_table[] = {
 };
 const size_t search_request_count = ARRAY_SIZE(search_request_table);
 
-enum { SEARCH_ANSWER_MAX = 8 << 20 }; /* it is made, and redacted, in one turn of the loop */
-
-struct search {
-	struct view *view;
-	struct search_request request;
-	search_done_fn *done;
-	void *user;
-};
-
-static void free_search(struct search *s)
-{
-	json_table_done(search_request_table, search_request_count, &s->request);
-	view_unref(s->view);
-	free(s);
-}
-
-static void on_catalogue_ready(void *user)
-{
-	struct search *s = user;
-	_cleanup_buf_ struct buf out = BUF_INIT(SEARCH_ANSWER_MAX);
-	_cleanup_error_ struct error err = ERROR_INIT;
-	int r = catalogue_search(s->view, &s->request, &out);
-
-	if (r < 0)
-		error_set(&err, r, "the list of tools is too long; pass limit");
-	else
-		redact_buf(s->view->redact, &out);
-	s->done(s->user, r < 0 ? NULL : &out, r < 0 ? &err : NULL);
-	free_search(s);
-}
-
-int builtins_search(struct view *view, const struct search_request *request, search_done_fn *done, void *user,
-		    struct error *err)
-{
-	struct search *s = calloc(1, sizeof(*s));
-	int r;
-
-	if (!s)
-		return error_set(err, -ENOMEM, "no memory for a search");
-	s->view = view_ref(view);
-	s->request = *request;
-	s->request.query = request->query ? strdup(request->query) : NULL;
-	s->done = done;
-	s->user = user;
-	r = catalogue_ready(view, on_catalogue_ready, s, err);
-	if (r < 0)
-		free_search(s);
-	return r;
-}
-
 static int search_tools(struct view *view, struct run *run, json_t *args, search_done_fn *done, void *user,
 			struct error *err)
 {

@@ -22,7 +22,7 @@ void calls_forget(struct call *call);
  */
 int builtins_call(struct view *view, struct run *run, const char *tool, struct span args, search_done_fn *done,
 		  void *user, struct error *err) _must_check_;
-/* The search behind search_tools(): readies the servers first. Inside or after this call. */
+/* searches.c: the search behind search_tools(): readies the servers first. After this call. */
 int builtins_search(struct view *view, const struct search_request *request, search_done_fn *done, void *user,
 		    struct error *err) _must_check_;
 

@@ -55,7 +55,7 @@ struct core { /* core.c */
 	uint64_t tools_generation; /* counts changes of any tool list */
 	size_t upstreams_leaving; /* their processes have not ended yet; only while the broker stops */
 	size_t runs_open, runs_pruned; /* pruned: their memory goes on the next turn */
-	size_t readings; /* results that another thread reads */
+	size_t readings; /* results that another thread reads, searches on their way */
 	bool stopping;
 	void (*stopped)(void *user);
 	void *stopped_user;
@@ -127,7 +127,6 @@ const struct upstream_tool *catalogue_tool(struct view *view, struct view_server
 					   const char **ret_hint);
 /* "mcp__server__tool" into its parts, if such a server is there. tool points into spelling. */
 struct view_server *catalogue_split(struct view *view, const char *spelling, const char **ret_tool);
-int catalogue_search(struct view *view, const struct search_request *request, struct buf *out) _must_check_;
 struct catalogue *catalogue_free(struct catalogue *c);
 /* [{"name":...,"id":...}, ...] of the servers that are not disabled, for a run's head. */
 int catalogue_namespaces(struct view *view, struct buf *out) _must_check_;

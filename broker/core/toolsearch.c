@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { SLICE_TOOLS = 500, SLICE_BYTES = 256 << 10 }; /* what one turn of the loop does of a search */
+
 static int index_parameters(struct search_index *index, uint32_t doc, const struct upstream_tool *tool)
 {
 	struct span properties = span_member(tool->input_schema, "properties"), key, value;
@@ -31,20 +33,22 @@ static int index_tool(struct search_index *index, uint32_t doc, const struct cat
 	return r ? r : index_parameters(index, doc, tool);
 }
 
+/* A slice of it; -EAGAIN: there is more to do. */
 static int make_index(struct catalogue *c)
 {
+	size_t end = c->indexed + SLICE_TOOLS < c->count ? c->indexed + SLICE_TOOLS : c->count;
 	int r = 0;
 
-	if (c->index)
-		return 0;
-	c->index = search_index_new();
-	if (!c->index)
+	if (!c->index && !(c->index = search_index_new()))
 		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < c->count; i++)
-		r = index_tool(c->index, (uint32_t)i, &c->tools[i]);
-	if (r < 0)
+	for (; r == 0 && c->indexed < end; c->indexed++)
+		r = index_tool(c->index, (uint32_t)c->indexed, &c->tools[c->indexed]);
+	if (r < 0) {
 		c->index = search_index_free(c->index);
-	return r;
+		c->indexed = 0;
+		return r;
+	}
+	return c->indexed < c->count ? -EAGAIN : 0;
 }
 
 /* A part of a word is better than nothing: "base6" finds base64. */
@@ -151,23 +155,52 @@ static int put_meta(struct view *view, const struct catalogue *c, size_t matched
 	return r ? r : buf_append_str(out, "]},\"results\":[");
 }
 
-int catalogue_search(struct view *view, const struct search_request *request, struct buf *out)
+void tool_rows_done(struct tool_rows *rows)
 {
-	_cleanup_free_ uint32_t *docs = NULL;
-	struct catalogue *c = catalogue_fresh(view);
-	size_t count = 0, first, last;
-	int r = c ? find(c, request->query, &docs, &count) : -ENOMEM;
+	free(rows->docs);
+	*rows = (struct tool_rows){0};
+}
+
+static int begin_rows(struct view *view, struct catalogue *c, const struct search_request *request,
+		      struct tool_rows *rows, struct buf *out)
+{
+	size_t count = 0, first;
+	int r = find(c, request->query, &rows->docs, &count);
 
 	if (r < 0)
 		return r;
 	first = (uint64_t)request->offset < count ? (size_t)request->offset : count;
-	last = request->limit > 0 && (uint64_t)request->limit < count - first ? first + (size_t)request->limit : count;
-	r = put_meta(view, c, count, last - first, out);
-	for (size_t i = first; r == 0 && i < last; i++) {
-		if (i > first)
+	rows->at = first;
+	rows->last =
+		request->limit > 0 && (uint64_t)request->limit < count - first ? first + (size_t)request->limit : count;
+	rows->generation = c->generation;
+	rows->found = true;
+	return put_meta(view, c, count, rows->last - first, out);
+}
+
+int catalogue_search_step(struct view *view, const struct search_request *request, struct tool_rows *rows,
+			  struct buf *out)
+{
+	struct catalogue *c = catalogue_fresh(view);
+	size_t before = out->len, begun = rows->at;
+	int r = 0;
+
+	if (!c)
+		return -ENOMEM;
+	if (!rows->found) {
+		r = begin_rows(view, c, request, rows, out);
+		return r < 0 ? r : -EAGAIN;
+	}
+	if (rows->generation != c->generation)
+		return -ESTALE;
+	while (r == 0 && rows->at < rows->last) {
+		if (out->len - before > SLICE_BYTES || rows->at - begun >= SLICE_TOOLS)
+			return -EAGAIN;
+		if (*(buf_head(out) + out->len - 1) != '[')
 			r = buf_append_str(out, ",");
 		if (r == 0)
-			r = put_tool(out, &c->tools[docs[i]], request->detail);
+			r = put_tool(out, &c->tools[rows->docs[rows->at]], request->detail);
+		rows->at++;
 	}
 	return r ? r : buf_append_str(out, "]}");
 }

@@ -117,6 +117,7 @@ void upstreams_stop(struct core *core)
 	struct shared_upstream *shared, *next;
 	struct view *view;
 
+	core->tools_generation++; /* searches that are on their way begin anew, with nothing */
 	DL_FOREACH (core->views, view) {
 		view->catalogue = catalogue_free(view->catalogue);
 		for (size_t i = 0; i < view->config->server_count; i++) {
