@@ -262,24 +262,3 @@ int call_start(struct client *c, const char *server, const char *tool, struct sp
 	*ret = calls_start(&request, done, user);
 	return 0;
 }
-
-void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void *user)
-{
-	_cleanup_error_ struct error err = ERROR_INIT;
-	struct view *view;
-	const char *part = loop_longest_turn_part(core->loop);
-	char line[256];
-
-	snprintf(line, sizeof(line), "longest turn of the loop %.2f ms%s%s",
-		 (double)loop_longest_turn_ns(core->loop, false) / 1e6, part ? ", most of it in " : "",
-		 part ? part : "");
-	tell(user, "loop", line, 1);
-	tell(user, "audit", core->audit_failed_ms ? "the log cannot be written" : "each call is logged",
-	     core->audit_failed_ms == 0);
-	if (!c)
-		return;
-	if (client_view(c, &view, &err) < 0)
-		tell(user, "config", error_text(&err), 0);
-	else
-		pools_report(view->pool, tell, user);
-}

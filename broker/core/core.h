@@ -131,6 +131,7 @@ void call_cancel(struct call *call);
 
 /* ---- for doctor: facts with a verdict, through tell() ---- */
 typedef void doctor_tell_fn(void *user, const char *key, const char *text, int good);
-void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void *user);
+/* done once, not inside this call: providers look at the machine on another thread. */
+void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void (*done)(void *user), void *user);
 
 #endif

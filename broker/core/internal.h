@@ -55,7 +55,7 @@ struct core { /* core.c */
 	uint64_t tools_generation; /* counts changes of any tool list */
 	size_t upstreams_leaving; /* their processes have not ended yet; only while the broker stops */
 	size_t runs_open, runs_pruned; /* pruned: their memory goes on the next turn */
-	size_t readings; /* results that another thread reads, searches on their way */
+	size_t readings; /* what is on its way beside the loop: results that are read, searches, reports */
 	bool stopping;
 	void (*stopped)(void *user);
 	void *stopped_user;
@@ -240,7 +240,6 @@ void pools_free_all(struct core *core);
 /* More runs wait than are let in. */
 bool sandboxes_full(const struct pool *pool);
 bool pools_empty(const struct core *core);
-void pools_report(struct pool *pool, doctor_tell_fn *tell, void *user);
 void pools_on_sandbox_ended(struct core *core, const char *sandbox_id, const char *reason);
 
 #endif

@@ -201,21 +201,3 @@ void pools_free_all(struct core *core)
 		free_pool(pool);
 	}
 }
-
-void pools_report(struct pool *pool, doctor_tell_fn *tell, void *user)
-{
-	char line[160];
-
-	for (size_t i = 0; i < pool->provider_count; i++) {
-		struct pool_provider *p = &pool->providers[i];
-
-		if (p->provider)
-			host_provider_report(p->provider, tell, user);
-		if (p->problem)
-			tell(user, "provider", p->problem, 0);
-	}
-	snprintf(line, sizeof(line), "%zu warm, %zu coming, %zu in use, %zu runs waiting",
-		 pool_count(pool, SANDBOX_WARM), pool_count_coming(pool), pool_count(pool, SANDBOX_USED),
-		 pool->waiting_count);
-	tell(user, "sandboxes", line, 1);
-}

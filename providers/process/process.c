@@ -320,9 +320,8 @@ static void process_report(void *provider, void (*tell)(void *user, const char *
 {
 	struct process *p = provider;
 	char text[PATH_MAX + 256], version[64];
-	int status;
 
-	machine_ask((const char *[]){p->machine.bwrap, "--version", NULL}, version, sizeof(version), &status);
+	machine_ask((const char *[]){p->machine.bwrap, "--version", NULL}, version, sizeof(version));
 	version[strcspn(version, "\n")] = '\0';
 	snprintf(text, sizeof(text), "%s (%s)%s", version, p->machine.bwrap,
 		 p->machine.disable_userns ? ""

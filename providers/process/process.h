@@ -35,8 +35,8 @@ struct machine_facts {
 };
 /* false: problem says why there can be no wall here and what to do. */
 bool machine_look(struct machine_facts *ret, char *problem, size_t size);
-/* Runs a program with an empty environment; what it said on stdout and stderr. ret_status as of wait(), -1: not run. */
-size_t machine_ask(const char *const *argv, char *text, size_t size, int *ret_status);
+/* Runs a program with an empty environment and waits; what it said on stdout and stderr. */
+size_t machine_ask(const char *const *argv, char *text, size_t size);
 /* Can a wall be built at all? Takes 10 ms. */
 bool machine_try(const struct machine_facts *m, char *problem, size_t size);
 /* Hints for what bubblewrap says when it fails. */

@@ -392,7 +392,8 @@ void call_cancel(struct call *call)
 {
 }
 
-void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void *user)
+void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void (*done)(void *user), void *user)
 {
+	loop_defer(core->loop, done, user);
 	tell(user, "wall", "there is none: this is a core for tests", 1);
 }

@@ -159,6 +159,11 @@ static void tell_config(struct request *q, const struct config *c)
 		tell(q, "note", c->notes.items[i], 1);
 }
 
+static void on_reported(void *user)
+{
+	next_step(user); /* which frees it when nobody hears of it any more */
+}
+
 void method_doctor(struct request *q, struct span params)
 {
 	enum door_client_state state = door_client_check(q->conn->client);
@@ -175,6 +180,7 @@ void method_doctor(struct request *q, struct span params)
 		return finish(q);
 	}
 	if (q->conn)
-		core_report(q->conn->local->o.core, door_client_get(q->conn->client), tell, q);
-	next_step(q);
+		core_report(q->conn->local->o.core, door_client_get(q->conn->client), tell, on_reported, q);
+	else
+		next_step(q);
 }

@@ -169,7 +169,8 @@ struct hawser_provider {
 	/* The operation is no longer wanted; it must still be completed. May be NULL. */
 	void (*cancel)(void *provider, struct hawser_op *op);
 	/* One line a fact that matters for doctor ("wall: bubblewrap 0.8.0", "memory: cgroup v1"), through tell().
-	 * NULL: none. */
+	 * NULL: none. May be called on another thread, as it may take its time: it only reads what does not change
+	 * after open. */
 	void (*report)(void *provider, void (*tell)(void *user, const char *key, const char *text, int good),
 		       void *user);
 	/* The class under these settings, where they decide it; NULL: isolation above. */
