@@ -5,9 +5,9 @@
  *   MCP client  <-- stdin, stdout -->  this  <-- broker.sock, after mcp.attach -->  broker
  *
  * A broker that is lost is replaced: at once if it owed answers, else when the client next says something. Two kinds of
- * line are not MCP: the broker asks "hawser/env" {variables} when the configuration has changed and names new ones; this
- * answers "hawser/env" {values}. One that stops says "hawser/again" {id} to a request that it did not begin, so that
- * the next broker gets it.
+ * line are not MCP: the broker asks "hawser/env" {variables} when the configuration has changed and names new ones;
+ * this answers "hawser/env" {values}. One that stops says "hawser/again" {id} to a request that it did not begin, so
+ * that the next broker gets it.
  */
 #include "base/clock.h"
 #include "broker/cli/client.h"
