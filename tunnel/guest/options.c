@@ -34,7 +34,7 @@ static int read_number(const char *text, uint64_t most, uint64_t *ret, struct er
 
 static int read_fd_number(const char *text, int *ret, struct error *err)
 {
-	uint64_t n;
+	uint64_t n = 0;
 	int r = read_number(text, 1 << 20, &n, err);
 
 	if (r == 0)
