@@ -29,47 +29,26 @@ static int format_tail(const struct upstream_request *r, char tail[64])
 	return snprintf(tail, 64, "}" JSONRPC_END);
 }
 
-static int send_big(struct upstream *u, const struct buf *head, struct buf *args, const char *tail, size_t tail_len)
+/* 0, or nothing was sent. storage: of args, which may be taken (moved); NULL: args are small or borrowed. */
+static int send_call(struct upstream *u, const struct upstream_request *r, struct span args, struct buf *storage)
 {
-	int r = outbox_begin(u, head, args, tail, tail_len);
-
-	if (r == 0)
-		outbox_pump(u);
-	return r;
-}
-
-/* 0, or nothing was sent. big: storage of args that may be taken (moved); NULL: args are small. */
-static int send_call(struct upstream *u, const struct upstream_request *r, struct span args, struct buf *big)
-{
-	_cleanup_buf_ struct buf copy = BUF_INIT(args.len);
 	char tail[64];
 	int n = format_tail(r, tail), ret = write_head(u, r);
-	struct iovec iov[3];
+	struct outgoing m = {
+		.kind = OUTGOING_CALL,
+		.id = r->id,
+		.head = &u->scratch,
+		.body = args,
+		.tail = span_of(tail, (size_t)n),
+		.storage = storage,
+	};
 
-	if (ret < 0)
-		return ret;
-	if (big)
-		return send_big(u, &u->scratch, big, tail, (size_t)n);
-	if (args.len > UPSTREAM_CALL_SMALL && jsonrpc_one_line(args)) {
-		iov[0] = (struct iovec){buf_head(&u->scratch), u->scratch.len};
-		iov[1] = (struct iovec){(void *)(uintptr_t)args.p, args.len};
-		iov[2] = (struct iovec){tail, (size_t)n};
-		return process_writev(u->process, iov, 3);
-	}
-	ret = jsonrpc_append_raw(args.len > UPSTREAM_CALL_SMALL ? &copy : &u->scratch, args);
-	if (ret == 0 && !copy.len)
-		ret = buf_append(&u->scratch, tail, (size_t)n);
-	if (ret < 0)
-		return ret;
-	iov[0] = (struct iovec){buf_head(&u->scratch), u->scratch.len};
-	iov[1] = (struct iovec){buf_head(&copy), copy.len};
-	iov[2] = (struct iovec){tail, (size_t)n};
-	return process_writev(u->process, iov, copy.len ? 3 : 1);
+	return ret < 0 ? ret : u->transport->ops->send(u->transport, &m);
 }
 
-static bool try_send(struct upstream *u, struct upstream_request *r, struct span args, struct buf *big)
+static bool try_send(struct upstream *u, struct upstream_request *r, struct span args, struct buf *storage)
 {
-	if (u->state != UPSTREAM_READY || u->ended || u->outbox.busy || send_call(u, r, args, big) < 0)
+	if (u->state != UPSTREAM_READY || send_call(u, r, args, storage) < 0)
 		return false;
 	r->sent = true;
 	HASH_ADD(hh, u->sent, id, sizeof(r->id), r);
@@ -78,9 +57,7 @@ static bool try_send(struct upstream *u, struct upstream_request *r, struct span
 
 static bool try_send_own(struct upstream *u, struct upstream_request *r)
 {
-	struct span args = span_of(buf_head(&r->args), r->args.len);
-
-	if (!try_send(u, r, args, args.len >= UPSTREAM_CALL_BIG ? &r->args : NULL))
+	if (!try_send(u, r, span_of(buf_head(&r->args), r->args.len), &r->args))
 		return false;
 	buf_done(&r->args);
 	return true;

@@ -5,18 +5,14 @@
 /* What the files of this folder share. Each part of struct upstream has one owner, the file that is named. */
 
 #include "base/jsonrpc.h"
-#include "broker/upstream/process.h"
 #include "broker/upstream/tool_list.h"
+#include "broker/upstream/transport.h"
 #include "broker/upstream/upstream.h"
-#include "broker/upstream/wire.h"
 #include "broker/upstream/words.h"
 
 enum {
 	UPSTREAM_START_MS = 60000,
 	UPSTREAM_MESSAGE_MAX = 96 << 20,
-	UPSTREAM_READ_MAX = 1 << 20, /* bytes of input that wait while wire is paused */
-	UPSTREAM_WRITE_MAX =
-		160 << 20, /* bytes that wait for a server which does not read; calls beyond wait their turn */
 	UPSTREAM_BACKOFF_MS = 1000, /* first pause before a restart, x1.5 each time */
 	UPSTREAM_BACKOFF_MAX_MS = 30000,
 	UPSTREAM_HEALTHY_MS = 60000, /* ready for so long: the next pause is the first again */
@@ -25,17 +21,8 @@ enum {
 	UPSTREAM_GARBAGE_MAX = 100, /* lines that are no messages, in a row, while it starts */
 	UPSTREAM_RELIST_MS = 200, /* from list_changed to tools/list, so that a burst is one */
 	UPSTREAM_TEXT_MAX = 4096, /* bytes of a message for a person */
-	UPSTREAM_CALL_SMALL = 16 << 10, /* arguments up to here are copied into one block with their envelope */
-	UPSTREAM_CALL_BIG = 256 << 10, /* arguments from here on leave piece by piece */
-};
-
-/* The call whose arguments are leaving piece by piece. */
-struct outbox {
-	bool busy;
-	struct buf body; /* what has not left */
-	char tail[64]; /* behind the body */
-	size_t tail_len;
-	struct buf late; /* small messages for behind the tail */
+	UPSTREAM_CALL_BIG = 256 << 10, /* arguments from here on are never copied */
+	UPSTREAM_INLINE_MAX = 256 << 10, /* longest text that is decoded on the loop */
 };
 
 struct upstream {
@@ -60,8 +47,7 @@ struct upstream {
 	unsigned leaving; /* processes on the exit ladder */
 
 	/* session.c: the present server, NULL when there is none */
-	struct process *process;
-	struct wire *wire;
+	struct transport *transport;
 	struct words *words;
 	struct loop_timer *start_timer, *backoff_timer;
 	uint64_t backoff_until_ms;
@@ -71,7 +57,6 @@ struct upstream {
 	unsigned garbage; /* lines in a row that are no messages */
 	char *garbage_sample; /* the first of them */
 	bool garbage_warned;
-	char *ended; /* how it ended, while its last big lines are still being checked */
 
 	/* tools.c */
 	struct tool_list *tools, *old_tools; /* the list in use; the one before, until "changed" was told */
@@ -87,7 +72,6 @@ struct upstream {
 	struct loop_timer *deadline_timer;
 	uint64_t deadline_ms; /* what the timer is armed for; 0: not armed */
 	struct buf scratch;
-	struct outbox outbox; /* outbox.c */
 };
 
 /* ---- upstream.c ---- */
@@ -110,12 +94,12 @@ void session_fail(struct upstream *u, const char *why);
 /* The tools are there: READY. */
 void session_ready(struct upstream *u);
 /* Writes a small message; what cannot be written is dropped (the server is going down, or does not read). */
-void session_send(struct upstream *u, const struct buf *message);
+void session_send(struct upstream *u, enum outgoing_kind kind, uint64_t id, struct buf *message);
 void session_warn(const struct upstream *u, const char *event, const char *text);
 
 /* ---- messages.c ---- */
 void session_initialize(struct upstream *u);
-/* line as wire_events.message. */
+/* line as transport_events.message. */
 void session_message(struct upstream *u, const struct jsonrpc_message *m, struct buf *line);
 
 /* ---- garbage.c ---- */
@@ -143,15 +127,6 @@ void calls_down(struct upstream *u, const char *message, bool also_waiting);
 /* Sends what waits. */
 void calls_flush(struct upstream *u);
 bool calls_are_waiting(const struct upstream *u);
-
-/* ---- outbox.c ---- */
-/* Writes head and begins to send body (moved) and tail (at most 64 bytes). Otherwise nothing was sent: -EBUSY (another
- * is leaving), or as io_writev(). Body and tail go with outbox_pump(). */
-int outbox_begin(struct upstream *u, const struct buf *head, struct buf *body, const char *tail,
-		 size_t tail_len) _must_check_;
-/* Sends the next piece, if the one before has left. */
-void outbox_pump(struct upstream *u);
-void outbox_done(struct upstream *u);
 
 /* ---- answers.c ---- */
 void calls_answer(struct upstream *u, uint64_t id, const struct jsonrpc_message *m, struct buf *line);

@@ -18,7 +18,7 @@ void session_initialize(struct upstream *u)
 	if (jsonrpc_write_request(&message, span_of(id, strlen(id)), "initialize",
 				  SPAN_LIT("{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{"
 					   "\"name\":\"hawser\",\"version\":\"" HAWSER_VERSION "\"}}")) == 0)
-		session_send(u, &message);
+		session_send(u, OUTGOING_INITIALIZE, u->initialize_id, &message);
 }
 
 static void fail_with_text(struct upstream *u, const char *before, struct span literal, const char *after)
@@ -50,7 +50,7 @@ static void take_initialized(struct upstream *u, const struct jsonrpc_message *m
 	}
 	u->has_tools = span_type(span_pointer(m->result, "/capabilities/tools")) == SPAN_OBJECT;
 	if (jsonrpc_write_request(&message, SPAN_NONE, "notifications/initialized", SPAN_NONE) == 0)
-		session_send(u, &message);
+		session_send(u, OUTGOING_INITIALIZED, 0, &message);
 	tools_fetch(u);
 }
 
@@ -71,7 +71,7 @@ static void refuse_request(struct upstream *u, const struct jsonrpc_message *m)
 		r = jsonrpc_write_error(&message, m->id, JSONRPC_METHOD_NOT_FOUND, text, SPAN_NONE);
 	}
 	if (r == 0)
-		session_send(u, &message);
+		session_send(u, OUTGOING_NOTE, 0, &message);
 }
 
 static void take_notification(struct upstream *u, const struct jsonrpc_message *m)
@@ -99,12 +99,12 @@ static void take_answer(struct upstream *u, const struct jsonrpc_message *m, str
 /* Revision 2025-03-26 may put several messages in one line. */
 static void take_batch(struct upstream *u, struct span array)
 {
-	const struct wire *wire = u->wire;
+	const struct transport *transport = u->transport;
 	struct jsonrpc_message m;
 	struct span element;
 	size_t at = 0;
 
-	while (u->wire == wire && !u->freed && span_next_element(array, &at, &element)) {
+	while (u->transport == transport && !u->freed && span_next_element(array, &at, &element)) {
 		jsonrpc_read(element, &m);
 		if (m.kind != JSONRPC_BATCH)
 			session_message(u, &m, NULL);

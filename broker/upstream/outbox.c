@@ -4,7 +4,7 @@
  * write queue nor looked at whole in one turn. Meanwhile the line belongs to that call: other calls wait their turn,
  * and small messages (cancel, answers to pings) are kept for behind it.
  */
-#include "broker/upstream/internal.h"
+#include "broker/upstream/outbox.h"
 
 #include <errno.h>
 #include <string.h>
@@ -21,63 +21,64 @@ static void blank_line_breaks(uint8_t *piece, size_t len)
 		*cr = ' ';
 }
 
-static int write_bytes(struct upstream *u, const void *bytes, size_t len)
+static int write_bytes(struct process *p, const void *bytes, size_t len)
 {
 	struct iovec iov = {(void *)(uintptr_t)bytes, len};
 
-	return process_writev(u->process, &iov, 1);
+	return process_writev(p, &iov, 1);
 }
 
-static void finish(struct upstream *u)
+static void finish(struct outbox *o, struct process *p)
 {
-	struct outbox *o = &u->outbox;
 	_cleanup_buf_ struct buf late = o->late;
 
 	o->late = (struct buf)BUF_INIT(OUTBOX_LATE_MAX);
 	o->busy = false;
 	buf_done(&o->body);
-	if (write_bytes(u, o->tail, o->tail_len) == 0 && late.len)
-		(void)!write_bytes(u, buf_head(&late), late.len);
+	if (write_bytes(p, o->tail, o->tail_len) == 0 && late.len)
+		(void)!write_bytes(p, buf_head(&late), late.len);
 }
 
-void outbox_pump(struct upstream *u)
+void outbox_pump(struct outbox *o, struct process *p)
 {
-	struct outbox *o = &u->outbox;
-
-	while (o->busy && process_queued(u->process) == 0) {
+	while (o->busy && process_queued(p) == 0) {
 		size_t len = o->body.len < OUTBOX_PIECE ? o->body.len : OUTBOX_PIECE;
 
 		blank_line_breaks(buf_head(&o->body), len);
-		if (write_bytes(u, buf_head(&o->body), len) < 0)
+		if (write_bytes(p, buf_head(&o->body), len) < 0)
 			return; /* its end will be told */
 		buf_consume(&o->body, len);
 		if (o->body.len == 0)
-			finish(u);
+			finish(o, p);
 	}
 }
 
-int outbox_begin(struct upstream *u, const struct buf *head, struct buf *body, const char *tail, size_t tail_len)
+int outbox_begin(struct outbox *o, struct process *p, const struct buf *head, struct buf *body, struct span tail)
 {
-	struct outbox *o = &u->outbox;
 	int r;
 
 	if (o->busy)
 		return -EBUSY;
-	r = write_bytes(u, buf_head(head), head->len);
+	r = write_bytes(p, buf_head(head), head->len);
 	if (r < 0)
 		return r;
 	o->body = *body;
 	*body = (struct buf)BUF_INIT(body->max);
 	o->late = (struct buf)BUF_INIT(OUTBOX_LATE_MAX);
-	memcpy(o->tail, tail, tail_len);
-	o->tail_len = tail_len;
+	memcpy(o->tail, tail.p, tail.len);
+	o->tail_len = tail.len;
 	o->busy = true;
 	return 0;
 }
 
-void outbox_done(struct upstream *u)
+void outbox_add_late(struct outbox *o, const struct buf *message)
 {
-	buf_done(&u->outbox.body);
-	buf_done(&u->outbox.late);
-	u->outbox.busy = false;
+	(void)!buf_append(&o->late, buf_head(message), message->len);
+}
+
+void outbox_done(struct outbox *o)
+{
+	buf_done(&o->body);
+	buf_done(&o->late);
+	o->busy = false;
 }

@@ -83,7 +83,7 @@ static void send_cancelled(struct upstream *u, uint64_t id, const char *reason)
 	    buf_append_json(&params, reason, strnlen(reason, 256)) == 0 && buf_append(&params, "}", 1) == 0 &&
 	    jsonrpc_write_request(&message, SPAN_NONE, "notifications/cancelled",
 				  span_of(buf_head(&params), params.len)) == 0)
-		session_send(u, &message);
+		session_send(u, OUTGOING_NOTE, 0, &message);
 }
 
 void upstream_cancel(struct upstream_request *r, const char *reason)
@@ -158,7 +158,7 @@ void calls_down(struct upstream *u, const char *message, bool also_waiting)
 
 int calls_init(struct upstream *u, struct error *err)
 {
-	u->scratch = (struct buf)BUF_INIT(UPSTREAM_CALL_SMALL + 8192);
+	u->scratch = (struct buf)BUF_INIT(OUTGOING_HEAD_MAX);
 	return loop_timer_new(u->loop, on_deadline, u, &u->deadline_timer, err);
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One server from its start to its end: process -> initialize -> initialized -> tools/list -> READY -> gone. There is
+ * One server from its start to its end: transport -> initialize -> initialized -> tools/list -> READY -> gone. There is
  * one way out, session_fail(); what follows (FAILED or BACKOFF) depends on whether it had been READY.
  */
 #include "base/clock.h"
 #include "base/log.h"
 #include "broker/upstream/internal.h"
+#include "broker/upstream/stdio-transport.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,14 +17,12 @@ void session_warn(const struct upstream *u, const char *event, const char *text)
 	log_warn(event, LOG_S("server", u->name), LOG_S("what", text));
 }
 
-void session_send(struct upstream *u, const struct buf *message)
+void session_send(struct upstream *u, enum outgoing_kind kind, uint64_t id, struct buf *message)
 {
-	struct iovec iov = {buf_head(message), message->len};
+	struct outgoing m = {.kind = kind, .id = id, .head = message};
 
-	if (u->outbox.busy)
-		(void)!buf_append(&u->outbox.late, buf_head(message), message->len);
-	else if (u->process)
-		(void)!process_writev(u->process, &iov, 1);
+	if (u->transport)
+		(void)!u->transport->ops->send(u->transport, &m);
 }
 
 /* ---- the end ---- */
@@ -40,16 +39,15 @@ static void on_left(void *user)
 
 static void drop_server(struct upstream *u)
 {
-	if (!u->process)
+	struct transport *t = TAKE_PTR(u->transport);
+
+	if (!t)
 		return;
 	u->leaving++;
 	upstream_ref(u);
-	u->process = process_end(u->process, on_left, u);
-	u->wire = wire_free(u->wire);
+	t->ops->end(t, on_left, u);
 	loop_timer_stop(u->start_timer);
 	tools_abort(u);
-	outbox_done(u);
-	free(TAKE_PTR(u->ended));
 	free(TAKE_PTR(u->garbage_sample));
 }
 
@@ -88,7 +86,7 @@ void session_fail(struct upstream *u, const char *why)
 	uint64_t now = clock_now_ms(), pause = next_pause(u, now);
 	_cleanup_free_ char *problem = NULL;
 
-	if (u->process)
+	if (u->transport)
 		words_end(u->words, why); /* its unfinished line is among the last words */
 	problem = compose_problem(u, why);
 	drop_server(u);
@@ -104,12 +102,12 @@ void session_ready(struct upstream *u)
 {
 	loop_timer_stop(u->start_timer);
 	u->ready_since_ms = clock_now_ms();
-	log_info("upstream_ready", LOG_S("server", u->name), LOG_I("pid", process_pid(u->process)));
+	log_info("upstream_ready", LOG_S("server", u->name), LOG_I("pid", upstream_pid(u)));
 	upstream_set_state(u, UPSTREAM_READY, NULL);
 	calls_flush(u);
 }
 
-/* ---- events of wire and process ---- */
+/* ---- events of the transport ---- */
 
 static void on_message(void *user, const struct jsonrpc_message *m, struct buf *line)
 {
@@ -126,29 +124,6 @@ static void on_too_large(void *user, struct span head, struct span tail, bool ov
 	session_too_large(user, head, tail, over);
 }
 
-static void on_pause(void *user, bool paused)
-{
-	struct upstream *u = user;
-
-	process_pause(u->process, paused);
-}
-
-static void on_idle(void *user)
-{
-	struct upstream *u = user;
-	_cleanup_free_ char *how = TAKE_PTR(u->ended);
-
-	if (how)
-		session_fail(u, how);
-}
-
-static size_t on_data(void *user, const uint8_t *bytes, size_t len)
-{
-	struct upstream *u = user;
-
-	return wire_data(u->wire, bytes, len);
-}
-
 static void on_words(void *user, const uint8_t *bytes, size_t len)
 {
 	struct upstream *u = user;
@@ -158,43 +133,29 @@ static void on_words(void *user, const uint8_t *bytes, size_t len)
 
 static void on_drained(void *user)
 {
-	struct upstream *u = user;
-
-	outbox_pump(u);
-	calls_flush(u);
+	calls_flush(user);
 }
 
 static void on_ended(void *user, const char *how)
 {
-	struct upstream *u = user;
-
-	if (wire_busy(u->wire) && (u->ended = strdup(how)))
-		return; /* its last answers are still being read */
-	session_fail(u, how);
+	session_fail(user, how);
 }
 
 /* ---- the start ---- */
 
 static int launch(struct upstream *u, struct error *err)
 {
-	static const struct wire_events wire_events = {on_message, on_garbage, on_too_large, on_pause, on_idle};
-	static const struct process_events process_events = {on_data, on_words, on_drained, on_ended};
-	const struct process_options options = {
+	static const struct transport_events events = {on_message, on_garbage, on_too_large,
+						       on_words,   on_drained, on_ended};
+	const struct stdio_options options = {
 		.argv = (const char *const *)u->argv,
 		.envp = (const char *const *)u->envp,
 		.cwd = u->cwd,
-		.read_max = UPSTREAM_READ_MAX,
-		.write_max = UPSTREAM_WRITE_MAX,
+		.message_max = u->message_max,
 		.step_ms = u->step_ms,
 	};
-	int r = wire_new(u->loop, u->message_max, &wire_events, u, &u->wire, err);
 
-	if (r < 0)
-		return r;
-	r = process_start(u->loop, u->spawner, &options, &process_events, u, &u->process, err);
-	if (r < 0)
-		u->wire = wire_free(u->wire);
-	return r;
+	return stdio_new(u->loop, u->spawner, &options, &events, u, &u->transport, err);
 }
 
 static void start(struct upstream *u)
@@ -210,7 +171,7 @@ static void start(struct upstream *u)
 		session_fail(u, error_text(&err));
 		return;
 	}
-	words_begin(u->words, process_pid(u->process));
+	words_begin(u->words, upstream_pid(u));
 	loop_timer_start(u->start_timer, u->start_timeout_ms);
 	session_initialize(u);
 }
@@ -270,7 +231,7 @@ int session_init(struct upstream *u, const char *log_path, struct error *err)
 
 void session_done(struct upstream *u)
 {
-	if (u->process)
+	if (u->transport)
 		words_end(u->words, "is being stopped");
 	drop_server(u);
 	u->start_timer = loop_timer_free(u->start_timer);

@@ -30,7 +30,7 @@ static void ask_page(struct upstream *u, const char *cursor)
 		return;
 	if (jsonrpc_write_request(&message, span_of(id, strlen(id)), "tools/list",
 				  cursor ? span_of(buf_head(&params), params.len) : SPAN_LIT("{}")) == 0)
-		session_send(u, &message);
+		session_send(u, OUTGOING_LIST, u->list_id, &message);
 }
 
 void tools_fetch(struct upstream *u)
@@ -196,7 +196,7 @@ void tools_answer(struct upstream *u, const struct jsonrpc_message *m, struct bu
 			abort(); /* smaller than message_max: only without memory */
 		result.p = (const char *)buf_head(&page.text);
 	}
-	if (result.len > WIRE_INLINE_MAX) {
+	if (result.len > UPSTREAM_INLINE_MAX) {
 		decode_elsewhere(u, &page, result);
 		return;
 	}

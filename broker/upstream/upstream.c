@@ -189,7 +189,7 @@ const struct upstream_tool *upstream_find(const struct upstream *u, const char *
 
 pid_t upstream_pid(const struct upstream *u)
 {
-	return u->process ? process_pid(u->process) : 0;
+	return u->transport && u->transport->ops->pid ? u->transport->ops->pid(u->transport) : 0;
 }
 
 void upstream_clean_text(const struct upstream *u, struct buf *text)
