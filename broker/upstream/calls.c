@@ -50,7 +50,7 @@ static bool try_send(struct upstream *u, struct upstream_request *r, struct span
 {
 	if (u->state != UPSTREAM_READY || send_call(u, r, args, storage) < 0)
 		return false;
-	r->sent = true;
+	r->sent = r->left = true;
 	HASH_ADD(hh, u->sent, id, sizeof(r->id), r);
 	return true;
 }

@@ -31,6 +31,9 @@ struct upstream {
 	struct spawner *spawner;
 	char *name, *cwd;
 	char **argv, **envp;
+	char *url, *ca_file, *proxy, *no_proxy; /* url NULL: a process */
+	char **headers;
+	bool old_sse;
 	uint64_t start_timeout_ms, backoff_first_ms, step_ms;
 	size_t message_max;
 	words_redact_fn *redact;
@@ -91,6 +94,8 @@ void session_done(struct upstream *u);
 bool session_want(struct upstream *u);
 /* Gives the present server up: why is for a person (last words are put behind it). */
 void session_fail(struct upstream *u, const char *why);
+/* The server forgot us: the handshake again, at once, over the same transport. */
+void session_renew(struct upstream *u, const char *why);
 /* The tools are there: READY. */
 void session_ready(struct upstream *u);
 /* Writes a small message; what cannot be written is dropped (the server is going down, or does not read). */
@@ -113,6 +118,8 @@ void tools_done(struct upstream *u);
 void tools_fetch(struct upstream *u);
 void tools_abort(struct upstream *u);
 void tools_changed(struct upstream *u);
+/* No answer to list_id will come. */
+void tools_lost(struct upstream *u, const char *why);
 /* The answer to list_id. */
 void tools_answer(struct upstream *u, const struct jsonrpc_message *m, struct buf *line);
 
@@ -122,6 +129,10 @@ int calls_init(struct upstream *u, struct error *err) _must_check_;
 void calls_done(struct upstream *u);
 /* The server is gone: all requests that were sent end with DOWN, those that wait too if also_waiting. */
 void calls_down(struct upstream *u, const char *message, bool also_waiting);
+
+/* As transport_events.lost and .returned, of calls; message is for a person. */
+void calls_lost(struct upstream *u, uint64_t id, enum upstream_outcome outcome, bool left, const char *message);
+void calls_returned(struct upstream *u, uint64_t id, struct buf *args, bool left, const char *message);
 
 /* ---- calls.c ---- */
 /* Sends what waits. */

@@ -48,6 +48,8 @@ static void take_initialized(struct upstream *u, const struct jsonrpc_message *m
 		fail_with_text(u, "speaks MCP revision \"", version, "\"; Hawser speaks 2024-11-05 to 2025-11-25");
 		return;
 	}
+	if (u->transport->ops->agreed)
+		u->transport->ops->agreed(u->transport, spoken[i]);
 	u->has_tools = span_type(span_pointer(m->result, "/capabilities/tools")) == SPAN_OBJECT;
 	if (jsonrpc_write_request(&message, SPAN_NONE, "notifications/initialized", SPAN_NONE) == 0)
 		session_send(u, OUTGOING_INITIALIZED, 0, &message);

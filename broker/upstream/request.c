@@ -60,7 +60,7 @@ static void on_deliver(void *user)
 		.outcome = r->outcome,
 		.result = &nothing,
 		.message = r->message,
-		.sent = r->sent,
+		.sent = r->left,
 	};
 
 	r->done(r->user, &reply);
@@ -86,12 +86,19 @@ static void send_cancelled(struct upstream *u, uint64_t id, const char *reason)
 		session_send(u, OUTGOING_NOTE, 0, &message);
 }
 
+static void withdraw(struct upstream *u, uint64_t id, const char *reason)
+{
+	send_cancelled(u, id, reason);
+	if (u->transport && u->transport->ops->drop)
+		u->transport->ops->drop(u->transport, id);
+}
+
 void upstream_cancel(struct upstream_request *r, const char *reason)
 {
 	if (!r->u)
 		return;
 	if (r->sent)
-		send_cancelled(r->u, r->id, reason);
+		withdraw(r->u, r->id, reason);
 	upstream_request_over(r, UPSTREAM_CANCELLED, reason);
 }
 
@@ -110,7 +117,7 @@ static void time_out(struct upstream *u, struct upstream_request *r)
 	char text[256];
 
 	if (r->sent) {
-		send_cancelled(u, r->id, "timeout");
+		withdraw(u, r->id, "timeout");
 		snprintf(text, sizeof(text), "server \"%.64s\" did not answer within %" PRIu64 " ms", u->name,
 			 r->timeout_ms);
 	} else {
@@ -140,6 +147,37 @@ static void on_deadline(void *user)
 			nearest = r->deadline_ms;
 	}
 	requests_arm(u, nearest, now);
+}
+
+/* ---- what did not arrive ---- */
+
+void calls_lost(struct upstream *u, uint64_t id, enum upstream_outcome outcome, bool left, const char *message)
+{
+	struct upstream_request *r = upstream_request_find(u, id);
+
+	if (!r)
+		return;
+	r->left = left || r->left_before;
+	upstream_request_over(r, outcome, message);
+}
+
+void calls_returned(struct upstream *u, uint64_t id, struct buf *args, bool left, const char *message)
+{
+	struct upstream_request *r = upstream_request_find(u, id);
+
+	if (!r)
+		return;
+	if (r->again) {
+		upstream_request_over(r, UPSTREAM_DOWN, message);
+		return;
+	}
+	HASH_DEL(u->sent, r);
+	r->sent = false;
+	r->left = r->left_before = left;
+	r->again = true;
+	r->args = *args;
+	*args = (struct buf)BUF_INIT(args->max);
+	DL_PREPEND(u->waiting, r);
 }
 
 /* ---- all of them ---- */

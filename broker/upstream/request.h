@@ -22,7 +22,9 @@ struct upstream_request {
 	upstream_progress_fn *progress;
 	upstream_done_fn *done;
 	void *user;
-	bool sent;
+	bool sent; /* it is in the hash */
+	bool left; /* it may have reached the server, now or before it was returned */
+	bool again, left_before; /* it was returned once; what left was then */
 	UT_hash_handle hh;
 	struct upstream_request *prev, *next;
 	enum upstream_outcome outcome; /* when it is over */

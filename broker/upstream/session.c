@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "broker/upstream/http-transport.h"
 #include "broker/upstream/internal.h"
 #include "broker/upstream/stdio-transport.h"
 
@@ -98,6 +99,17 @@ void session_fail(struct upstream *u, const char *why)
 		loop_timer_start(u->backoff_timer, pause);
 }
 
+void session_renew(struct upstream *u, const char *why)
+{
+	words_note(u->words, why);
+	session_warn(u, "upstream_session_lost", why);
+	tools_abort(u);
+	upstream_set_state(u, UPSTREAM_BACKOFF, why);
+	upstream_set_state(u, UPSTREAM_STARTING, NULL);
+	loop_timer_start(u->start_timer, u->start_timeout_ms);
+	session_initialize(u);
+}
+
 void session_ready(struct upstream *u)
 {
 	loop_timer_stop(u->start_timer);
@@ -136,6 +148,42 @@ static void on_drained(void *user)
 	calls_flush(user);
 }
 
+static void on_lost(void *user, uint64_t id, enum upstream_outcome outcome, bool left, const char *why)
+{
+	struct upstream *u = user;
+	_cleanup_free_ char *problem = NULL;
+
+	if (id == u->initialize_id) {
+		session_fail(u, why);
+		return;
+	}
+	if (id == u->list_id) {
+		tools_lost(u, why);
+		return;
+	}
+	words_note(u->words, why);
+	problem = compose_problem(u, why);
+	calls_lost(u, id, outcome, left, problem);
+}
+
+static void on_returned(void *user, uint64_t id, struct buf *body, bool left, const char *why)
+{
+	struct upstream *u = user;
+	_cleanup_free_ char *problem = compose_problem(u, why);
+
+	calls_returned(u, id, body, left, problem);
+}
+
+static void on_forgot(void *user, const char *why)
+{
+	struct upstream *u = user;
+
+	if (u->state == UPSTREAM_READY)
+		session_renew(u, why);
+	else
+		session_fail(u, why);
+}
+
 static void on_ended(void *user, const char *how)
 {
 	session_fail(user, how);
@@ -145,9 +193,28 @@ static void on_ended(void *user, const char *how)
 
 static int launch(struct upstream *u, struct error *err)
 {
-	static const struct transport_events events = {on_message, on_garbage, on_too_large,
-						       on_words,   on_drained, on_ended};
-	const struct stdio_options options = {
+	static const struct transport_events events = {
+		.message = on_message,
+		.garbage = on_garbage,
+		.too_large = on_too_large,
+		.words = on_words,
+		.drained = on_drained,
+		.lost = on_lost,
+		.returned = on_returned,
+		.forgot = on_forgot,
+		.ended = on_ended,
+	};
+	const struct http_transport_options http = {
+		.url = u->url,
+		.headers = (const char *const *)u->headers,
+		.ca_file = u->ca_file,
+		.proxy = u->proxy,
+		.no_proxy = u->no_proxy,
+		.old = u->old_sse,
+		.message_max = u->message_max,
+		.step_ms = u->step_ms,
+	};
+	const struct stdio_options stdio = {
 		.argv = (const char *const *)u->argv,
 		.envp = (const char *const *)u->envp,
 		.cwd = u->cwd,
@@ -155,7 +222,9 @@ static int launch(struct upstream *u, struct error *err)
 		.step_ms = u->step_ms,
 	};
 
-	return stdio_new(u->loop, u->spawner, &options, &events, u, &u->transport, err);
+	if (u->url)
+		return http_transport_new(u->loop, &http, &events, u, &u->transport, err);
+	return stdio_new(u->loop, u->spawner, &stdio, &events, u, &u->transport, err);
 }
 
 static void start(struct upstream *u)

@@ -205,6 +205,13 @@ void tools_answer(struct upstream *u, const struct jsonrpc_message *m, struct bu
 	tool_page_done(&page);
 }
 
+void tools_lost(struct upstream *u, const char *why)
+{
+	u->list_id = 0;
+	if (u->listing)
+		give_up(u, why);
+}
+
 int tools_init(struct upstream *u, struct error *err)
 {
 	return loop_timer_new(u->loop, on_list_timer, u, &u->list_timer, err);

@@ -4,12 +4,14 @@
 
 #include "base/buf.h"
 #include "base/jsonrpc.h"
+#include "broker/upstream/upstream.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
  * The way to one server, from its start to its end; nobody above knows which one it is. stdio-transport.c makes it of a
- * process and its pipes.
+ * process and its pipes, http-transport.c of requests to a URL.
  */
 struct transport {
 	const struct transport_ops *ops;
@@ -40,6 +42,10 @@ struct transport_ops {
 	/* 0, or nothing has left: -EBUSY and -ENOBUFS (again when drained; only of calls), -EPIPE (its end will be
 	 * told). */
 	int (*send)(struct transport *t, struct outgoing *m);
+	/* The answer to this request is not wanted any more. May be NULL. */
+	void (*drop)(struct transport *t, uint64_t id);
+	/* The revision that both speak, known from the handshake. May be NULL. */
+	void (*agreed)(struct transport *t, const char *version);
 	/* NULL: it is no process of ours. */
 	pid_t (*pid)(const struct transport *t);
 	/* Ends it in good order, without waiting. No event comes any more, the object frees itself. gone is called once
@@ -59,6 +65,12 @@ struct transport_events {
 	void (*words)(void *user, const uint8_t *bytes, size_t len);
 	/* There is room for calls again. */
 	void (*drained)(void *user);
+	/* No answer will come to this request of ours. left: it may have had its effect. */
+	void (*lost)(void *user, uint64_t id, enum upstream_outcome outcome, bool left, const char *why);
+	/* The server did not take this call: it may be sent again. body (moved) is what was sent. left as above. */
+	void (*returned)(void *user, uint64_t id, struct buf *body, bool left, const char *why);
+	/* The server forgot us: the handshake is wanted again, on the same transport. Other calls may go on. */
+	void (*forgot)(void *user, const char *why);
 	/* Nothing follows. how is for a person: "exited with status 3". */
 	void (*ended)(void *user, const char *how);
 };

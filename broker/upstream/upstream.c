@@ -18,6 +18,11 @@ static void destroy(struct upstream *u)
 {
 	free(u->name);
 	free(u->cwd);
+	free(u->url);
+	free(u->ca_file);
+	free(u->proxy);
+	free(u->no_proxy);
+	strings_free(u->headers);
 	free(u->problem);
 	strings_free(u->argv);
 	strings_free(u->envp);
@@ -30,18 +35,37 @@ void upstream_unref(struct upstream *u)
 		destroy(u);
 }
 
+static int copy_text(const char *text, char **ret)
+{
+	*ret = text ? strdup(text) : NULL;
+	return text && !*ret ? -ENOMEM : 0;
+}
+
+static int copy_texts(struct upstream *u, const struct upstream_options *o, struct error *err)
+{
+	if (copy_text(o->name, &u->name) < 0 || copy_text(o->cwd, &u->cwd) < 0 || copy_text(o->url, &u->url) < 0 ||
+	    copy_text(o->ca_file, &u->ca_file) < 0 || copy_text(o->proxy, &u->proxy) < 0 ||
+	    copy_text(o->no_proxy, &u->no_proxy) < 0)
+		return error_set(err, -ENOMEM, "no memory for a server");
+	return 0;
+}
+
 static int copy_options(struct upstream *u, const struct upstream_options *o, struct error *err)
 {
 	const char *const command[] = {o->command, NULL};
-	int r = environment_build(o->inherited, o->env, &u->envp, err);
+	int r = copy_texts(u, o, err);
 
+	if (r == 0 && !o->url)
+		r = environment_build(o->inherited, o->env, &u->envp, err);
 	if (r < 0)
 		return r;
-	u->argv = strings_join(command, o->args);
-	u->name = strdup(o->name);
-	u->cwd = o->cwd ? strdup(o->cwd) : NULL;
-	if (!u->argv || !u->name || (o->cwd && !u->cwd))
+	if (o->url)
+		u->headers = strings_copy(o->headers);
+	else
+		u->argv = strings_join(command, o->args);
+	if (!u->headers && !u->argv)
 		return error_set(err, -ENOMEM, "no memory for a server");
+	u->old_sse = o->old_sse;
 	u->start_timeout_ms = o->start_timeout_ms ? o->start_timeout_ms : UPSTREAM_START_MS;
 	u->backoff_first_ms = o->backoff_ms ? o->backoff_ms : UPSTREAM_BACKOFF_MS;
 	u->step_ms = o->step_ms ? o->step_ms : UPSTREAM_STEP_MS;

@@ -25,6 +25,11 @@ struct upstream_options {
 	const char *const *env; /* "K=V" of the config, NULL-terminated, on top of the allow-list */
 	const char *const *inherited; /* "K=V" of the client: HOME LOGNAME PATH SHELL TERM USER LANG ... (allow-list) */
 	const char *cwd;
+	/* A server behind a URL instead: nothing above but the name counts. */
+	const char *url;
+	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
+	const char *ca_file, *proxy, *no_proxy; /* as http_options; may be NULL */
+	bool old_sse; /* HTTP+SSE of 2024-11-05 */
 	const char *log_path; /* stderr goes here, bounded (1 MiB, one older file kept) */
 	uint64_t start_timeout_ms; /* handshake and first tools/list; 0 = 60 s */
 	size_t message_max; /* longest line from the server; 0 = 96 MiB */

@@ -69,6 +69,11 @@ struct wire *wire_free(struct wire *w)
 	return NULL;
 }
 
+bool wire_paused(const struct wire *w)
+{
+	return w->paused;
+}
+
 bool wire_busy(const struct wire *w)
 {
 	return w->jobs > 0;
@@ -189,9 +194,21 @@ static void collect(struct wire *w, const uint8_t *bytes, size_t len)
 		keep_edges(w);
 }
 
+void wire_take(struct wire *w, struct buf *text)
+{
+	struct buf line = *text;
+
+	*text = (struct buf)BUF_INIT(text->max);
+	if (line.len > WIRE_INLINE_MAX) {
+		start_job(w, &line);
+		return;
+	}
+	read_line(w, span_of(buf_head(&line), line.len), &line);
+	buf_done(&line);
+}
+
 static void finish_long(struct wire *w)
 {
-	struct buf line = w->line;
 	bool skipped = w->skipping;
 
 	w->collecting = w->skipping = false;
@@ -200,15 +217,9 @@ static void finish_long(struct wire *w)
 		buf_clear(&w->line);
 		return;
 	}
-	w->line = (struct buf)BUF_INIT(line.max);
-	if (line.len && buf_head(&line)[line.len - 1] == '\r')
-		line.len--;
-	if (line.len > WIRE_INLINE_MAX) {
-		start_job(w, &line);
-		return;
-	}
-	read_line(w, span_of(buf_head(&line), line.len), &line);
-	buf_done(&line);
+	if (w->line.len && buf_head(&w->line)[w->line.len - 1] == '\r')
+		w->line.len--;
+	wire_take(w, &w->line);
 }
 
 static size_t continue_long(struct wire *w, const uint8_t *bytes, size_t len)

@@ -30,6 +30,10 @@ int wire_new(struct loop *loop, size_t line_max, const struct wire_events *event
 	     struct error *err) _must_check_;
 /* Returns how many bytes were consumed, as io_events.data wants. */
 size_t wire_data(struct wire *w, const uint8_t *bytes, size_t len);
+/* One message that did not come as a line: its text, moved. */
+void wire_take(struct wire *w, struct buf *text);
+/* pause was told last. */
+bool wire_paused(const struct wire *w);
 /* Lines are on other threads. */
 bool wire_busy(const struct wire *w);
 /* Safe inside its events; none comes afterwards. */

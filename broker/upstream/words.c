@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #define WORDS_LINE_MAX (16u << 10)
+#define WORDS_NOTE_MAX 8192u /* bytes of a line of ours; redaction may make it longer */
 #define WORDS_RECENT 4096u /* bytes of recent lines that are remembered */
 
 struct words {
@@ -92,14 +93,6 @@ static void write_file(struct words *w, const void *text, size_t len)
 	w->size += len;
 }
 
-static void write_note(struct words *w, const char *text)
-{
-	char line[256], when[25];
-	int n = snprintf(line, sizeof(line), "--- %s %s\n", clock_format_wall(clock_wall_ms(), when), text);
-
-	write_file(w, line, n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1);
-}
-
 static void clean(struct buf *line)
 {
 	uint8_t *text = buf_head(line);
@@ -107,6 +100,20 @@ static void clean(struct buf *line)
 	for (size_t i = 0; i < line->len; i++)
 		if ((text[i] < 0x20 && text[i] != '\t' && text[i] != '\n') || text[i] == 0x7f)
 			text[i] = '?';
+}
+
+void words_note(struct words *w, const char *text)
+{
+	_cleanup_buf_ struct buf line = BUF_INIT(WORDS_NOTE_MAX);
+	char when[25];
+
+	if (buf_printf(&line, "--- %s %.2000s", clock_format_wall(clock_wall_ms(), when), text) < 0)
+		return;
+	if (w->redact)
+		w->redact(w->user, &line);
+	clean(&line);
+	if (buf_append(&line, "\n", 1) == 0)
+		write_file(w, buf_head(&line), line.len);
 }
 
 static void remember(struct words *w)
@@ -126,7 +133,7 @@ static bool within_rate(struct words *w, uint64_t now_ms)
 	if (now_ms - w->second_began_ms >= 1000) {
 		if (w->dropped) {
 			snprintf(text, sizeof(text), "%zu bytes were dropped: too many a second", w->dropped);
-			write_note(w, text);
+			words_note(w, text);
 		}
 		w->second_began_ms = now_ms;
 		w->written = w->dropped = 0;
@@ -179,14 +186,14 @@ void words_begin(struct words *w, pid_t pid)
 	if (w->fd < 0)
 		open_file(w);
 	snprintf(text, sizeof(text), "started, pid %d", (int)pid);
-	write_note(w, text);
+	words_note(w, pid ? text : "connecting");
 }
 
 void words_end(struct words *w, const char *how)
 {
 	if (w->line.len)
 		finish_line(w, clock_now_ms());
-	write_note(w, how);
+	words_note(w, how);
 }
 
 void words_tail(const struct words *w, struct buf *out)

@@ -20,8 +20,10 @@ typedef void words_redact_fn(void *user, struct buf *text);
 /* path NULL: no file. redact NULL: none. A file that cannot be written costs the log, nothing else. */
 int words_new(const char *path, words_redact_fn *redact, void *user, struct words **ret,
 	      struct error *err) _must_check_;
-/* A process began: a line in the log, and last words are this process's from here. */
+/* A server began: a line in the log, and last words are this one's from here. pid 0: no process of ours. */
 void words_begin(struct words *w, pid_t pid);
+/* A line of ours in the log. */
+void words_note(struct words *w, const char *text);
 /* now_ms: CLOCK_MONOTONIC. */
 void words_add(struct words *w, const uint8_t *bytes, size_t len, uint64_t now_ms);
 /* The process ended: how goes into the log, behind an unfinished line. */

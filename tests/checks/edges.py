@@ -61,6 +61,7 @@ FOREIGN = {
     'openssl/': ['base/', 'broker/', 'providers/keeper/'],
     'nettle/': ['base/', 'tunnel/'],
     'uv.h': ['base/'],
+    'curl/': ['base/http'],
 }
 
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+(["<])([^">]+)[">]', re.MULTILINE)

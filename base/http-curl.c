@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/http-curl.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	size_t offset;
+} functions[] = {
+#define HTTP_CURL_ENTRY(name) {#name, offsetof(struct http_curl, name)},
+	HTTP_CURL_FUNCTIONS(HTTP_CURL_ENTRY)};
+
+int http_curl_load(const struct http_curl **ret, struct error *err)
+{
+	static struct http_curl loaded;
+	static bool there;
+	void *library;
+
+	if (there) {
+		*ret = &loaded;
+		return 0;
+	}
+	library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+	if (!library)
+		return error_set(err, -ENOPKG, "libcurl is missing (%s); install Debian's package libcurl4", dlerror());
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		void *function = dlsym(library, functions[i].name);
+
+		if (!function)
+			return error_set(err, -ENOPKG, "libcurl is too old: it has no %s; 7.87 or newer is wanted",
+					 functions[i].name);
+		memcpy((char *)&loaded + functions[i].offset, &function, sizeof(function));
+	}
+	if (loaded.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return error_set(err, -ENOPKG, "libcurl cannot be used");
+	there = true;
+	*ret = &loaded;
+	return 0;
+}
