@@ -172,7 +172,7 @@ void answer_describe(const struct exchange *ex, char why[1024])
 /* 404 is the word for it; many servers say 400 before they look into the message. */
 static bool means_no_session(const struct exchange *ex)
 {
-	return ex->t->session[0] && (ex->status == 404 || ex->status == 400);
+	return ex->in_session && (ex->status == 404 || ex->status == 400);
 }
 
 /* The call goes back, and the handshake is made anew. */
@@ -202,7 +202,7 @@ static bool is_answer(struct exchange *ex)
 		return false;
 	free(ex->fault);
 	ex->fault = span_strdup(m.error.message, 300);
-	if (ex->status == 401 || ex->status == 403 || (ex->status == 404 && ex->t->session[0]) ||
+	if (ex->status == 401 || ex->status == 403 || (ex->status == 404 && ex->in_session) ||
 	    span_int64(m.id, &id) < 0 || (uint64_t)id != ex->id)
 		return false;
 	stream_message(ex, &m, NULL);

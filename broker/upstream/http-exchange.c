@@ -195,10 +195,11 @@ void exchange_start(struct exchange *ex)
 	};
 
 	if (!ex->url)
-		ex->url = strdup(t->target && ex->kind != EXCHANGE_LISTEN ? t->target : t->url);
+		ex->url = strdup(t->target && !(t->old && ex->kind == EXCHANGE_LISTEN) ? t->target : t->url);
 	if (!ex->url)
 		abort();
 	compose_headers(ex, post, &h);
+	ex->in_session = t->session[0];
 	ex->theirs = strcmp(ex->url, t->url) != 0;
 	o.url = ex->url;
 	o.public_only = ex->theirs && !t->peer_private;

@@ -47,6 +47,7 @@ struct exchange {
 	bool dead; /* its memory goes on the next turn */
 	uint64_t id; /* of the JSON-RPC request; 0: none */
 	unsigned session; /* number of the session it began in */
+	bool in_session; /* it names one */
 	struct buf head, body;
 	char tail[64];
 	size_t tail_len;
