@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One server with one client's variables: what is started, and the key that says who may share it. */
 #include "broker/core/config-tree.h"
+#include "broker/core/config-url.h"
 #include "broker/core/config-vars.h"
 #include "broker/core/config.h"
 
+#include "base/http-url.h"
 #include "base/ids.h"
 
 #include <errno.h>
@@ -99,24 +101,112 @@ static int resolve_env(struct resolver *r, const struct config_server *s, struct
 	return 0;
 }
 
-static int resolve_cwd(struct resolver *r, const struct config_server *s, const char *client_cwd, struct error *err)
+/* A path of the entry where the client is. */
+static int resolve_path(struct resolver *r, const char *written, const char *client_cwd, char **ret, struct error *err)
 {
-	_cleanup_free_ char *cwd = NULL;
-	int result;
+	_cleanup_free_ char *path = NULL;
+	int result = replace(r, "", written, true, &path, err);
 
-	if (!s->cwd) {
-		r->ret->cwd = strdup(client_cwd);
-		return r->ret->cwd ? 0 : error_set(err, -ENOMEM, "no memory");
-	}
-	result = replace(r, "", s->cwd, true, &cwd, err);
 	if (result < 0)
 		return result;
-	if (cwd[0] == '/')
-		r->ret->cwd = TAKE_PTR(cwd);
-	else if (asprintf(&r->ret->cwd, "%s/%s", client_cwd, cwd) < 0)
-		r->ret->cwd = NULL;
+	if (path[0] == '/')
+		*ret = TAKE_PTR(path);
+	else if (asprintf(ret, "%s/%s", client_cwd, path) < 0)
+		*ret = NULL;
+	return *ret ? 0 : error_set(err, -ENOMEM, "no memory");
+}
+
+static int resolve_process(struct resolver *r, const struct config_server *s, const char *client_cwd, struct error *err)
+{
+	int result = replace(r, "", s->command, true, &r->ret->command, err);
+
+	if (result == 0)
+		result = resolve_args(r, s, err);
+	if (result == 0)
+		result = resolve_env(r, s, err);
+	if (result < 0)
+		return result;
+	if (s->cwd)
+		return resolve_path(r, s->cwd, client_cwd, &r->ret->cwd, err);
+	r->ret->cwd = strdup(client_cwd);
 	return r->ret->cwd ? 0 : error_set(err, -ENOMEM, "no memory");
 }
+
+/* ---- behind a URL ---- */
+
+/* The value, and what stands behind the scheme in it ("Bearer x"), which may come back alone. */
+static int keep_header(struct resolver *r, const char *name, const char *value)
+{
+	_cleanup_free_ char *part = NULL;
+	const char *blank = strchr(value, ' ');
+	int result = keep_secret(r->ret, name, value);
+
+	if (result < 0 || !blank)
+		return result;
+	if (asprintf(&part, "%s credentials", name) < 0) {
+		part = NULL;
+		return -ENOMEM;
+	}
+	return keep_secret(r->ret, part, blank + strspn(blank, " "));
+}
+
+static int resolve_headers(struct resolver *r, const struct config_server *s, struct error *err)
+{
+	r->ret->headers = calloc(s->header_count + 1, sizeof(char *));
+	if (!r->ret->headers)
+		return error_set(err, -ENOMEM, "no memory");
+	for (size_t i = 0; i < s->header_count; i++) {
+		const char *name = s->headers[i].name;
+		char prefix[300];
+		int result;
+
+		snprintf(prefix, sizeof(prefix), "%s: ", name); /* names were checked */
+		result = replace(r, prefix, s->headers[i].value, false, &r->ret->headers[i], err);
+		if (result < 0)
+			return result;
+		if (!http_header_good(r->ret->headers[i]))
+			return error_set(err, -EINVAL,
+					 "headers.%s: its value is too long or has a line break or another control "
+					 "character in it",
+					 name);
+		if (keep_header(r, name, r->ret->headers[i] + strlen(prefix)) < 0)
+			return error_set(err, -ENOMEM, "no memory");
+	}
+	return 0;
+}
+
+static int resolve_proxy(struct resolver *r, struct error *err)
+{
+	const char *proxy = config_url_proxy(r->ret->url, look, r), *except = look(r, "no_proxy");
+
+	if (!proxy)
+		return 0;
+	if (!except || !*except)
+		except = look(r, "NO_PROXY");
+	r->ret->proxy = strdup(proxy);
+	r->ret->no_proxy = strdup(except ? except : "");
+	/* A password in it is nobody's business. */
+	if (!r->ret->proxy || !r->ret->no_proxy || (strchr(proxy, '@') && keep_secret(r->ret, "proxy", proxy) < 0))
+		return error_set(err, -ENOMEM, "no memory");
+	return 0;
+}
+
+static int resolve_url(struct resolver *r, const struct config_server *s, const char *client_cwd, struct error *err)
+{
+	int result = replace(r, "", s->url, false, &r->ret->url, err);
+
+	if (result < 0)
+		return result;
+	result = http_url_check(r->ret->url, err);
+	if (result < 0)
+		return error_wrap(err, "url");
+	result = resolve_headers(r, s, err);
+	if (result == 0 && s->ca_file)
+		result = resolve_path(r, s->ca_file, client_cwd, &r->ret->ca_file, err);
+	return result < 0 ? result : resolve_proxy(r, err);
+}
+
+/* ---- the key ---- */
 
 static bool hash_text(EVP_MD_CTX *md, char kind, const char *text)
 {
@@ -124,18 +214,29 @@ static bool hash_text(EVP_MD_CTX *md, char kind, const char *text)
 }
 
 /* SHA-256 over all parts, each with its kind in front and its NUL behind, so that no two lists read the same. */
-static int make_key(struct config_resolved *ret, struct error *err)
+static int make_key(struct config_resolved *ret, bool old_sse, struct error *err)
 {
+	const struct {
+		char kind;
+		const char *text;
+	} texts[] = {
+		{'c', ret->command},        {'d', ret->cwd},   {'u', ret->url},
+		{'f', ret->ca_file},        {'p', ret->proxy}, {'n', ret->no_proxy},
+		{'s', old_sse ? "" : NULL},
+	};
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	unsigned char digest[32];
 	bool ok;
 
-	ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 && hash_text(md, 'c', ret->command) &&
-	     hash_text(md, 'd', ret->cwd);
-	for (size_t i = 0; ok && ret->args[i]; i++)
+	ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
+	for (size_t i = 0; ok && i < ARRAY_SIZE(texts); i++)
+		ok = !texts[i].text || hash_text(md, texts[i].kind, texts[i].text);
+	for (size_t i = 0; ok && ret->args && ret->args[i]; i++)
 		ok = hash_text(md, 'a', ret->args[i]);
-	for (size_t i = 0; ok && ret->env[i]; i++)
+	for (size_t i = 0; ok && ret->env && ret->env[i]; i++)
 		ok = hash_text(md, 'e', ret->env[i]);
+	for (size_t i = 0; ok && ret->headers && ret->headers[i]; i++)
+		ok = hash_text(md, 'h', ret->headers[i]);
 	ok = ok && EVP_DigestFinal_ex(md, digest, NULL) == 1;
 	EVP_MD_CTX_free(md);
 	ret->key = ok ? malloc(2 * sizeof(digest) + 1) : NULL;
@@ -153,15 +254,9 @@ int config_resolve_server(const struct config *c, const struct config_server *se
 	struct resolver r = {lookup, user, &resolved};
 	int result;
 
-	result = replace(&r, "", server->command, true, &resolved.command, err);
+	result = server->url ? resolve_url(&r, server, client_cwd, err) : resolve_process(&r, server, client_cwd, err);
 	if (result == 0)
-		result = resolve_args(&r, server, err);
-	if (result == 0)
-		result = resolve_env(&r, server, err);
-	if (result == 0)
-		result = resolve_cwd(&r, server, client_cwd, err);
-	if (result == 0)
-		result = make_key(&resolved, err);
+		result = make_key(&resolved, server->transport == CONFIG_SSE, err);
 	if (result < 0) {
 		config_resolved_done(&resolved);
 		return error_wrap(err, "%s:%d: server %s", server->file, server->line, server->name);
@@ -185,6 +280,11 @@ void config_resolved_done(struct config_resolved *r)
 	free(r->cwd);
 	free_list(r->args);
 	free_list(r->env);
+	free(r->url);
+	free_list(r->headers);
+	free(r->ca_file);
+	free(r->proxy);
+	free(r->no_proxy);
 	free(r->key);
 	config_strings_done(&r->secret_names);
 	config_strings_done(&r->secret_values);

@@ -3,6 +3,7 @@
  */
 #include "broker/core/config-decode.h"
 #include "broker/core/config-names.h"
+#include "broker/core/config-url.h"
 #include "broker/core/config-vars.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@ enum {
 /* A server while it is read: the nodes are borrowed from the tree. */
 struct server_read {
 	struct config_server s;
-	const struct config_node *env, *type, *url;
+	const struct config_node *env, *type, *headers;
 };
 
 #define AT(member) .offset = offsetof(struct server_read, member)
@@ -52,8 +53,19 @@ static const struct json_field server_table[] = {
 	 AT(s.trusted),
 	 .preset = 1,
 	 .text = "Do its annotations count in policy?"},
-	{.name = "type", .kind = JSON_KIND_RAW, AT(type), .text = "stdio."},
-	{.name = "url", .kind = JSON_KIND_RAW, AT(url), .text = "Not in this version."},
+	{.name = "type", .kind = JSON_KIND_RAW, AT(type), .text = "stdio, http or sse; absent: by command or url."},
+	{.name = "url",
+	 .kind = JSON_KIND_STRING,
+	 AT(s.url),
+	 .least = 1,
+	 .alias = "serverUrl",
+	 .text = "Where the server is, instead of a command."},
+	{.name = "headers", .kind = JSON_KIND_RAW, AT(headers), .text = "Headers that go with every request to url."},
+	{.name = "caFile",
+	 .kind = JSON_KIND_STRING,
+	 AT(s.ca_file),
+	 .least = 1,
+	 .text = "Certificates to trust for url instead of the system's (PEM)."},
 };
 
 /* Keys that other clients write and that do no harm when they are left alone. */
@@ -63,9 +75,8 @@ static const struct {
 	{"alwaysAllow", "ignored; write policy rules instead"},
 	{"autoApprove", "ignored; write policy rules instead"},
 	{"description", NULL},
-	{"headers", "ignored; servers behind a URL are not in this version"},
-	{"headersHelper", "ignored; servers behind a URL are not in this version"},
-	{"oauth", "ignored; servers behind a URL are not in this version"},
+	{"headersHelper", "ignored; write headers, with a ${VARIABLE} in them"},
+	{"oauth", "ignored; OAuth is not in this version: write headers: {Authorization: \"Bearer ${TOKEN}\"}"},
 	{"gallery", NULL},
 	{"icon", NULL},
 	{"sandboxEnabled", "ignored"},
@@ -88,53 +99,69 @@ static bool see_foreign(struct config_reader *reader, const struct config_node *
 	return false;
 }
 
+static void pairs_done(struct config_pair *pairs, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(pairs[i].name);
+		free(pairs[i].value);
+	}
+	free(pairs);
+}
+
 void config_server_done(struct config_server *s)
 {
 	free(s->name);
 	free(s->id);
 	free(s->command);
 	config_strings_done(&s->args);
-	for (size_t i = 0; i < s->env_count; i++) {
-		free(s->env[i].name);
-		free(s->env[i].value);
-	}
-	free(s->env);
+	pairs_done(s->env, s->env_count);
 	free(s->cwd);
+	free(s->url);
+	pairs_done(s->headers, s->header_count);
+	free(s->ca_file);
 	free(s->file);
 	*s = (struct config_server){0};
 }
 
-static void read_env(struct config_reader *reader, struct config_server *s, const struct config_node *env,
-		     const char *where)
+static bool is_variable_name(const char *name)
+{
+	return *name && !strchr(name, '=');
+}
+
+/* key: "env" or "headers". good says whether a name may stand there. */
+static void read_pairs(struct config_reader *reader, const char *where, const char *key,
+		       const struct config_node *object, bool (*good)(const char *name), struct config_pair **ret,
+		       size_t *ret_count)
 {
 	const struct config_node *n;
 
-	if (!env || env->kind == CONFIG_NULL)
+	if (!object || object->kind == CONFIG_NULL)
 		return;
-	if (env->kind != CONFIG_OBJECT || env->count > ENV_MAX) {
-		config_complain(reader, env->line, "%s.env: an object of at most %d NAME: value is wanted here", where,
-				ENV_MAX);
+	if (object->kind != CONFIG_OBJECT || object->count > ENV_MAX) {
+		config_complain(reader, object->line, "%s.%s: an object of at most %d NAME: value is wanted here",
+				where, key, ENV_MAX);
 		return;
 	}
-	s->env = calloc(env->count + 1, sizeof(*s->env));
-	if (!s->env)
-		return config_complain(reader, env->line, "no memory");
-	for (n = env->first; n; n = n->next) {
-		struct config_pair *pair = &s->env[s->env_count];
+	*ret = calloc(object->count + 1, sizeof(**ret));
+	if (!*ret)
+		return config_complain(reader, object->line, "no memory");
+	for (n = object->first; n; n = n->next) {
+		struct config_pair *pair = &(*ret)[*ret_count];
 
 		if (!n->text || n->kind == CONFIG_NULL) {
 			config_complain(reader, n->line,
-					"%s.env.%.60s: text is wanted here; write \"\" for an empty value", where,
+					"%s.%s.%.60s: text is wanted here; write \"\" for an empty value", where, key,
 					n->key);
 			continue;
 		}
-		if (!*n->key || strchr(n->key, '=')) {
-			config_complain(reader, n->key_line, "%s.env: %.60s is no name of a variable", where, n->key);
+		if (!good(n->key)) {
+			config_complain(reader, n->key_line, "%s.%s: %.60s is no name that may stand here", where, key,
+					n->key);
 			continue;
 		}
 		pair->name = strdup(n->key);
 		pair->value = strdup(n->text); /* numbers, true and false as they are written */
-		s->env_count++;
+		++*ret_count;
 		if (!pair->name || !pair->value)
 			config_complain(reader, n->line, "no memory");
 	}
@@ -166,32 +193,12 @@ static void scan_server(struct config_reader *reader, const struct config_server
 		scan_text(reader, s->line, where, s->args.items[i]);
 	for (size_t i = 0; i < s->env_count; i++)
 		scan_text(reader, s->line, where, s->env[i].value);
-}
-
-/* Can this version run it at all? If not that is noted, and no fault. */
-static bool supported(struct config_reader *reader, const struct server_read *r, int line, const char *where)
-{
-	const char *type = r->type && r->type->kind == CONFIG_STRING ? r->type->text : NULL;
-
-	if (r->type && !type) {
-		config_complain(reader, r->type->line, "%s.type: text is wanted here", where);
-		return false;
-	}
-	if (r->url || (type && strcmp(type, "stdio") != 0)) {
-		static const char *const known[] = {"http", "sse", "ws", "streamable-http", "streamableHttp", NULL};
-		bool found = !type || strcmp(type, "stdio") == 0;
-
-		for (int i = 0; known[i] && !found; i++)
-			found = strcmp(type, known[i]) == 0;
-		if (!found) {
-			config_complain(reader, r->type->line, "%s.type: %.40s is not one of stdio, http, sse", where,
-					type);
-			return false;
-		}
-		config_note(reader, line, "%s: servers behind a URL are not in this version; it is left out", where);
-		return false;
-	}
-	return true;
+	scan_text(reader, s->line, where, s->url);
+	scan_text(reader, s->line, where, s->ca_file);
+	for (size_t i = 0; i < s->header_count; i++)
+		scan_text(reader, s->line, where, s->headers[i].value);
+	for (size_t i = 0; s->url && config_proxy_names[i]; i++)
+		(void)!see_variable(reader, config_proxy_names[i], NULL);
 }
 
 static const struct config_server *find_server(const struct config *c, const char *name)
@@ -284,17 +291,16 @@ static void read_server(struct config_reader *reader, const struct config_node *
 		return;
 	snprintf(where, sizeof(where), "server %s", n->key);
 	if (n->kind != CONFIG_OBJECT)
-		return config_complain(reader, n->line, "%s: an object with a command is wanted here, not %s", where,
-				       config_kind_name(n->kind));
+		return config_complain(reader, n->line, "%s: an object with a command or url is wanted here, not %s",
+				       where, config_kind_name(n->kind));
 	reader->foreign = see_foreign;
 	config_decode_object(reader, n, where, server_table, ARRAY_SIZE(server_table), &r, NULL);
 	reader->foreign = NULL;
 	r.s.line = n->key_line;
 	r.s.name = strdup(n->key);
-	read_env(reader, &r.s, r.env, where);
-	if (supported(reader, &r, n->key_line, where)) {
-		if (!r.s.command && !config_node_member(n, "command"))
-			config_complain(reader, n->key_line, "%s: has no command; write command: PROGRAM", where);
+	read_pairs(reader, where, "env", r.env, is_variable_name, &r.s.env, &r.s.env_count);
+	read_pairs(reader, where, "headers", r.headers, config_url_header_name_good, &r.s.headers, &r.s.header_count);
+	if (config_url_read_transport(reader, n, r.type, where, &r.s)) {
 		scan_server(reader, &r.s, where);
 		if (!reader->bad && r.s.name)
 			keep_server(reader, &r.s);

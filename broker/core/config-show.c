@@ -17,27 +17,38 @@ static json_t *strings_json(const struct json_strings *list)
 	return array;
 }
 
-static json_t *env_json(const struct config_server *s)
+/* secret: all of them are. */
+static json_t *pairs_json(const struct config_pair *pairs, size_t count, bool secret)
 {
 	json_t *object = json_object();
 
-	for (size_t i = 0; i < s->env_count; i++) {
-		bool hide = config_vars_is_secret(s->env[i].name) && !strstr(s->env[i].value, "${");
+	for (size_t i = 0; i < count; i++) {
+		bool hide = (secret || config_vars_is_secret(pairs[i].name)) && !strstr(pairs[i].value, "${");
 
-		json_object_set_new(object, s->env[i].name, json_string(hide ? "(not shown)" : s->env[i].value));
+		json_object_set_new(object, pairs[i].name, json_string(hide ? "(not shown)" : pairs[i].value));
 	}
 	return object;
 }
 
 static json_t *server_json(const struct config *c, const struct config_server *s)
 {
+	static const char *const types[] = {[CONFIG_STDIO] = "stdio", [CONFIG_HTTP] = "http", [CONFIG_SSE] = "sse"};
+	json_t *way;
 	char from[4200];
 
 	snprintf(from, sizeof(from), "%s:%d", s->file, s->line);
-	return json_pack("{s:s, s:s, s:o, s:o, s:s*, s:I, s:I, s:b, s:b, s:s}", "id", s->id, "command", s->command,
-			 "args", strings_json(&s->args), "env", env_json(s), "cwd", s->cwd, "timeout_ms",
-			 (json_int_t)(s->timeout_ms ? s->timeout_ms : c->limits.call_ms), "start_timeout_ms",
-			 (json_int_t)s->start_timeout_ms, "disabled", s->disabled, "trusted", s->trusted, "from", from);
+	if (s->url)
+		way = json_pack("{s:s, s:s, s:s, s:o, s:s*}", "id", s->id, "type", types[s->transport], "url", s->url,
+				"headers", pairs_json(s->headers, s->header_count, true), "caFile", s->ca_file);
+	else
+		way = json_pack("{s:s, s:s, s:o, s:o, s:s*}", "id", s->id, "command", s->command, "args",
+				strings_json(&s->args), "env", pairs_json(s->env, s->env_count, false), "cwd", s->cwd);
+	if (way)
+		json_object_update_new(way, json_pack("{s:I, s:I, s:b, s:b, s:s}", "timeout_ms",
+						      (json_int_t)(s->timeout_ms ? s->timeout_ms : c->limits.call_ms),
+						      "start_timeout_ms", (json_int_t)s->start_timeout_ms, "disabled",
+						      s->disabled, "trusted", s->trusted, "from", from));
+	return way;
 }
 
 static json_t *servers_json(const struct config *c)

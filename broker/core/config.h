@@ -38,18 +38,28 @@ extern const size_t config_limits_count;
 struct config_pair {
 	char *name, *value; /* value as written, with its variables */
 };
+enum config_transport {
+	CONFIG_STDIO,
+	CONFIG_HTTP, /* Streamable HTTP, or the old one where the server has nothing else */
+	CONFIG_SSE, /* HTTP+SSE of 2024-11-05 */
+};
 struct config_server {
 	char *name; /* as written; not "hawser" */
 	char *id; /* identifier for code: [A-Za-z_][A-Za-z0-9_]*, no keyword or built-in of a language, unique */
-	char *command; /* as written */
+	enum config_transport transport;
+	char *command; /* as written; NULL: it is behind url */
 	struct json_strings args;
 	struct config_pair *env;
 	size_t env_count;
 	char *cwd; /* NULL: the client's */
+	char *url; /* as written */
+	struct config_pair *headers;
+	size_t header_count;
+	char *ca_file; /* NULL: the system's authorities */
 	int64_t timeout_ms; /* 0: limits.call_ms */
 	int64_t start_timeout_ms;
 	bool disabled;
-	bool trusted; /* default: true for stdio servers of the user's own files */
+	bool trusted; /* default: true for stdio servers, false behind a URL */
 	char *file; /* where it was read */
 	int line;
 };
@@ -84,7 +94,11 @@ bool config_is_stale(const struct config *c);
 struct config_resolved {
 	char *command, *cwd;
 	char **args, **env; /* NULL-terminated; env as "K=V" */
-	char *key; /* equal for two that may share one process: hash of command, args, environment, cwd */
+	char *url; /* NULL: a process */
+	char **headers; /* "Name: value" */
+	char *ca_file, *proxy, *no_proxy; /* may be NULL; the proxy is that of the client's environment */
+	char *key; /* equal for two that may share one: hash of command, args, environment, cwd, or of url, headers,
+		      proxy, authorities */
 	struct json_strings secret_names, secret_values; /* what variables stood for: never shown */
 };
 /* lookup: value of a variable of the client, or NULL if unset. Error: "FILE:LINE: server x: ${TOKEN} is not set; ..."

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Servers are shared: everybody whose command, resolved environment and working directory agree uses one process. A
+ * Servers are shared: everybody whose command, resolved environment and working directory agree (or URL and headers)
+ * uses one. A
  * view holds its servers; one that nobody holds for CORE_UPSTREAM_IDLE_MS is ended.
  */
 #include "broker/core/internal.h"
@@ -47,6 +48,12 @@ static int start_shared(struct shared_upstream *shared, const struct config_serv
 		.env = (const char *const *)resolved->env,
 		.inherited = inherited,
 		.cwd = resolved->cwd,
+		.url = resolved->url,
+		.headers = (const char *const *)resolved->headers,
+		.ca_file = resolved->ca_file,
+		.proxy = resolved->proxy,
+		.no_proxy = resolved->no_proxy,
+		.old_sse = server->transport == CONFIG_SSE,
 		.start_timeout_ms = (uint64_t)server->start_timeout_ms,
 		.redact = on_redact,
 		.redact_user = shared,

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "broker/core/config-names.h"
+#include "broker/core/config-tree.h"
 #include "broker/core/config.h"
 
 #include <errno.h>
@@ -46,13 +47,13 @@ static struct config *load_good(const char *name, const char *text)
 /* Each broken file, and for each fault, in order: "LINE: part of the text". */
 static const struct {
 	const char *name, *text;
-	const char *faults[8];
+	const char *faults[16];
 } broken[] = {
 	{"a.yaml",
 	 "mcpServers:\n  a:\n    comand: x\n  b: 7\nlimit: {}\n",
 	 {"5: hawser: unknown key limit; did you mean limits?",
 	  "3: server a: unknown key comand; did you mean command?", "2: server a: has no command",
-	  "4: server b: an object with a command is wanted here, not a whole number"}},
+	  "4: server b: an object with a command or url is wanted here, not a whole number"}},
 	{"b.yaml",
 	 "mcpServers:\n  a: {command: x}\n  a: {command: y}\n",
 	 {"3: a stands here twice (first in line 2); keep one"}},
@@ -81,6 +82,18 @@ static const struct {
 	 {"1: providers: process stands here twice", "1: providers: the settings of vm", "1: providers: a name or",
 	  "2: hawser.isolation: strong is not one of process, container, gvisor, vm", "3: runtimes: unknown key ruby",
 	  "3: runtimes.javascript: bin/node is not absolute"}},
+	{"p.yaml",
+	 "mcpServers:\n  a: {type: http}\n  b: {type: stdio, url: 'https://x'}\n  c: {command: x, url: 'https://x'}\n"
+	 "  d: {type: carrier-pigeon, url: 'https://x'}\n  e:\n    type: sse\n    url: ftp://x\n"
+	 "  f: {url: 'https://me:secret@x/'}\n  g: {url: 'https://x', headers: {Accept: a, 'B C': d, E: null}}\n"
+	 "  h: {url: 'https://${X'}\n  i: {url: 'https://x', headers: [a]}\n  j: {}\n",
+	 {"2: server a: is of type http and has no url", "3: server b: is of type stdio and has a url",
+	  "4: server c: has a command and a url", "5: server d.type: carrier-pigeon is not one of stdio, http, sse",
+	  "8: server e.url: it does not begin with http:// or https://",
+	  "9: server f.url: it has a name or password in it", "10: server g.headers: Accept is no name",
+	  "10: server g.headers: B C is no name", "10: server g.headers.E: text is wanted",
+	  "11: server h: ${X has no closing }", "12: server i.headers: an object",
+	  "13: server j: has no command; write command: PROGRAM, or url"}},
 	{"k.yaml", "- a\n", {"1: the file holds a list"}},
 	{"l.yaml", "a: 1\n---\nb: 1\n", {"2: a second document", "1: hawser: unknown key a"}},
 	{"m.yaml", "mcpServers: !!map {}\nx: !secret y\n", {"2: tag !secret is not known here"}},
@@ -197,17 +210,49 @@ static void test_identifiers(void **state)
 	config_free(c);
 }
 
-static void test_urls_and_foreign_keys_are_notes(void **state)
+static void test_foreign_keys_are_notes(void **state)
 {
 	struct config *c =
-		load_good("urls.yaml", "mcpServers:\n  web: {type: http, url: 'https://x'}\n  sse: {url: 'https://x'}\n"
-				       "  fs: {type: stdio, command: x, alwaysAllow: [a], description: d}\n");
+		load_good("foreign.yaml", "mcpServers:\n  ws: {type: ws, url: 'wss://x'}\n"
+					  "  fs: {type: stdio, command: x, alwaysAllow: [a], description: d}\n"
+					  "  web: {url: 'https://x', oauth: {clientId: a}, env: {A: b}}\n"
+					  "  here: {command: x, headers: {A: b}}\n");
 
-	assert_int_equal(c->server_count, 1);
-	assert_true(noted(c, "urls.yaml:2: server web: servers behind a URL are not in this version"));
-	assert_true(noted(c, "urls.yaml:3: server sse"));
-	assert_true(noted(c, "urls.yaml:4: server fs: alwaysAllow is ignored"));
+	assert_int_equal(c->server_count, 3);
+	assert_true(noted(c, "foreign.yaml:2: server ws: servers behind a WebSocket are not in this version"));
+	assert_true(noted(c, "foreign.yaml:3: server fs: alwaysAllow is ignored"));
+	assert_true(noted(c, "foreign.yaml:4: server web: oauth is ignored; OAuth is not in this version"));
+	assert_true(noted(c, "foreign.yaml:4: server web: env is ignored, as the server is behind a URL"));
+	assert_true(noted(c, "foreign.yaml:5: server here: headers is ignored, as the server is a process"));
 	config_free(c);
+}
+
+static void test_urls_as_people_write_them(void **state)
+{
+	static const struct {
+		const char *entry;
+		enum config_transport transport;
+	} rows[] = {
+		{"{url: 'https://x/mcp'}", CONFIG_HTTP},
+		{"{serverUrl: 'https://x/mcp'}", CONFIG_HTTP},
+		{"{type: http, url: 'http://localhost:3000'}", CONFIG_HTTP},
+		{"{type: streamable-http, url: 'https://x'}", CONFIG_HTTP},
+		{"{type: streamableHttp, url: 'https://x'}", CONFIG_HTTP},
+		{"{type: sse, url: 'https://${HOST}/sse', headers: {A: '${B}'}}", CONFIG_SSE},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[256];
+		struct config *c;
+
+		snprintf(text, sizeof(text), "mcpServers:\n  web: %s\n", rows[i].entry);
+		c = load_good("urls.yaml", text);
+		assert_int_equal(c->server_count, 1);
+		assert_int_equal(c->servers[0].transport, rows[i].transport);
+		assert_false(c->servers[0].trusted);
+		assert_true(config_strings_has(&c->variables, "https_proxy"));
+		config_free(c);
+	}
 }
 
 static void test_include(void **state)
@@ -332,13 +377,93 @@ static int tear_down(void **state)
 	return system(command); // NOLINT(cert-env33-c): a name of our own
 }
 
+static const char *look_up(void *user, const char *name)
+{
+	const char *const(*pair)[2] = user;
+
+	for (; (*pair)[0]; pair++)
+		if (strcmp((*pair)[0], name) == 0)
+			return (*pair)[1];
+	return NULL;
+}
+
+static struct config_resolved resolve_url(const struct config *c, const char *server, const char *const (*pairs)[2])
+{
+	struct config_resolved r;
+	struct error err = ERROR_INIT;
+
+	if (config_resolve_server(c, find(c, server), "/w", look_up, (void *)(uintptr_t)pairs, &r, &err) < 0)
+		fail_msg("%s", error_text(&err));
+	return r;
+}
+
+static void test_resolving_a_url(void **state)
+{
+	static const char *const bare[][2] = {{"TOKEN", "s3cret-value"}, {"HOST", "api.test"}, {NULL, NULL}};
+	static const char *const other[][2] = {{"TOKEN", "another-one"}, {"HOST", "api.test"}, {NULL, NULL}};
+	static const char *const proxied[][2] = {
+		{"TOKEN", "s3cret-value"},        {"HOST", "api.test"},  {"https_proxy", "http://me:pass@proxy:3128"},
+		{"http_proxy", "http://plain:1"}, {"NO_PROXY", ".corp"}, {NULL, NULL}};
+	static const char *const evil[][2] = {{"TOKEN", "a\r\nX-Other: b"}, {"HOST", "h@evil"}, {NULL, NULL}};
+	struct config *c =
+		load_good("web.yaml", "mcpServers:\n"
+				      "  a: {url: 'https://${HOST}/mcp', caFile: ca.pem, headers: "
+				      "{Authorization: 'Bearer ${TOKEN}', X-Key: literal-key}}\n"
+				      "  old: {type: sse, url: 'https://${HOST}/mcp', caFile: ca.pem, headers: "
+				      "{Authorization: 'Bearer ${TOKEN}', X-Key: literal-key}}\n"
+				      "  here: {url: 'http://localhost:3000/mcp'}\n"
+				      "  b: {url: 'https://x', headers: {A: '${TOKEN}'}}\n"
+				      "  c: {url: 'https://${HOST}/'}\n");
+	struct config_resolved one = resolve_url(c, "a", bare), two = resolve_url(c, "a", bare),
+			       three = resolve_url(c, "a", other), four = resolve_url(c, "a", proxied),
+			       five = resolve_url(c, "old", bare), six = resolve_url(c, "here", proxied);
+	struct config_resolved none;
+	struct error err = ERROR_INIT;
+
+	assert_null(one.command);
+	assert_string_equal(one.url, "https://api.test/mcp");
+	assert_string_equal(one.headers[0], "Authorization: Bearer s3cret-value");
+	assert_string_equal(one.headers[1], "X-Key: literal-key");
+	assert_string_equal(one.ca_file, "/w/ca.pem");
+	assert_null(one.proxy);
+	assert_true(config_strings_has(&one.secret_values, "s3cret-value"));
+	assert_true(config_strings_has(&one.secret_values, "Bearer s3cret-value"));
+	assert_true(config_strings_has(&one.secret_values, "literal-key"));
+	assert_string_equal(one.key, two.key);
+	assert_string_not_equal(one.key, three.key);
+	assert_string_not_equal(one.key, four.key);
+	assert_string_not_equal(one.key, five.key);
+	assert_string_equal(four.proxy, "http://me:pass@proxy:3128");
+	assert_string_equal(four.no_proxy, ".corp");
+	assert_true(config_strings_has(&four.secret_values, four.proxy));
+	assert_null(six.proxy); /* this machine is never asked by way of another */
+	assert_true(config_resolve_server(c, find(c, "b"), "/w", look_up, (void *)(uintptr_t)evil, &none, &err) < 0);
+	assert_non_null(strstr(err.msg, "web.yaml:5: server b: headers.A: its value is too long or has a line break"));
+	assert_true(config_resolve_server(c, find(c, "c"), "/w", look_up, (void *)(uintptr_t)evil, &none, &err) < 0);
+	assert_non_null(strstr(err.msg, "server c: url: it has a name or password in it"));
+	error_done(&err);
+	config_resolved_done(&one);
+	config_resolved_done(&two);
+	config_resolved_done(&three);
+	config_resolved_done(&four);
+	config_resolved_done(&five);
+	config_resolved_done(&six);
+	config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_broken_files), cmocka_unit_test(test_both_formats_read_the_same),
-		cmocka_unit_test(test_identifiers),  cmocka_unit_test(test_urls_and_foreign_keys_are_notes),
-		cmocka_unit_test(test_include),      cmocka_unit_test(test_search),
-		cmocka_unit_test(test_resolve),      cmocka_unit_test(test_show),
+		cmocka_unit_test(test_broken_files),
+		cmocka_unit_test(test_both_formats_read_the_same),
+		cmocka_unit_test(test_identifiers),
+		cmocka_unit_test(test_foreign_keys_are_notes),
+		cmocka_unit_test(test_urls_as_people_write_them),
+		cmocka_unit_test(test_resolving_a_url),
+		cmocka_unit_test(test_include),
+		cmocka_unit_test(test_search),
+		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_show),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, set_up, tear_down);
