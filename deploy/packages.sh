@@ -15,6 +15,7 @@ build libuv1-dev
 build libjansson-dev
 build nettle-dev
 build libssl-dev
+build libcurl4-openssl-dev
 build libseccomp-dev
 build libyaml-dev
 build libpcre2-dev
@@ -23,6 +24,7 @@ build libwebsockets-dev
 build libwebsockets-evlib-uv
 build libcmocka-dev
 run   bubblewrap
+run   ca-certificates
 run   nodejs                    node:18
 run   python3                   python3:3.9
 run   bash
@@ -39,7 +41,7 @@ test  procps
 test  shellcheck
 test  pyflakes3
 test  git
-test  ca-certificates
+test  openssl
 fresh mmdebstrap
 vm    mmdebstrap
 vm    e2fsprogs
