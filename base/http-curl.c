@@ -7,12 +7,22 @@
 #include <stddef.h>
 #include <string.h>
 
+#define FUNCTION(name)                                  \
+	{                                               \
+#name, offsetof(struct http_curl, name) \
+	}
 static const struct {
 	const char *name;
 	size_t offset;
 } functions[] = {
-#define HTTP_CURL_ENTRY(name) {#name, offsetof(struct http_curl, name)},
-	HTTP_CURL_FUNCTIONS(HTTP_CURL_ENTRY)};
+	FUNCTION(curl_global_init),         FUNCTION(curl_easy_init),           FUNCTION(curl_easy_cleanup),
+	FUNCTION(curl_easy_setopt),         FUNCTION(curl_easy_getinfo),        FUNCTION(curl_easy_pause),
+	FUNCTION(curl_easy_strerror),       FUNCTION(curl_easy_header),         FUNCTION(curl_slist_append),
+	FUNCTION(curl_slist_free_all),      FUNCTION(curl_multi_init),          FUNCTION(curl_multi_cleanup),
+	FUNCTION(curl_multi_setopt),        FUNCTION(curl_multi_assign),        FUNCTION(curl_multi_add_handle),
+	FUNCTION(curl_multi_remove_handle), FUNCTION(curl_multi_socket_action), FUNCTION(curl_multi_info_read),
+};
+_Static_assert(sizeof(struct http_curl) == ARRAY_SIZE(functions) * sizeof(void (*)(void)), "one entry a function");
 
 int http_curl_load(const struct http_curl **ret, struct error *err)
 {

@@ -11,18 +11,25 @@
  * libcurl, loaded when it is first needed: it brings thirty libraries with it, which every start of a thin client would
  * pay for with 5 to 10 ms. Internal to base/http.
  */
-#define HTTP_CURL_FUNCTIONS(X)                                                                                         \
-	X(curl_global_init)                                                                                            \
-	X(curl_easy_init)                                                                                              \
-	X(curl_easy_cleanup)                                                                                           \
-	X(curl_easy_setopt) X(curl_easy_getinfo) X(curl_easy_pause) X(curl_easy_strerror) X(curl_easy_header)          \
-		X(curl_slist_append) X(curl_slist_free_all) X(curl_multi_init) X(curl_multi_cleanup)                   \
-			X(curl_multi_setopt) X(curl_multi_assign) X(curl_multi_add_handle) X(curl_multi_remove_handle) \
-				X(curl_multi_socket_action) X(curl_multi_info_read)
-
 struct http_curl {
-#define HTTP_CURL_MEMBER(name) __typeof__(&name) name;
-	HTTP_CURL_FUNCTIONS(HTTP_CURL_MEMBER)
+	__typeof__(&curl_global_init) curl_global_init;
+	__typeof__(&curl_easy_init) curl_easy_init;
+	__typeof__(&curl_easy_cleanup) curl_easy_cleanup;
+	__typeof__(&curl_easy_setopt) curl_easy_setopt;
+	__typeof__(&curl_easy_getinfo) curl_easy_getinfo;
+	__typeof__(&curl_easy_pause) curl_easy_pause;
+	__typeof__(&curl_easy_strerror) curl_easy_strerror;
+	__typeof__(&curl_easy_header) curl_easy_header;
+	__typeof__(&curl_slist_append) curl_slist_append;
+	__typeof__(&curl_slist_free_all) curl_slist_free_all;
+	__typeof__(&curl_multi_init) curl_multi_init;
+	__typeof__(&curl_multi_cleanup) curl_multi_cleanup;
+	__typeof__(&curl_multi_setopt) curl_multi_setopt;
+	__typeof__(&curl_multi_assign) curl_multi_assign;
+	__typeof__(&curl_multi_add_handle) curl_multi_add_handle;
+	__typeof__(&curl_multi_remove_handle) curl_multi_remove_handle;
+	__typeof__(&curl_multi_socket_action) curl_multi_socket_action;
+	__typeof__(&curl_multi_info_read) curl_multi_info_read;
 };
 
 /* The one that is loaded, for the rest of the process's life. -ENOPKG: libcurl is not there; the text says what to do.
