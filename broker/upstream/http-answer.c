@@ -175,7 +175,7 @@ static bool means_no_session(const struct exchange *ex)
 	return ex->in_session && (ex->status == 404 || ex->status == 400);
 }
 
-/* The call goes back, and the handshake is made anew. */
+/* A call goes back, and the handshake is made anew. */
 static void session_is_gone(struct exchange *ex, const char *why)
 {
 	_cleanup_buf_ struct buf body = ex->body;
@@ -184,9 +184,14 @@ static void session_is_gone(struct exchange *ex, const char *why)
 	uint64_t id = ex->id;
 
 	ex->body = (struct buf)BUF_INIT(0);
-	exchange_free(ex);
-	t->events.returned(t->user, id, &body, true, why);
-	http_forgot(t, session, why);
+	if (ex->kind == OUTGOING_CALL) {
+		exchange_free(ex);
+		t->events.returned(t->user, id, &body, true, why);
+	} else {
+		exchange_lost(ex, UPSTREAM_DOWN, why);
+	}
+	if (!t->leaving)
+		http_forgot(t, session, why);
 }
 
 /* A refusal may be a JSON-RPC error: of this very request, then it is its answer, or of the HTTP request as a whole,
@@ -226,7 +231,7 @@ void answer_refused(struct exchange *ex)
 		http_turn_old(t, ex);
 		return;
 	}
-	if (ex->kind == OUTGOING_CALL && means_no_session(ex)) {
+	if ((ex->kind == OUTGOING_CALL || ex->kind == OUTGOING_LIST) && means_no_session(ex)) {
 		session_is_gone(ex, why);
 		return;
 	}

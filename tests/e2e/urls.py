@@ -5,14 +5,16 @@ with its faults. Everything on loopback."""
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from hawser import Home  # noqa: E402
-from shipped import plain_client, peer, without_time  # noqa: E402
-from tap import Cases  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../support"))
+from hawser import HAWSER, Home  # noqa: E402
+from shipped import PEERS, peer, plain_client, without_time  # noqa: E402
+from tap import Cases, Skip  # noqa: E402
 from web import Web, certificates, everything, free_port  # noqa: E402
 
 cases = Cases()
@@ -77,6 +79,19 @@ def progress_and_cancel_with_server_everything():
         got = where.code(slow % ("30", 3), "--timeout", "1s")
         assert got["status"] == "timeout", got
         assert value(where, "return await web.echo({message: 'still here'})")
+
+
+@cases.add
+def the_sdks_client_with_servers_behind_a_url():
+    sdk = os.path.join(PEERS, "sdk")
+    if not os.path.exists(os.path.join(sdk, "version")):
+        raise Skip("npm package @modelcontextprotocol/sdk is missing: tests/peers sdk")
+    with Web() as web, home(fixture={"type": "http", "url": web.url()}) as where:
+        done = subprocess.run(["node", os.path.join(HERE, "sdk-client.mjs"), sdk, HAWSER, "mcp"], env=where.env, text=True,
+                              cwd=where.path("work"), capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, done
+        out = json.loads(done.stdout)
+        assert out["value"] == 3 and out["aborted"] and out["after"] == "alive" and out["search"] == "echo", out
 
 
 @cases.add

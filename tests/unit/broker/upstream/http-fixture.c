@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/broker/upstream/http-fixture.h"
 
+#include "base/clock.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,4 +81,13 @@ unsigned fixture_hits(const struct http_fixture *f, const char *part)
 	if (file)
 		fclose(file);
 	return n;
+}
+
+void fixture_await(struct rig *rig, const struct http_fixture *f, const char *part, unsigned hits)
+{
+	uint64_t end = clock_now_ms() + 30000;
+
+	while (fixture_hits(f, part) < hits && clock_now_ms() < end)
+		loop_turn(rig->loop, 20);
+	assert_true(fixture_hits(f, part) >= hits);
 }

@@ -25,5 +25,7 @@ void fixture_start_with(struct rig *rig, struct http_fixture *f, unsigned port, 
 void fixture_stop(struct http_fixture *f);
 /* How many requests that arrived have this text in them. */
 unsigned fixture_hits(const struct http_fixture *f, const char *part);
+/* Turns the loop until that many have arrived. */
+void fixture_await(struct rig *rig, const struct http_fixture *f, const char *part, unsigned hits);
 
 #endif
