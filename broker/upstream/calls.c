@@ -29,8 +29,8 @@ static int format_tail(const struct upstream_request *r, char tail[64])
 	return snprintf(tail, 64, "}" JSONRPC_END);
 }
 
-/* 0, or nothing was sent. storage: of args, which may be taken (moved); NULL: args are small or borrowed. */
-static int send_call(struct upstream *u, const struct upstream_request *r, struct span args, struct buf *storage)
+/* 0, or nothing was sent. */
+static int send_call(struct upstream *u, struct upstream_request *r)
 {
 	char tail[64];
 	int n = format_tail(r, tail), ret = write_head(u, r);
@@ -38,27 +38,19 @@ static int send_call(struct upstream *u, const struct upstream_request *r, struc
 		.kind = OUTGOING_CALL,
 		.id = r->id,
 		.head = &u->scratch,
-		.body = args,
+		.body = &r->args,
 		.tail = span_of(tail, (size_t)n),
-		.storage = storage,
 	};
 
 	return ret < 0 ? ret : u->transport->ops->send(u->transport, &m);
 }
 
-static bool try_send(struct upstream *u, struct upstream_request *r, struct span args, struct buf *storage)
+static bool try_send(struct upstream *u, struct upstream_request *r)
 {
-	if (u->state != UPSTREAM_READY || send_call(u, r, args, storage) < 0)
+	if (u->state != UPSTREAM_READY || send_call(u, r) < 0)
 		return false;
 	r->sent = r->left = true;
 	HASH_ADD(hh, u->sent, id, sizeof(r->id), r);
-	return true;
-}
-
-static bool try_send_own(struct upstream *u, struct upstream_request *r)
-{
-	if (!try_send(u, r, span_of(buf_head(&r->args), r->args.len), &r->args))
-		return false;
 	buf_done(&r->args);
 	return true;
 }
@@ -75,7 +67,7 @@ void calls_flush(struct upstream *u)
 			continue;
 		}
 		DL_DELETE(u->waiting, r);
-		if (!try_send_own(u, r)) {
+		if (!try_send(u, r)) {
 			DL_PREPEND(u->waiting, r);
 			return;
 		}
@@ -136,7 +128,7 @@ int upstream_call_take(struct upstream *u, const char *tool, struct buf *args, u
 	r->args = *args;
 	*args = (struct buf)BUF_INIT(args->max);
 	*ret = r;
-	if (u->waiting || !try_send_own(u, r))
+	if (u->waiting || !try_send(u, r))
 		enqueue(u, r);
 	if (r->u)
 		requests_arm(u, r->deadline_ms, now);

@@ -164,19 +164,16 @@ bool http_unreachable(struct http_transport *t, const struct exchange *ex, const
 
 /* ---- what goes ---- */
 
-static int take_body(struct exchange *ex, struct outgoing *m)
+static void take_parts(struct exchange *ex, struct outgoing *m)
 {
 	ex->head = *m->head;
 	*m->head = (struct buf)BUF_INIT(m->head->max);
-	memcpy(ex->tail, m->tail.p ? m->tail.p : "", m->tail.len);
+	if (!m->body)
+		return;
+	ex->body = *m->body;
+	*m->body = (struct buf)BUF_INIT(m->body->max);
+	memcpy(ex->tail, m->tail.p, m->tail.len);
 	ex->tail_len = m->tail.len;
-	if (m->storage) {
-		ex->body = *m->storage;
-		*m->storage = (struct buf)BUF_INIT(m->storage->max);
-		return 0;
-	}
-	ex->body = (struct buf)BUF_INIT(m->body.len);
-	return m->body.p ? buf_append(&ex->body, m->body.p, m->body.len) : 0;
 }
 
 /* The handshake begins: nothing of the time before holds. */
@@ -199,10 +196,9 @@ static int http_send(struct transport *base, struct outgoing *m)
 	if (m->kind == OUTGOING_NOTE && count_open(t, false) >= HTTP_NOTES_MAX)
 		return -ENOBUFS;
 	ex = exchange_new(t, m->kind, m->id);
-	if (!ex || take_body(ex, m) < 0) {
-		exchange_free(ex);
+	if (!ex)
 		return -ENOMEM;
-	}
+	take_parts(ex, m);
 	if (m->kind == OUTGOING_INITIALIZE)
 		begin(t);
 	ex->session = t->session_number;

@@ -21,7 +21,6 @@ enum {
 	UPSTREAM_GARBAGE_MAX = 100, /* lines that are no messages, in a row, while it starts */
 	UPSTREAM_RELIST_MS = 200, /* from list_changed to tools/list, so that a burst is one */
 	UPSTREAM_TEXT_MAX = 4096, /* bytes of a message for a person */
-	UPSTREAM_CALL_BIG = 256 << 10, /* arguments from here on are never copied */
 	UPSTREAM_INLINE_MAX = 256 << 10, /* longest text that is decoded on the loop */
 };
 

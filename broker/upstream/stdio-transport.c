@@ -126,7 +126,7 @@ static int send_small(struct stdio *s, const struct buf *message)
 
 static int send_big(struct stdio *s, struct outgoing *m)
 {
-	int r = outbox_begin(&s->outbox, s->process, m->head, m->storage, m->tail);
+	int r = outbox_begin(&s->outbox, s->process, m->head, m->body, m->tail);
 
 	if (r == 0)
 		outbox_pump(&s->outbox, s->process);
@@ -135,25 +135,26 @@ static int send_big(struct stdio *s, struct outgoing *m)
 
 static int send_call(struct stdio *s, struct outgoing *m)
 {
-	_cleanup_buf_ struct buf copy = BUF_INIT(m->body.len);
+	struct span body = span_of(buf_head(m->body), m->body->len);
+	_cleanup_buf_ struct buf copy = BUF_INIT(body.len);
 	struct iovec iov[3];
 	int r;
 
 	if (s->ended || s->outbox.busy)
 		return s->ended ? -EPIPE : -EBUSY;
-	if (m->storage && m->body.len >= STDIO_BIG)
+	if (body.len >= STDIO_BIG)
 		return send_big(s, m);
-	if (m->body.len <= OUTGOING_SMALL) {
-		r = jsonrpc_append_raw(m->head, m->body);
+	if (body.len <= OUTGOING_SMALL) {
+		r = jsonrpc_append_raw(m->head, body);
 		if (r == 0)
 			r = buf_append(m->head, m->tail.p, m->tail.len);
 		return r < 0 ? r : send_small(s, m->head);
 	}
 	iov[0] = (struct iovec){buf_head(m->head), m->head->len};
-	iov[1] = iov_of(m->body);
+	iov[1] = iov_of(body);
 	iov[2] = iov_of(m->tail);
-	if (!jsonrpc_one_line(m->body)) {
-		r = jsonrpc_append_raw(&copy, m->body);
+	if (!jsonrpc_one_line(body)) {
+		r = jsonrpc_append_raw(&copy, body);
 		if (r < 0)
 			return r;
 		iov[1] = (struct iovec){buf_head(&copy), copy.len};

@@ -33,9 +33,8 @@ struct outgoing {
 	enum outgoing_kind kind;
 	uint64_t id; /* of a request; else 0 */
 	struct buf *head; /* may be appended to */
-	struct span body; /* raw JSON that may have line breaks; SPAN_NONE: all is in head */
+	struct buf *body; /* raw JSON that may have line breaks; may be taken (moved). NULL: all is in head */
 	struct span tail;
-	struct buf *storage; /* of body, which may be taken (moved); NULL: body is borrowed */
 };
 
 struct transport_ops {
