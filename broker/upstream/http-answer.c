@@ -156,6 +156,8 @@ void answer_describe(const struct exchange *ex, char why[1024])
 			       ? "; it does not take the Authorization header of its entry: is the token still good?"
 			       : "; OAuth is not in this version: write headers: {Authorization: \"Bearer ${TOKEN}\"} "
 				 "in its entry";
+	else if (ex->t->old && ex->kind == EXCHANGE_LISTEN && !ex->t->first_fault)
+		hint = "; if it speaks Streamable HTTP, write type: http";
 	else if (ex->status == 403)
 		hint = "; check the headers of its entry";
 	else if ((ex->status == 404 || ex->status == 405) && ex->kind != OUTGOING_CALL)
@@ -224,6 +226,10 @@ void answer_refused(struct exchange *ex)
 		return;
 	}
 	answer_describe(ex, why);
+	if (ex->resumes) { /* the message itself was taken: it must not go again */
+		exchange_lost(ex, UPSTREAM_DOWN, why);
+		return;
+	}
 	if (ex->kind == OUTGOING_INITIALIZE && !t->old &&
 	    (ex->status == 400 || ex->status == 404 || ex->status == 405)) {
 		free(t->first_fault);

@@ -15,6 +15,7 @@ enum {
 	HTTP_CONNECT_MS = 20000,
 	HTTP_REDIRECTS_MAX = 5,
 	HTTP_RETRY_MS = 1000, /* pause before a stream is opened again, unless the server says another */
+	HTTP_RETRY_MIN_MS = 10, /* whatever the server says */
 	HTTP_RETRY_MAX_MS = 60000,
 	HTTP_LISTEN_BACKOFF_MAX_MS = 30000, /* of the listening stream, when it fails again and again */
 	HTTP_RESUMES_MAX = 5, /* of one answer, without a new event */

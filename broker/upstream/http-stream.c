@@ -178,6 +178,8 @@ static uint64_t pause_of(const struct exchange *ex)
 	if (ex->kind == EXCHANGE_LISTEN)
 		for (unsigned i = 1; i < ex->resumes && ms < HTTP_LISTEN_BACKOFF_MAX_MS; i++)
 			ms += ms / 2 + 1;
+	if (ms < HTTP_RETRY_MIN_MS)
+		return HTTP_RETRY_MIN_MS;
 	return ms < HTTP_RETRY_MAX_MS ? ms : HTTP_RETRY_MAX_MS;
 }
 

@@ -266,6 +266,16 @@ static void test_cut_streams(void **state)
 	rig_call(rig, "http_cut", "{\"kind\": \"poll\"}", &a);
 	assert_int_equal(a.outcome, UPSTREAM_OK);
 	assert_has(a.text, "after the cut");
+	/* asked for again, and nobody knows of it: it was taken once, and must not go again */
+	rig_call(rig, "http_cut", "{\"kind\": \"ids\", \"forget\": true}", &a);
+	assert_int_equal(a.outcome, UPSTREAM_DOWN);
+	assert_true(a.sent);
+	assert_has(a.message, "answered 404 Not Found: Session not found");
+	assert_int_equal(fixture_hits(&f, "\"POST\""), 7); /* three of the handshake, four calls */
+	fixture_stop(&f);
+	rig_close(rig);
+	fixture_open(rig, &f, "/mcp");
+	rig_call(rig, "http_cut", "{\"kind\": \"ids\"}", &a);
 	rig_call(rig, "echo", "{}", &a); /* and the session lives on */
 	assert_int_equal(a.outcome, UPSTREAM_OK);
 	assert_int_equal(fixture_hits(&f, "session-2"), 0);
