@@ -222,6 +222,19 @@ def faults_as_a_program_sees_them():
 
 
 @cases.add
+def an_answer_of_several_lines_is_one_line_at_every_door():
+    with Web("--http-json") as web, home(web={"url": web.url()}) as where:
+        done = where.run("call", "web.echo", "--args", '{"a": 0.10}', "--json")
+        assert done.returncode == 0 and len(done.stdout.strip().split("\n")) == 1 and "0.10" in done.stdout, done
+        code = "return await call_tool('web', 'reflect', {a: 1}, {raw: true})"
+        assert value(where, code)["structuredContent"] == {"a": 1}
+        with where.mcp() as mcp:  # reads line by line
+            assert mcp.code(code)["structuredContent"]["result"]["structuredContent"] == {"a": 1}
+        done = where.run("run", "--language", "bash", "-", input="tool call web.reflect --json '{\"a\": 1}'")
+        assert done.returncode == 0 and '"a"' in done.stdout, done
+
+
+@cases.add
 def config_check_names_file_and_line():
     with Home("mcpServers:\n  web:\n    url: ftp://x\n  b: {type: http}\n") as where:
         done = where.run("config", "check")
