@@ -35,6 +35,7 @@ test  cppcheck
 test  llvm
 test  libclang-rt-14-dev
 test  strace
+test  esbuild
 test  iproute2
 test  util-linux
 test  procps

@@ -12,7 +12,7 @@ const struct cli_option cli_options[] = {
 	{"json", 0, NULL, AT(json), "one JSON value on stdout, for programs"},
 	{"help", 'h', NULL, AT(help), "say what the verb does"},
 	{"language", 'l', "NAME", AT(language),
-	 "javascript, python or bash; else told by the file's name or first line, else javascript"},
+	 "javascript, typescript, python or bash; else told by the file's name or first line, else javascript"},
 	{"timeout", 't', "TIME", AT(timeout), "wall time of the run: 500ms, 30s, 5m"},
 	{"allow", 'a', "GLOB", AT(allow),
 	 "only these tools may be called, for instance 'github.list_*'; may be repeated"},

@@ -66,7 +66,7 @@ static const struct {
 	{"javascript", ".js .mjs .cjs", "node deno bun"},
 	{"python", ".py", "python python3"},
 	{"bash", ".sh .bash", "bash sh"},
-	{"typescript", ".ts .mts .cts .tsx", ""}, /* not there yet: refused by name, not by an error of its syntax */
+	{"typescript", ".ts .mts .cts", "tsx ts-node"},
 };
 
 static bool listed(const char *list, const char *word, size_t len)
@@ -93,7 +93,7 @@ static const char *guess_language(const struct cli_args *args, struct span code)
 	for (word = code.p + 2; word < end; word++) {
 		size_t n = 0;
 
-		while (word + n < end && (isalnum((unsigned char)word[n]) || word[n] == '.'))
+		while (word + n < end && (isalnum((unsigned char)word[n]) || word[n] == '.' || word[n] == '-'))
 			n++;
 		for (size_t i = 0; i < ARRAY_SIZE(languages); i++)
 			if (listed(languages[i].words, word, n))

@@ -57,7 +57,7 @@ const struct config *client_config(const struct client *c);
 struct client *client_free(struct client *c);
 
 /* ---- runs ---- */
-enum run_language { RUN_JAVASCRIPT, RUN_PYTHON, RUN_BASH };
+enum run_language { RUN_JAVASCRIPT, RUN_TYPESCRIPT, RUN_PYTHON, RUN_BASH };
 struct run_request {
 	char *code;
 	int language;

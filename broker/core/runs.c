@@ -13,8 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
-const char *const run_language_names[] = {"javascript", "python", "bash", NULL};
-static const char *const file_names[] = {"main.js", "main.py", "main.sh"};
+const char *const run_language_names[] = {"javascript", "typescript", "python", "bash", NULL};
+static const char *const file_names[] = {"main.js", "main.ts", "main.py", "main.sh"};
 
 const struct json_field run_request_table[] = {
 	{.name = "code",

@@ -142,8 +142,8 @@ struct ticket *sandboxes_acquire(struct pool *pool, enum run_language language, 
 	if (!ticket)
 		abort();
 	ticket->pool = pool;
-	if (language != RUN_BASH)
-		pool->park = language; /* bash starts in no time */
+	if (language != RUN_BASH) /* bash starts in no time; TypeScript runs in JavaScript's interpreter */
+		pool->park = language == RUN_TYPESCRIPT ? RUN_JAVASCRIPT : language;
 	ticket->done = done;
 	ticket->user = user;
 	DL_APPEND(pool->waiting, ticket);

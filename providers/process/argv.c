@@ -74,6 +74,7 @@ static void add_system(const struct wall_input *in, struct wall_argv *a)
 		ADD(a, "--ro-bind", *e, *e);
 }
 
+/* Behind the private places: a prefix may lie below /tmp or a home that is called /home/user. */
 static void add_runtimes(const struct wall_input *in, struct wall_argv *a)
 {
 	for (int i = 0; i < PROCESS_LANGUAGES; i++)
@@ -130,9 +131,9 @@ bool wall_argv_build(const struct wall_input *in, struct wall_argv *ret)
 	ret->overflow = false;
 	add_name_spaces(in, ret);
 	add_system(in, ret);
-	add_runtimes(in, ret);
 	add_proc_and_dev(in, ret);
 	add_private(in, ret);
+	add_runtimes(in, ret);
 	add_guest(in, ret);
 	ret->words[ret->count] = NULL;
 	return !ret->overflow;

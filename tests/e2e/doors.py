@@ -132,10 +132,14 @@ def a_folder_that_is_gone_is_told():
 
 
 @cases.add
-def typescript_is_refused_by_name():
+def the_language_is_told_by_the_name_or_the_first_line():
     with fake() as home:
-        done = home.run("run", home.write("work/a.ts", "interface A {}"))
-        assert done.returncode == 2 and "typescript" in done.stderr, done.stderr
+        for name, text, language in (("a.ts", "x", "typescript"), ("a.mts", "x", "typescript"), ("a.py", "x", "python"), ("a.sh", "x", "bash"),
+                                     ("a.cjs", "x", "javascript"), ("a", "#!/usr/bin/env -S npx tsx\n", "typescript"),
+                                     ("b", "#!/usr/bin/env ts-node\n", "typescript"), ("c", "#!/usr/bin/python3\n", "python"),
+                                     ("d", "x", "javascript")):
+            done = home.run("run", "-v", home.write("work/" + name, text))
+            assert done.returncode == 0 and "in %s" % language in done.stderr, (name, done.stderr)
 
 
 @cases.add

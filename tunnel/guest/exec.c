@@ -25,14 +25,6 @@ static const struct language {
 	[LANGUAGE_BASH] = {"bash", "bash", NULL, {NULL}},
 };
 
-int guest_language(const char *name)
-{
-	for (int i = 0; i < GUEST_LANGUAGES; i++)
-		if (strcmp(languages[i].name, name) == 0)
-			return i;
-	return -1;
-}
-
 const char *guest_language_name(int language)
 {
 	return languages[language].name;

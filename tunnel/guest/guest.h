@@ -15,6 +15,7 @@ struct child;
 struct server;
 
 enum { GUEST_LANGUAGES = 3, GUEST_RUNS_MAX = 16 };
+/* Interpreters; head.c says which languages need which. */
 enum guest_language { LANGUAGE_JAVASCRIPT, LANGUAGE_PYTHON, LANGUAGE_BASH };
 
 /* What one stream of the tunnel is to us; first member of struct run and struct call. */
@@ -64,8 +65,6 @@ void guest_stream_add(struct guest *g, struct guest_stream *s);
 void guest_stream_remove(struct guest *g, struct guest_stream *s);
 /* Something was queued on the tunnel outside of its events. */
 void guest_kick(struct guest *g);
-/* -1: unknown. */
-int guest_language(const char *name);
 const char *guest_language_name(int language);
 
 #endif

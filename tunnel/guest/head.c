@@ -40,6 +40,26 @@ static int read_limits(struct run_limits *limits, struct span object, struct err
 	return 0;
 }
 
+/* What a run may be written in, the interpreter that it needs, and what its file is called when the broker does not
+ * say. */
+static const struct run_language {
+	const char *name, *file;
+	enum guest_language interpreter;
+} run_languages[] = {
+	{"javascript", "main.js", LANGUAGE_JAVASCRIPT},
+	{"typescript", "main.ts", LANGUAGE_JAVASCRIPT}, /* the shim reads the head and takes the types out */
+	{"python", "main.py", LANGUAGE_PYTHON},
+	{"bash", "main.sh", LANGUAGE_BASH},
+};
+
+static const struct run_language *find_language(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(run_languages); i++)
+		if (strcmp(run_languages[i].name, name) == 0)
+			return &run_languages[i];
+	return NULL;
+}
+
 /* The name becomes a file in the working directory and a word of a command line. */
 static bool plain_name(const char *name)
 {
@@ -50,24 +70,25 @@ static bool plain_name(const char *name)
 
 int run_read_head(struct run *run, struct span head, struct error *err)
 {
-	static const char *const files[GUEST_LANGUAGES] = {"main.js", "main.py", "main.sh"};
-	_cleanup_free_ char *language = NULL;
+	_cleanup_free_ char *name = NULL;
+	const struct run_language *language;
 	struct span object;
 	int r = span_check(head, true, &object, err);
 
 	if (r < 0)
 		return error_wrap(err, "head of a run");
 	run->id = span_strdup(span_member(object, "run"), RUN_ID_MAX);
-	language = span_strdup(span_member(object, "language"), 64);
-	if (!run->id || !language)
+	name = span_strdup(span_member(object, "language"), 64);
+	if (!run->id || !name)
 		return error_set(err, -EINVAL, "head of a run: \"run\" or \"language\" is missing");
-	run->language = guest_language(language);
-	if (run->language < 0)
-		return error_set(err, -ENOTSUP, "language: \"%s\" is not javascript, python or bash", language);
+	language = find_language(name);
+	if (!language)
+		return error_set(err, -ENOTSUP, "language: \"%s\" is not javascript, typescript, python or bash", name);
+	run->language = language->interpreter;
 	run->file = span_strdup(span_member(object, "file"), RUN_FILE_MAX);
 	if (!run->file || !plain_name(run->file)) {
 		free(run->file);
-		run->file = strdup(files[run->language]);
+		run->file = strdup(language->file);
 	}
 	if (!run->file)
 		return error_set(err, -ENOMEM, "no memory for a run");

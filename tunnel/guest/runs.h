@@ -33,7 +33,7 @@ struct run {
 	struct run_limits limits;
 	char *id; /* of the broker, opaque */
 	char *file; /* name that errors show */
-	int language;
+	int language; /* enum guest_language: its interpreter */
 	bool checking; /* run_check() is on its way */
 	bool lost; /* the conversation is over: nobody hears of the end */
 	struct child *child;

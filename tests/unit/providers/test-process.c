@@ -85,6 +85,8 @@ static void test_argv(void **state)
 	assert_string_equal(a.words[at + 2], "serve");
 	/* /proc is there before it is masked. */
 	assert_true(find_word(&a, "--proc") < find_word(&a, "/proc/kallsyms"));
+	/* An interpreter's prefix may lie below /tmp. */
+	assert_true(find_word(&a, "/opt/py") > find_word(&a, "/tmp"));
 	/* No interpreter, no word about it. */
 	for (size_t i = 0; i < a.count; i++)
 		assert_null(strstr(a.words[i], "javascript="));

@@ -845,8 +845,8 @@ const PREFIX = '(async()=>{';
 const BRACES_MAX = 1000;
 
 class CompileError {
-	constructor(message, line, column, fix) {
-		Object.assign(this, { message, line, column, fix });
+	constructor(message, line, column, fix, kind = 'syntax') {
+		Object.assign(this, { message, line, column, fix, kind });
 	}
 }
 
@@ -972,8 +972,7 @@ async function runModule(made) {
 }
 
 /* -> function that runs the program and promises its value; throws CompileError. */
-function compile(source, file) {
-	const body = source.replace(/^\ufeff/, '').replace(/^#!.*/, line => ' '.repeat(line.length));
+function compileBody(body, file) {
 	let isBody = true;
 	try {
 		new AsyncFunction(body);
@@ -996,6 +995,36 @@ function compile(source, file) {
 		throw LOOKS_LIKE_MODULE.test(body) ? moduleError(body, e) : syntaxError(body, file);
 	}
 	return () => runModule(made);
+}
+
+const DECORATORS = ['decorators are not supported', 'Call the decorator as a function: const A = decorate(class { ... }).'];
+
+/* TypeScript: places in errors are those of the text that came in, also where its JavaScript has other ones. */
+function compileTypeScript(body, file) {
+	const { StripError, strip, mapStacks } = require('./typescript.cjs');
+	const made = strip(body, PREFIX);
+	if (made instanceof StripError && made.kind === 'decorator')
+		throw new CompileError(DECORATORS[0], made.line, made.column, DECORATORS[1]);
+	if (made instanceof StripError)
+		throw new CompileError(made.message, made.line, made.column, made.fix, made.kind);
+	if (made.locate)
+		mapStacks(file, made.locate);
+	try {
+		return compileBody(made.code, file);
+	} catch (e) {
+		if (!(e instanceof CompileError))
+			throw e;
+		if (made.locate)
+			Object.assign(e, made.locate(e.line, e.column));
+		if ((body.split(lineEnds)[e.line - 1] || '')[e.column - 1] === '@')
+			[e.message, e.fix] = DECORATORS;
+		throw e;
+	}
+}
+
+function compile(source, file) {
+	const body = source.replace(/^\ufeff/, '').replace(/^#!.*/, line => ' '.repeat(line.length));
+	return state.head !== null && state.head.language === 'typescript' ? compileTypeScript(body, file) : compileBody(body, file);
 }
 
 /* ---------------------------------------------------------------- the end of a run */
@@ -1036,8 +1065,9 @@ function hint(name, message) {
 function describeThrown(thrown) {
 	const file = state.head.file;
 	if (thrown instanceof CompileError) {
-		const { message, line, column, fix } = thrown;
-		return { kind: 'syntax', name: 'SyntaxError', message, stack: `SyntaxError: ${message}\n    at ${file}:${line}:${column}`, file, line, column, fix };
+		const { message, line, column, fix, kind } = thrown;
+		const name = kind === 'syntax' ? 'SyntaxError' : 'Error';
+		return { kind, name, message, stack: `${name}: ${message}\n    at ${file}:${line}:${column}`, file, line, column, fix };
 	}
 	const isObject = (typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function';
 	if (!isObject || !(util.types.isNativeError(thrown) || thrown instanceof Error)) {
@@ -1128,7 +1158,7 @@ function succeed(value) {
 async function startRun() {
 	const source = Buffer.concat(state.code).toString();
 	const head = state.head;
-	head.file = head.file || 'main.js';
+	head.file = head.file || (head.language === 'typescript' ? 'main.ts' : 'main.js');
 	state.file = path.join(process.cwd(), head.file);
 	state.code = [];
 	try {

