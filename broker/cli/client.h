@@ -50,6 +50,10 @@ int wire_ask(struct wire *w, const char *method, struct span params, const struc
 /* Sends a request whose answer nobody waits for. */
 void wire_send(struct wire *w, const char *method, struct span params);
 
+/* run-request.c: params of run.start. */
+enum { CLI_REQUEST_MAX = 56 * 1024 * 1024 };
+int cli_put_run_request(const struct cli_args *args, struct buf *out, struct error *err) _must_check_;
+
 /* start.c: starts `hawser serve --spawned` and waits until it listens, or says why not. */
 int start_broker(const struct paths *paths, struct error *err) _must_check_;
 /* Connects to the socket; -ENOENT: nobody listens there. */
