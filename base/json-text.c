@@ -72,6 +72,7 @@ static json_t *schema_bare(const struct json_field *f)
 	case JSON_KIND_STRINGS:
 		return schema_strings();
 	case JSON_KIND_RAW:
+	case JSON_KIND_SPAN:
 		break;
 	}
 	return json_object();
@@ -92,6 +93,7 @@ static json_t *schema_preset(const struct json_field *f)
 	case JSON_KIND_STRING:
 	case JSON_KIND_STRINGS:
 	case JSON_KIND_RAW:
+	case JSON_KIND_SPAN:
 		break;
 	}
 	return NULL;

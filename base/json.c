@@ -179,6 +179,8 @@ static void decode_field(struct decode *d, const struct json_field *f, json_t *v
 	case JSON_KIND_RAW:
 		*(json_t **)to = json_incref(value);
 		return;
+	case JSON_KIND_SPAN: /* json_table_read() has it */
+		return;
 	}
 }
 
@@ -202,6 +204,9 @@ static void preset_field(const struct json_field *f, void *to)
 		return;
 	case JSON_KIND_RAW:
 		*(json_t **)to = NULL;
+		return;
+	case JSON_KIND_SPAN:
+		*(struct span *)to = SPAN_NONE;
 		return;
 	}
 }
@@ -305,6 +310,9 @@ void json_table_done(const struct json_field *table, size_t count, void *data)
 		case JSON_KIND_RAW:
 			json_decref(*(json_t **)at);
 			*(json_t **)at = NULL;
+			break;
+		case JSON_KIND_SPAN:
+			*(struct span *)at = SPAN_NONE;
 			break;
 		}
 	}

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/span.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -20,6 +21,8 @@ enum json_kind {
 	JSON_KIND_ENUM, /* int: index into names */
 	JSON_KIND_STRINGS, /* struct json_strings, owned */
 	JSON_KIND_RAW, /* json_t *, a reference is held */
+	JSON_KIND_SPAN, /* struct span, borrowed from the text: any value, as it is written; json_table_read() alone
+			   fills it */
 };
 
 struct json_strings {
@@ -32,7 +35,8 @@ struct json_field {
 	enum json_kind kind;
 	size_t offset;
 	bool required;
-	int64_t least, most; /* integer: range; string: bytes; strings: count. most 0 = 4096 for strings, INT64_MAX */
+	int64_t least,
+		most; /* integer: range; string, span: bytes; strings: count. most 0 = 4096 for strings, INT64_MAX */
 	const char *const *names; /* enum: spellings, NULL-terminated; the first of equal index counts */
 	const char *alias; /* another accepted spelling of name, not advertised */
 	const char *text; /* one sentence for schema, help and docs, with the unit */
@@ -44,6 +48,10 @@ struct json_field {
  * json_table_done() leaves it. */
 int json_table_decode(const struct json_field *table, size_t count, json_t *object, bool lax, void *data,
 		      struct error *err) _must_check_;
+/* The same from the text of an object (SPAN_NONE: an empty one) that span_check() accepted. Raw members are checked
+ * strictly. */
+int json_table_read(const struct json_field *table, size_t count, struct span object, bool lax, void *data,
+		    struct error *err) _must_check_;
 /* Frees what the struct owns and zeroes the fields. */
 void json_table_done(const struct json_field *table, size_t count, void *data);
 /* {"type":"object","properties":{...},"required":[...],"additionalProperties":false} */

@@ -8,21 +8,27 @@
 
 #define AT(member) offsetof(struct cli_args, member)
 const struct cli_option cli_options[] = {
-	{"config", 0, "FILE", AT(config), "configuration to use instead of the one in $XDG_CONFIG_HOME/hawser"},
-	{"json", 0, NULL, AT(json), "one JSON value on stdout, for programs"},
-	{"help", 'h', NULL, AT(help), "say what the verb does"},
-	{"language", 'l', "NAME", AT(language),
+	{"config", 0, "FILE", AT(config), false, "configuration to use instead of the one in $XDG_CONFIG_HOME/hawser"},
+	{"json", 0, NULL, AT(json), false, "one JSON value on stdout, for programs"},
+	{"help", 'h', NULL, AT(help), false, "say what the verb does"},
+	{"eval", 'e', "CODE", AT(eval), false, "the code itself, instead of a file"},
+	{"language", 'l', "NAME", AT(language), false,
 	 "javascript, typescript, python or bash; else told by the file's name or first line, else javascript"},
-	{"timeout", 't', "TIME", AT(timeout), "wall time of the run: 500ms, 30s, 5m"},
-	{"allow", 'a', "GLOB", AT(allow),
+	{"data", 'd', "JSON", AT(data), false,
+	 "what the code sees as `data`: a JSON value, @FILE with one, or - for stdin"},
+	{"text", 0, "TEXT", AT(text), false, "the same as a string, as it is: the text, @FILE, or - for stdin"},
+	{"timeout", 't', "TIME", AT(timeout), false, "wall time of the run: 500ms, 30s, 5m"},
+	{"allow", 'a', "GLOB", AT(allow), true,
 	 "only these tools may be called, for instance 'github.list_*'; may be repeated"},
-	{"verbose", 'v', NULL, AT(verbose), "say what the sandbox is doing, and what was called"},
-	{"servers", 's', NULL, AT(servers), "list the servers and how they are"},
-	{"logs", 0, "SERVER", AT(logs), "print the end of a server's log"},
-	{"args", 0, "JSON", AT(args), "the same as the word JSON"},
-	{"spawned", 0, NULL, AT(spawned), "started by a thin client: leave after ten idle minutes"},
-	{"log-format", 0, "NAME", AT(log_format), "logfmt or json"},
-	{NULL, 0, NULL, 0, NULL},
+	{"tool-choice", 0, "GLOB", AT(servers_only), true,
+	 "only tools of these servers may be called, for instance 'git*'; may be repeated"},
+	{"verbose", 'v', NULL, AT(verbose), false, "say what the sandbox is doing, and what was called"},
+	{"servers", 's', NULL, AT(servers), false, "list the servers and how they are"},
+	{"logs", 0, "SERVER", AT(logs), false, "print the end of a server's log"},
+	{"args", 0, "JSON", AT(args), false, "the same as the word JSON"},
+	{"spawned", 0, NULL, AT(spawned), false, "started by a thin client: leave after ten idle minutes"},
+	{"log-format", 0, "NAME", AT(log_format), false, "logfmt or json"},
+	{NULL, 0, NULL, 0, false, NULL},
 };
 
 static bool in_list(const char *list, const char *name)
@@ -75,10 +81,12 @@ static int set_option(struct cli_args *a, const struct cli_option *o, const char
 
 	if (!o->value) {
 		*(bool *)at = true;
-	} else if (at == (void *)a->allow) {
-		if (a->allow_count >= CLI_ALLOW_MAX)
-			return error_set(err, -E2BIG, "--allow more than %d times", CLI_ALLOW_MAX);
-		a->allow[a->allow_count++] = value;
+	} else if (o->many) {
+		struct cli_words *words = at;
+
+		if (words->count >= CLI_ALLOW_MAX)
+			return error_set(err, -E2BIG, "--%s more than %d times", o->name, CLI_ALLOW_MAX);
+		words->items[words->count++] = value;
 	} else {
 		*(const char **)at = value;
 	}

@@ -21,10 +21,12 @@ enum { CLI_ALLOW_MAX = 256 };
 
 struct cli_args {
 	const struct cli_verb *verb;
-	const char *config, *language, *timeout, *args, *logs, *log_format;
+	const char *config, *language, *timeout, *args, *logs, *log_format, *eval, *data, *text;
 	bool json, verbose, servers, help, spawned;
-	const char *allow[CLI_ALLOW_MAX];
-	size_t allow_count;
+	struct cli_words {
+		const char *items[CLI_ALLOW_MAX];
+		size_t count;
+	} allow, servers_only;
 	char **operands; /* borrowed from argv */
 	size_t operand_count;
 };
@@ -44,7 +46,8 @@ struct cli_option {
 	const char *name;
 	char letter; /* 0: none */
 	const char *value; /* NULL: a flag */
-	size_t offset; /* in struct cli_args: const char *, or bool for a flag */
+	size_t offset; /* in struct cli_args: const char *, bool for a flag, struct cli_words if it may be repeated */
+	bool many;
 	const char *text;
 };
 extern const struct cli_option cli_options[]; /* ends with name NULL */

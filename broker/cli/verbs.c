@@ -7,10 +7,13 @@
 #include <string.h>
 
 const struct cli_verb cli_verbs[] = {
-	{"run", "[FILE|-]", 0, 1, "language timeout allow verbose", "run code in a sandbox, with your tools",
-	 "Without FILE, or with -, the code is read from stdin. What it prints comes at once, its value at the end.\n"
+	{"run", "[FILE|-]", 0, 1, "eval language data text timeout allow tool-choice verbose",
+	 "run code in a sandbox, with your tools",
+	 "Without FILE and -e, or with -, the code is read from stdin. What it prints comes at once, its value at the "
+	 "end.\n"
 	 "In code a server is an object and its tools are functions: await github.list_issues({...}) in JavaScript,\n"
-	 "await github.list_issues(...) in Python, `tool call github.list_issues --json '{...}'` in the shell.",
+	 "await github.list_issues(...) in Python, `tool call github.list_issues --json '{...}'` in the shell.\n"
+	 "stdin is not read unless - asks for it: git log | hawser run --text - -e 'return data.length'",
 	 cli_run},
 	{"tools", "[QUERY]", 0, 1, "servers logs", "find tools of your MCP servers, or look at the servers",
 	 "QUERY is words of a tool's name, description or parameters; without it all tools are listed.", cli_tools},

@@ -63,8 +63,9 @@ struct run_request {
 	int language;
 	int64_t timeout_ms; /* 0: limits.run_ms */
 	struct json_strings allowed_tools; /* count 0 and items NULL: not narrowed */
+	struct span data; /* raw JSON that code sees as `data`; SPAN_NONE: none */
 };
-/* Decodes {code, language, timeout_ms|timeout, allowed_tools}; the schema of execute_code is printed from it. */
+/* Decodes {code, language, timeout_ms|timeout, allowed_tools, data}; the schema of execute_code is printed from it. */
 extern const struct json_field run_request_table[];
 extern const size_t run_request_count;
 

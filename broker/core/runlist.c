@@ -113,6 +113,7 @@ void run_free(struct run *run)
 	free(run->result.error);
 	runfiles_done(&run->files);
 	loop_timer_free(run->backstop);
+	run_drop_data(run);
 	json_table_done(run_request_table, run_request_count, &run->request);
 	free(run->cancel_reason);
 	free(run->file_problem);

@@ -43,6 +43,11 @@ const struct json_field run_request_table[] = {
 	 .offset = offsetof(struct run_request, allowed_tools),
 	 .most = 256,
 	 .text = "Globs over server.tool: only these may be called. It can only narrow what the operator allows."},
+	{.name = "data",
+	 .kind = JSON_KIND_SPAN,
+	 .offset = offsetof(struct run_request, data),
+	 .most = 4 << 20,
+	 .text = "Any JSON value: the program sees it as `data` (bash: in data.json)."},
 };
 const size_t run_request_count = ARRAY_SIZE(run_request_table);
 
@@ -256,6 +261,12 @@ static int put_head(const struct run *run, struct buf *head)
 	return r;
 }
 
+void run_drop_data(struct run *run)
+{
+	free((char *)(uintptr_t)run->request.data.p);
+	run->request.data = SPAN_NONE;
+}
+
 static void on_sandbox(void *user, struct sandbox *sandbox, const struct error *problem)
 {
 	struct run *run = user;
@@ -278,12 +289,13 @@ static void on_sandbox(void *user, struct sandbox *sandbox, const struct error *
 		run_end(run, "error", "too many servers: their names do not fit the head of a run (16 KiB)");
 		return;
 	}
-	if (machine_run_start(facts.machine, run->id, span_of(buf_head(&head), head.len),
+	if (machine_run_start(facts.machine, run->id, span_of(buf_head(&head), head.len), run->request.data,
 			      span_of(run->request.code, strlen(run->request.code)), &machine_events, run,
 			      &run->machine_run, &err) < 0) {
 		run_end(run, "lost", error_text(&err));
 		return;
 	}
+	run_drop_data(run);
 	loop_timer_start(run->backstop, run->wall_ms + CORE_GRACE_MS + CORE_START_MS);
 }
 
@@ -292,6 +304,13 @@ static int copy_request(struct run *run, const struct run_request *request)
 	run->request = (struct run_request){.code = strdup(request->code), .language = request->language};
 	if (!run->request.code)
 		return -ENOMEM;
+	if (request->data.p) {
+		char *copy = strndup(request->data.p, request->data.len);
+
+		if (!copy)
+			return -ENOMEM;
+		run->request.data = span_of(copy, request->data.len);
+	}
 	if (!request->allowed_tools.items)
 		return 0;
 	run->request.allowed_tools.items = calloc(request->allowed_tools.count + 1, sizeof(char *));

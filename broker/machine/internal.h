@@ -15,6 +15,7 @@ enum { MACHINE_ARGS_TOTAL = 4 /* times args_max: bytes of arguments that all cal
 /* Bytes on their way out of one stream; the stream's writable event pushes the rest. */
 struct sender {
 	struct buf data;
+	size_t lead; /* of data: bytes at its beginning that go on channel `data` */
 	size_t sent;
 	bool fin; /* end the direction behind the data */
 };

@@ -55,8 +55,10 @@ bool machine_push(struct stream *s)
 	struct sender *out = &s->out;
 
 	while (out->sent < out->data.len || out->fin) {
-		ssize_t n = tunnel_send(s->machine->tunnel, s->id, CHANNEL_MAIN, buf_head(&out->data) + out->sent,
-					out->data.len - out->sent, out->fin);
+		bool leads = out->sent < out->lead;
+		size_t end = leads ? out->lead : out->data.len;
+		ssize_t n = tunnel_send(s->machine->tunnel, s->id, leads ? CHANNEL_DATA : CHANNEL_MAIN,
+					buf_head(&out->data) + out->sent, end - out->sent, out->fin && !leads);
 
 		if (n < 0)
 			return true; /* the stream is gone: whoever owns it hears of that by an event */
@@ -69,7 +71,7 @@ bool machine_push(struct stream *s)
 		out->fin = false;
 	}
 	buf_done(&out->data);
-	out->sent = 0;
+	out->sent = out->lead = 0;
 	return true;
 }
 

@@ -64,8 +64,8 @@ struct machine_run_events {
 	void (*end)(void *user, const struct machine_run_end *end);
 };
 
-/* head_json: PROTOCOL.md section 6, must have "run":run_id. code is copied. */
-int machine_run_start(struct machine *m, const char *run_id, struct span head_json, struct span code,
+/* head_json: PROTOCOL.md section 6, must have "run":run_id. data (SPAN_NONE: none) and code are copied. */
+int machine_run_start(struct machine *m, const char *run_id, struct span head_json, struct span data, struct span code,
 		      const struct machine_run_events *events, void *user, struct machine_run **ret,
 		      struct error *err) _must_check_;
 /* Asks the guest to end it; end still comes. reason: "cancelled", "deadline" or "budget". */

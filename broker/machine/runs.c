@@ -55,10 +55,10 @@ void machine_run_finish(struct machine_run *run, const struct machine_run_end *e
 	free(run);
 }
 
-int machine_run_start(struct machine *m, const char *run_id, struct span head_json, struct span code,
+int machine_run_start(struct machine *m, const char *run_id, struct span head_json, struct span data, struct span code,
 		      const struct machine_run_events *events, void *user, struct machine_run **ret, struct error *err)
 {
-	size_t first = code.len < FIRST_BODY_MAX ? code.len : FIRST_BODY_MAX;
+	size_t first = data.len > 0 ? 0 : code.len < FIRST_BODY_MAX ? code.len : FIRST_BODY_MAX;
 	struct machine_run *run;
 	int r;
 
@@ -70,9 +70,13 @@ int machine_run_start(struct machine *m, const char *run_id, struct span head_js
 		return error_set(err, -ENOMEM, "no memory for a run");
 	}
 	r = tunnel_open(m->tunnel, head_json.p, head_json.len, code.p, first, first == code.len, &run->stream.id, err);
-	run->stream.out.data.max = code.len + 1;
+	run->stream.out.data.max = data.len + code.len + 1;
+	run->stream.out.lead = data.len;
 	if (r == 0 && first < code.len) {
-		r = buf_append(&run->stream.out.data, code.p + first, code.len - first);
+		if (data.len > 0)
+			r = buf_append(&run->stream.out.data, data.p, data.len);
+		if (r == 0)
+			r = buf_append(&run->stream.out.data, code.p + first, code.len - first);
 		if (r < 0)
 			error_set(err, r, "no memory for the code of a run");
 	}
@@ -101,6 +105,7 @@ void machine_run_cancel(struct machine_run *run, const char *reason)
 		return;
 	run->stream.out.fin = false;
 	buf_clear(&run->stream.out.data);
+	run->stream.out.sent = run->stream.out.lead = 0;
 	if (buf_printf(&json, "{\"reason\":\"%s\"}", reason) == 0)
 		tunnel_cancel(run->stream.machine->tunnel, run->stream.id, (const char *)buf_head(&json), json.len);
 	buf_done(&json);

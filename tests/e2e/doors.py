@@ -134,12 +134,55 @@ def a_folder_that_is_gone_is_told():
 @cases.add
 def the_language_is_told_by_the_name_or_the_first_line():
     with fake() as home:
-        for name, text, language in (("a.ts", "x", "typescript"), ("a.mts", "x", "typescript"), ("a.py", "x", "python"), ("a.sh", "x", "bash"),
-                                     ("a.cjs", "x", "javascript"), ("a", "#!/usr/bin/env -S npx tsx\n", "typescript"),
-                                     ("b", "#!/usr/bin/env ts-node\n", "typescript"), ("c", "#!/usr/bin/python3\n", "python"),
-                                     ("d", "x", "javascript")):
-            done = home.run("run", "-v", home.write("work/" + name, text))
-            assert done.returncode == 0 and "in %s" % language in done.stderr, (name, done.stderr)
+        for name, first, language in (("a.ts", "", "typescript"), ("a.mts", "", "typescript"), ("a.py", "", "python"), ("a.sh", "", "bash"),
+                                      ("a.cjs", "", "javascript"), ("a", "#!/usr/bin/env -S npx tsx\n", "typescript"),
+                                      ("b", "#!/usr/bin/env ts-node\n", "typescript"), ("c", "#!/usr/bin/python3\n", "python"),
+                                      ("d", "", "javascript"), ("e.ts", "#!/usr/bin/python3\n", "typescript")):
+            done = home.run("run", home.write("work/" + name, first + "request"))
+            assert done.returncode == 0 and json.loads(done.stdout)["language"] == language, (name, done)
+
+
+@cases.table([
+    ("code as a word", ["-e", "request"], None, {"language": "javascript", "data": None}),
+    ("and a language", ["-l", "python", "-e", "request"], None, {"language": "python"}),
+    ("data as a word", ["-e", "request", "--data", '{"n": 0.10, "big": 12345678901234567890}'], None,
+     '"data":{"n": 0.10, "big": 12345678901234567890}'),
+    ("data from stdin", ["-e", "request", "-d", "-"], " [1]\n", {"data": [1]}),
+    ("data of a file", ["-e", "request", "-d", "@d.json"], None, {"data": "from a file"}),
+    ("text from stdin", ["-e", "request", "--text", "-"], "a\nb\n", {"data": "a\nb\n"}),
+    ("text as a word", ["-e", "request", "--text", "7"], None, {"data": "7"}),
+    ("servers by a glob", ["-e", "request", "--tool-choice", "git*", "--tool-choice", "files", "-a", "x.y"], None,
+     {"allowed_tools": ["x.y", "git*.*", "files.*"]}),
+    ("code twice", ["-e", "request", "a.js"], None, "the code is there twice, as a.js and as -e"),
+    ("both from stdin", ["-d", "-"], "1", "code and data cannot both come from stdin"),
+    ("no JSON", ["-e", "request", "-d", "{a: 1}"], None, "--text takes it as a string"),
+    ("no data there", ["-e", "request", "-d", "-"], "", "--data is not JSON"),
+    ("twice the same key", ["-e", "request", "-d", '{"a":1,"a":2}'], None, "--data is not JSON"),
+    ("data and text", ["-e", "request", "-d", "1", "--text", "1"], None, "give one"),
+    ("no such file", ["-e", "request", "-d", "@nowhere"], None, "reading nowhere"),
+])
+def request(args, text, wanted):
+    with fake() as home:
+        home.write("work/d.json", '"from a file"')
+        done = home.run("run", *args, input=text)
+        if isinstance(wanted, dict):
+            got = json.loads(done.stdout)
+            assert {k: got[k] for k in wanted} == wanted, got
+        elif wanted.startswith('"'):
+            assert wanted in done.stdout, done
+        else:
+            assert done.returncode == 2 and wanted in done.stderr, done
+
+
+@cases.add
+def data_comes_by_mcp_as_it_is_written():
+    with fake() as home, home.mcp() as mcp:
+        line = ('{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"execute_code","arguments":'
+                '{"code":"request","data":{"n":0.10,"b":12345678901234567890},"language":"python"}}}\n')
+        mcp.process.stdin.write(line.encode())
+        mcp.process.stdin.flush()
+        text = text_of(mcp.reply(77)["result"])
+        assert '"data":{"n":0.10,"b":12345678901234567890}' in text and "python" in text, text
 
 
 @cases.add

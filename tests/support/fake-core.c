@@ -2,7 +2,8 @@
 /*
  * A core that pretends, so that the doors and the command line can be tried by themselves. What a run does, its code
  * says: "print TEXT"  output TEXT, then value 1      "sleep MS"   ends after MS      "fail"  an error      "hang" never
- * ends "big N"       a value of N bytes             anything else: the value 1
+ * ends "big N"       a value of N bytes       "... request ..."  the request as it came       anything else: the value
+ * 1
  */
 #include "broker/core/core.h"
 
@@ -64,6 +65,11 @@ const struct json_field run_request_table[] = {
 	 .offset = offsetof(struct run_request, allowed_tools),
 	 .most = 256,
 	 .text = "Globs."},
+	{.name = "data",
+	 .kind = JSON_KIND_SPAN,
+	 .offset = offsetof(struct run_request, data),
+	 .most = 4 << 20,
+	 .text = "A value."},
 };
 const size_t run_request_count = ARRAY_SIZE(run_request_table);
 const struct json_field search_request_table[] = {
@@ -189,6 +195,21 @@ static void end_run(struct run *run, const char *status, const char *error)
 		run->events.end(run->user, &run->result);
 }
 
+static char *request_text(const struct run_request *r)
+{
+	static const char *const names[] = {"javascript", "typescript", "python", "bash"};
+	struct buf out = BUF_INIT(8 << 20);
+	int rc = buf_printf(&out, "{\"language\":\"%s\",\"timeout_ms\":%lld,\"allowed_tools\":[", names[r->language],
+			    (long long)r->timeout_ms);
+
+	for (size_t i = 0; rc == 0 && i < r->allowed_tools.count; i++)
+		rc = buf_printf(&out, "%s\"%s\"", i ? "," : "", r->allowed_tools.items[i]);
+	if (rc == 0)
+		rc = buf_printf(&out, "],\"data\":%.*s}", r->data.p ? (int)r->data.len : 4,
+				r->data.p ? r->data.p : "null");
+	return rc == 0 ? buf_steal(&out, NULL) : NULL;
+}
+
 static void on_timer(void *user)
 {
 	struct run *run = user;
@@ -218,6 +239,8 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 	run->core = c->core;
 	run->client = c;
 	run->code = strdup(request->code);
+	if (strstr(request->code, "request"))
+		run->result.value = request_text(request);
 	run->events = *events;
 	run->user = user;
 	run->next = c->core->kept;

@@ -66,17 +66,19 @@ static int write_file(const char *path, const struct buf *b, struct error *err)
 	return fd < 0 ? error_set_errno(err, -errno, "making %s", path) : 0;
 }
 
-/* The code is whole: into its file, and bash on it. */
+/* The code is whole: into its file, its data beside it, and bash on it. */
 static int run_launch_file(struct run *run, struct error *err)
 {
-	_cleanup_free_ char *work = NULL, *path = NULL;
+	_cleanup_free_ char *work = NULL, *path = NULL, *data = NULL;
 	int r = child_work_dir(run->guest, &work, err);
 
 	if (r < 0)
 		return r;
-	if (asprintf(&path, "%s/%s", work, run->file) < 0)
+	if (asprintf(&path, "%s/%s", work, run->file) < 0 || asprintf(&data, "%s/data.json", work) < 0)
 		return error_set(err, -ENOMEM, "no memory for a path");
 	r = write_file(path, &run->code, err);
+	if (r == 0 && run->data.len > 0)
+		r = write_file(data, &run->data, err);
 	return r < 0 ? r : run_launch(run, path, err);
 }
 
@@ -126,17 +128,17 @@ void run_body(struct run *run, uint16_t channel, const uint8_t *data, size_t len
 {
 	struct tunnel *t = run->guest->tunnel;
 
-	if (channel != CHANNEL_MAIN || run->state != RUN_LOADING) {
+	if ((channel != CHANNEL_MAIN && channel != CHANNEL_DATA) || run->state != RUN_LOADING) {
 		tunnel_consumed(t, run->stream.id, len);
 		return;
 	}
 	if (run->language != LANGUAGE_BASH) {
-		if (shim_send_code(run, data, len, false) < 0)
+		if (shim_send_code(run, channel, data, len, false) < 0)
 			run_stop(run, RUN_FAILED, "shim", "internal", "the interpreter does not take its code");
 		return;
 	}
-	if (buf_append(&run->code, data, len) < 0)
-		run_stop(run, RUN_FAILED, "too_large", "too_large", "the code is over 16 MiB");
+	if (buf_append(channel == CHANNEL_DATA ? &run->data : &run->code, data, len) < 0)
+		run_stop(run, RUN_FAILED, "too_large", "too_large", "the code or its data is over 16 MiB");
 	tunnel_consumed(t, run->stream.id, len);
 }
 
@@ -151,7 +153,7 @@ void run_end(struct run *run)
 	if (run->language == LANGUAGE_BASH)
 		r = run_launch_file(run, &err);
 	else
-		r = shim_send_code(run, NULL, 0, true);
+		r = shim_send_code(run, CHANNEL_MAIN, NULL, 0, true);
 	if (r == 0)
 		r = tunnel_head(run->guest->tunnel, run->stream.id, started, sizeof(started) - 1, NULL, 0, false, &err);
 	if (r < 0)

@@ -168,6 +168,7 @@ static struct run *run_free(struct run *run)
 	loop_timer_free(run->tick);
 	child_free(run->child);
 	buf_done(&run->code);
+	buf_done(&run->data);
 	free(run->error_json);
 	free(run->file);
 	free(run->id);
@@ -300,6 +301,7 @@ int run_new(struct guest *g, uint32_t stream, struct span head, struct run **ret
 	run->guest = g;
 	run->lobby_fd = -1;
 	run->code = (struct buf)BUF_INIT(RUN_CODE_MAX);
+	run->data = (struct buf)BUF_INIT(RUN_CODE_MAX);
 	r = run_read_head(run, head, err);
 	if (r == 0)
 		r = loop_timer_new(g->loop, run_on_wall, run, &run->wall, err);

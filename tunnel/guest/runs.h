@@ -37,7 +37,7 @@ struct run {
 	bool checking; /* run_check() is on its way */
 	bool lost; /* the conversation is over: nobody hears of the end */
 	struct child *child;
-	struct buf code; /* bash: until it is in its file */
+	struct buf code, data; /* bash: until they are in their files */
 	size_t code_deferred; /* bytes of code that the main link has queued */
 	/* how it ends */
 	enum run_verdict verdict;
@@ -110,9 +110,9 @@ bool output_over(const struct output *o);
 
 /* ---- shim.c ---- */
 int shim_main_new(struct run *run, int fd, struct error *err) _must_check_;
-/* The run's head and, as it comes, its code. */
+/* The run's head and, as they come, its data and its code. */
 int shim_send_open(struct run *run, struct span head) _must_check_;
-int shim_send_code(struct run *run, const uint8_t *data, size_t len, bool fin) _must_check_;
+int shim_send_code(struct run *run, uint16_t channel, const uint8_t *data, size_t len, bool fin) _must_check_;
 /* Room on the run's own stream again. */
 void shim_run_writable(struct run *run);
 /* Reads no more from the run's own link than what is there now. */

@@ -133,7 +133,7 @@ int shim_send_open(struct run *run, struct span head)
 			 : -EPIPE;
 }
 
-int shim_send_code(struct run *run, const uint8_t *data, size_t len, bool fin)
+int shim_send_code(struct run *run, uint16_t channel, const uint8_t *data, size_t len, bool fin)
 {
 	int r;
 
@@ -143,7 +143,7 @@ int shim_send_code(struct run *run, const uint8_t *data, size_t len, bool fin)
 		return shim_queue_fin(run->main, SHIM_RUN_STREAM);
 	run->code_deferred += len;
 	run->main->deferred = true;
-	r = shim_queue(run->main, FRAME_BODY, false, 0, SHIM_RUN_STREAM, NULL, 0, data, len);
+	r = shim_queue(run->main, FRAME_BODY, false, channel, SHIM_RUN_STREAM, NULL, 0, data, len);
 	return r;
 }
 

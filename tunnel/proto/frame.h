@@ -37,7 +37,8 @@ enum {
 	CHANNEL_STDERR = 2,
 	CHANNEL_LOG = 3,
 	CHANNEL_PROGRESS = 4,
-	CHANNEL_RESULT = 5
+	CHANNEL_RESULT = 5,
+	CHANNEL_DATA = 6
 };
 
 struct frame {

@@ -111,16 +111,10 @@ static const struct run_events run_events = {.state = on_state, .output = on_out
 
 static int decode(struct span params, struct run_request *ret, bool *ret_live, struct error *err)
 {
-	json_auto_t *p = NULL;
-	int r;
-
 	if (!params.p || params.len > RUN_CODE_MAX)
-		return error_set(err, -E2BIG, "the code is over %d bytes; put data into files", RUN_CODE_MAX);
-	r = json_parse(params.p, params.len, &p, err);
-	if (r < 0)
-		return r;
-	*ret_live = json_is_true(json_object_get(p, "live"));
-	return json_table_decode(run_request_table, run_request_count, json_object_get(p, "request"), false, ret, err);
+		return error_set(err, -E2BIG, "code and data are over %d bytes together", RUN_CODE_MAX);
+	*ret_live = span_bool(span_member(params, "live"), false);
+	return json_table_read(run_request_table, run_request_count, span_member(params, "request"), false, ret, err);
 }
 
 void method_run_start(struct request *q, struct span params)

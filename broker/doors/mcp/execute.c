@@ -209,8 +209,7 @@ void mcp_execute_code(struct mcp_request *q, struct span arguments)
 	static const struct run_events nothing = {0};
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct run_request request = {0};
-	json_auto_t *p = NULL;
-	int r = mcp_decode(arguments, run_request_table, run_request_count, &request, &p, &err);
+	int r = json_table_read(run_request_table, run_request_count, arguments, false, &request, &err);
 
 	if (r == 0)
 		r = run_start(mcp_client(q), &request, &nothing, q, &q->run, &err);

@@ -13,6 +13,7 @@ struct thing {
 	int colour;
 	struct json_strings tags;
 	json_t *raw;
+	struct span text;
 };
 static const char *const colours[] = {"red", "green", NULL};
 #define AT(field) .offset = offsetof(struct thing, field)
@@ -29,6 +30,7 @@ static const struct json_field table[] = {
 	{.name = "colour", .kind = JSON_KIND_ENUM, AT(colour), .names = colours, .preset = 1},
 	{.name = "tags", .kind = JSON_KIND_STRINGS, AT(tags), .most = 3},
 	{.name = "raw", .kind = JSON_KIND_RAW, AT(raw)},
+	{.name = "text", .kind = JSON_KIND_SPAN, AT(text), .alias = "words", .most = 40},
 };
 
 static int decode(const char *text, bool lax, struct thing *ret, struct error *err)
@@ -115,7 +117,7 @@ static void test_schema(void **state)
 		      "\"timeout_ms\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":900,\"default\":30},"
 		      "\"loud\":{\"type\":\"boolean\",\"default\":true},"
 		      "\"colour\":{\"type\":\"string\",\"enum\":[\"red\",\"green\"],\"default\":\"green\"},"
-		      "\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"raw\":{}},"
+		      "\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"raw\":{},\"text\":{}},"
 		      "\"required\":[\"name\"],\"additionalProperties\":false}");
 }
 
@@ -147,14 +149,59 @@ static void test_nearest(void **state)
 	assert_null(json_nearest("x", names));
 }
 
+static void test_reads_raw_members(void **state)
+{
+	static const struct {
+		const char *object, *text; /* text NULL: absent */
+	} good[] = {
+		{"{\"name\":\"x\"}", NULL},
+		{"{\"name\":\"x\",\"text\":null}", "null"},
+		{"{\"text\":{\"n\":0.10,\"b\":12345678901234567890},\"name\":\"x\"}",
+		 "{\"n\":0.10,\"b\":12345678901234567890}"},
+		{"{\"name\":\"x\",\"te\\u0078t\":1.50}", "1.50"},
+		{"{ \"name\" : \"x\" , \"words\" : [ 1 ] }", "[ 1 ]"},
+		{"{\"name\":\"x\",\"raw\":{\"text\":5},\"text\":\"\\u0041\"}", "\"\\u0041\""},
+	};
+	static const struct {
+		const char *object, *error;
+	} bad[] = {
+		{"{\"name\":\"x\",\"text\":{\"a\":1,\"a\":2}}", "text: "},
+		{"{\"name\":\"x\",\"text\":1,\"text\":2}", "duplicate"},
+		{"{\"name\":\"x\",\"text\":1,\"words\":2}", "beside its other spelling"},
+		{"{\"name\":\"x\",\"text\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}", "at most 40"},
+		{"[1]", "must be an object"},
+	};
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct thing t;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		struct span object = span_of(good[i].object, strlen(good[i].object));
+
+		assert_int_equal(json_table_read(table, ARRAY_SIZE(table), object, false, &t, &err), 0);
+		if (good[i].text)
+			assert_true(span_equals(t.text, good[i].text));
+		else
+			assert_null(t.text.p);
+		json_table_done(table, ARRAY_SIZE(table), &t);
+		assert_null(t.text.p);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct span object = span_of(bad[i].object, strlen(bad[i].object));
+
+		assert_true(json_table_read(table, ARRAY_SIZE(table), object, false, &t, &err) < 0);
+		if (!strstr(error_text(&err), bad[i].error))
+			fail_msg("%s: %s", bad[i].object, error_text(&err));
+	}
+	assert_true(json_table_read(table, ARRAY_SIZE(table), SPAN_NONE, false, &t, &err) < 0);
+	assert_non_null(strstr(error_text(&err), "name: is missing"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_decodes),
-		cmocka_unit_test(test_presets),
-		cmocka_unit_test(test_all_faults_at_once),
-		cmocka_unit_test(test_schema),
-		cmocka_unit_test(test_parse_and_print),
+		cmocka_unit_test(test_decodes), cmocka_unit_test(test_reads_raw_members),
+		cmocka_unit_test(test_presets), cmocka_unit_test(test_all_faults_at_once),
+		cmocka_unit_test(test_schema),  cmocka_unit_test(test_parse_and_print),
 		cmocka_unit_test(test_nearest),
 	};
 

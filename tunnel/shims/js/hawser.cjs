@@ -28,7 +28,7 @@ const HEAD_MAX = 16384; /* JSON of a head or tail, in bytes */
 const LOG_MAX = 60000; /* bytes of one log record's text; the guest cuts at 60 KiB, without a mark */
 const FIN = 1;
 const OPEN = 16, HEAD = 17, BODY = 18, TAIL = 19, RESET = 20;
-const CHANNEL_MAIN = 0, CHANNEL_PROGRESS = 4, CHANNEL_RESULT = 5;
+const CHANNEL_MAIN = 0, CHANNEL_PROGRESS = 4, CHANNEL_RESULT = 5, CHANNEL_DATA = 6;
 const RUN_STREAM = 1;
 const SMALL_CALL = 8192; /* UTF-16 units of arguments that fit the output buffer whatever their text */
 const SMALL_RESULT = 32768; /* bytes that share a write with TAIL */
@@ -44,7 +44,7 @@ const encoder = new TextEncoder();
 
 const state = {
 	head: null, /* OPEN's head of the run */
-	code: [], /* its body, as it comes */
+	code: [], data: [], /* its body by channels, as it comes */
 	finished: false,
 	file: '', /* full path that the program would have */
 	importHelper: null, /* import() as a file of the run's directory would do it */
@@ -468,7 +468,7 @@ function callFrame(type, fin, stream, start, end) {
 		settle(stream, call, collected(call));
 }
 
-function runFrame(type, fin, start, end) {
+function runFrame(type, fin, channel, start, end) {
 	let body = start;
 	if (type === OPEN) {
 		body = start + 2 + input.buffer.readUInt16BE(start);
@@ -477,7 +477,7 @@ function runFrame(type, fin, start, end) {
 		exitProcess(1);
 	}
 	if (type === OPEN || type === BODY)
-		state.code.push(Buffer.from(input.buffer.subarray(body, end)));
+		(channel === CHANNEL_DATA ? state.data : state.code).push(Buffer.from(input.buffer.subarray(body, end)));
 	if (fin)
 		nextTick(startRun);
 }
@@ -496,7 +496,7 @@ function onRead(nread) {
 		const stream = bytes.readUInt32BE(at + 8);
 		const fin = (bytes[at + 5] & FIN) !== 0;
 		if (stream === RUN_STREAM)
-			runFrame(bytes[at + 4], fin, at + HEADER, next);
+			runFrame(bytes[at + 4], fin, bytes.readUInt16BE(at + 6), at + HEADER, next);
 		else
 			callFrame(bytes[at + 4], fin, stream, at + HEADER, next);
 		at = next;
@@ -824,6 +824,9 @@ function installNames(head, source, log) {
 	};
 	for (const [name, value] of Object.entries(core))
 		define(name, value);
+	if (state.data.length > 0)
+		define('data', parseExact(Buffer.concat(state.data).toString()));
+	state.data = [];
 	for (const { name, id } of servers) {
 		define(id, namespaceOf(name));
 		define(name, namespaceOf(name));
@@ -1057,6 +1060,8 @@ function stackPosition(stack, file) {
 
 function hint(name, message) {
 	const missing = name === 'ReferenceError' && /^([\w$]+) is not defined$/.exec(message || '');
+	if (missing && missing[1] === 'data')
+		return 'This run was given no data: execute_code has an argument data, hawser run has --data and --text.';
 	if (missing)
 		return `No such name. Servers here: ${servers.map(s => s.id).join(', ') || 'none'}; search_tools("words") finds tools.`;
 	return undefined;

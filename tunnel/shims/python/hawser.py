@@ -27,7 +27,7 @@ HEAD_MAX = 16384  # JSON of a head or tail, in bytes
 LOG_MAX = 60000  # bytes of one log record's text; the guest cuts at 60 KiB, without a mark
 FIN = 1
 OPEN, HEAD, BODY, TAIL, RESET = 16, 17, 18, 19, 20
-CHANNEL_PROGRESS, CHANNEL_RESULT = 4, 5
+CHANNEL_PROGRESS, CHANNEL_RESULT, CHANNEL_DATA = 4, 5, 6
 RUN_STREAM = 1
 READ_SIZE = 4 * PAYLOAD_MAX
 END_WAIT_MS = 50  # the guest ends a process that has said its end; what it used is known only as long as it is there
@@ -342,17 +342,17 @@ class Link:
             stop = at + 16 + length
             if stop > end:
                 break
-            self.take(kind, flags & FIN, stream, at + 16, stop)
+            self.take(kind, flags & FIN, channel, stream, at + 16, stop)
             at = stop
         self.fill = end - at
         if self.fill and at:
             self.buffer[:self.fill] = self.buffer[at:end]
         return True
 
-    def take(self, kind, fin, stream, start, stop):
+    def take(self, kind, fin, channel, stream, start, stop):
         if stream == RUN_STREAM:
             if self.on_run:
-                self.on_run(kind, fin, bytes(self.view[start:stop]))
+                self.on_run(kind, fin, channel, bytes(self.view[start:stop]))
             return
         call = self.calls.get(stream)
         if call is None:
@@ -919,6 +919,9 @@ def install_names(space, tree):
             "budget": budget, "__tool_namespaces": names}
     for name, value in core.items():
         define(name, value)
+    if program.data:
+        define("data", json.loads(program.data))
+        program.data = None
     for server in program.servers:
         define(server["id"], space_of(server["name"]))
         define(server["name"], space_of(server["name"]))
@@ -1095,7 +1098,7 @@ def compile_program(tree, source, file, space):
 class Program:
     def __init__(self):
         self.head = None
-        self.code = bytearray()
+        self.code, self.data = bytearray(), bytearray()
         self.complete = False
         self.finished = False
         self.servers = []
@@ -1105,14 +1108,17 @@ class Program:
         self.pid = os.getpid()
         self.lock = threading.Lock()
 
-    def take(self, kind, fin, payload):
+    def take(self, kind, fin, channel, payload):
         if kind == RESET:
             os._exit(1)
         if kind == OPEN:
             n = payload[0] << 8 | payload[1]
             self.head = json.loads(payload[2:2 + n])
             payload = payload[2 + n:]
-        self.code += payload
+        if channel == CHANNEL_DATA:
+            self.data += payload
+        else:
+            self.code += payload
         self.complete = self.complete or bool(fin)
 
 
@@ -1176,6 +1182,8 @@ def hint(error):
     if isinstance(fix, str):
         return fix
     if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
+        if str(error) == "name 'data' is not defined":
+            return "This run was given no data: execute_code has an argument data, hawser run has --data and --text."
         return 'No such name. Servers here: %s; search_tools("words") finds tools.' % (
             ", ".join(s["id"] for s in program.servers) or "none")
     return None

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tables with raw members (JSON_KIND_SPAN): what such a member holds is never decoded, so that its numbers keep their
+ * text and a large one costs one scan. The rest is decoded from a copy of the text in which null stands in its place.
+ */
+#include "base/json.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct span member_of(const struct json_field *f, struct span object)
+{
+	struct span value = span_member(object, f->name);
+
+	return value.p || !f->alias ? value : span_member(object, f->alias);
+}
+
+static int check_member(const struct json_field *f, struct span value, struct error *err)
+{
+	int64_t most = f->most ? f->most : INT64_MAX;
+
+	if ((int64_t)value.len > most)
+		return error_set(err, -E2BIG, "%s: has %zu bytes of JSON, must have at most %lld", f->name, value.len,
+				 (long long)most);
+	return span_check(value, true, NULL, err) < 0 ? error_wrap(err, "%s", f->name) : 0;
+}
+
+/* The text without what stands at value, which lies in it. */
+static int put_without(struct buf *out, struct span *rest, struct span value)
+{
+	size_t before = (size_t)(value.p - rest->p);
+	int r = buf_append(out, rest->p, before);
+
+	*rest = span_of(value.p + value.len, rest->len - before - value.len);
+	return r < 0 ? r : buf_append_str(out, "null");
+}
+
+/* Spans of the table's raw members, in the order in which they stand in the text. */
+static int cut_out(const struct json_field *table, size_t count, struct span object, struct buf *out, struct error *err)
+{
+	struct span rest = object;
+
+	for (;;) {
+		const struct json_field *first = NULL;
+		struct span next = SPAN_NONE;
+		int r;
+
+		for (size_t i = 0; i < count; i++) {
+			struct span value = table[i].kind == JSON_KIND_SPAN ? member_of(&table[i], object) : SPAN_NONE;
+
+			if (value.p && value.p >= rest.p && (!next.p || value.p < next.p)) {
+				next = value;
+				first = &table[i];
+			}
+		}
+		if (!first)
+			break;
+		r = check_member(first, next, err);
+		if (r < 0)
+			return r;
+		if (put_without(out, &rest, next) < 0)
+			return error_set(err, -ENOMEM, "no memory");
+	}
+	return buf_append(out, rest.p, rest.len) < 0 ? error_set(err, -ENOMEM, "no memory") : 0;
+}
+
+int json_table_read(const struct json_field *table, size_t count, struct span object, bool lax, void *data,
+		    struct error *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(object.len + 8 * count + 8);
+	json_auto_t *decoded = NULL;
+	int r;
+
+	if (!object.p)
+		object = SPAN_LIT("{}");
+	r = cut_out(table, count, object, &text, err);
+	if (r == 0)
+		r = json_parse((const char *)buf_head(&text), text.len, &decoded, err);
+	if (r == 0)
+		r = json_table_decode(table, count, decoded, lax, data, err);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (table[i].kind == JSON_KIND_SPAN)
+			*(struct span *)(void *)((char *)data + table[i].offset) = member_of(&table[i], object);
+	return r;
+}
