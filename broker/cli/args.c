@@ -17,6 +17,8 @@ const struct cli_option cli_options[] = {
 	{"data", 'd', "JSON", AT(data), false,
 	 "what the code sees as `data`: a JSON value, @FILE with one, or - for stdin"},
 	{"text", 0, "TEXT", AT(text), false, "the same as a string, as it is: the text, @FILE, or - for stdin"},
+	{"environment", 0, "NAME", AT(environment), false,
+	 "packages to run with: one of the configuration's environments"},
 	{"timeout", 't', "TIME", AT(timeout), false, "wall time of the run: 500ms, 30s, 5m"},
 	{"allow", 'a', "GLOB", AT(allow), true,
 	 "only these tools may be called, for instance 'github.list_*'; may be repeated"},

@@ -21,7 +21,7 @@ enum { CLI_ALLOW_MAX = 256 };
 
 struct cli_args {
 	const struct cli_verb *verb;
-	const char *config, *language, *timeout, *args, *logs, *log_format, *eval, *data, *text;
+	const char *config, *language, *timeout, *args, *logs, *log_format, *eval, *data, *text, *environment;
 	bool json, verbose, servers, help, spawned;
 	struct cli_words {
 		const char *items[CLI_ALLOW_MAX];

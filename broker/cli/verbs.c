@@ -7,7 +7,7 @@
 #include <string.h>
 
 const struct cli_verb cli_verbs[] = {
-	{"run", "[FILE|-]", 0, 1, "eval language data text timeout allow tool-choice verbose",
+	{"run", "[FILE|-]", 0, 1, "eval language data text environment timeout allow tool-choice verbose",
 	 "run code in a sandbox, with your tools",
 	 "Without FILE and -e, or with -, the code is read from stdin. What it prints comes at once, its value at the "
 	 "end.\n"
@@ -31,7 +31,7 @@ const struct cli_verb cli_verbs[] = {
 	 "    files:\n"
 	 "      command: npx\n"
 	 "      args: [-y, \"@modelcontextprotocol/server-filesystem\", \"${HOME}/Documents\"]\n\n"
-	 "Keys: mcpServers, include, policy, limits, providers, isolation, runtimes.\n"
+	 "Keys: mcpServers, include, policy, limits, providers, isolation, runtimes, environments.\n"
 	 "include: [FILE] takes the mcpServers of another client's file.\n"
 	 "check reads the files and starts nothing; hawser doctor starts the servers.",
 	 cli_config},

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The keys of the main file that are Hawser's own: providers, isolation, runtimes, policy, limits. */
+/* The keys of the main file that are Hawser's own: providers, isolation, policy, limits; paths are config-paths.c's. */
 #include "broker/core/config-decode.h"
 #include "policy/policy.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
 struct file_read {
-	const struct config_node *servers, *include, *policy, *limits, *providers, *isolation, *runtimes;
+	const struct config_node *servers, *include, *policy, *limits, *providers, *isolation, *runtimes, *environments;
 };
 
 #define AT(member) .kind = JSON_KIND_RAW, .offset = offsetof(struct file_read, member)
@@ -22,6 +21,7 @@ static const struct json_field file_table[] = {
 	{.name = "providers", AT(providers), .text = "Where sandboxes come from, in order."},
 	{.name = "isolation", AT(isolation), .text = "The weakest wall that is good enough."},
 	{.name = "runtimes", AT(runtimes), .text = "Interpreters."},
+	{.name = "environments", AT(environments), .text = "Prefixes with packages that a run may ask for by name."},
 };
 #undef AT
 
@@ -37,41 +37,6 @@ static const struct json_field isolation_table[] = {
 	 .preset = -1,
 	 .text = "The weakest wall that is good enough."},
 };
-
-struct runtimes_read {
-	char *path[3];
-};
-#define AT(i) \
-	.kind = JSON_KIND_STRING, .least = 1, .offset = offsetof(struct runtimes_read, path) + (i) * sizeof(char *)
-static const struct json_field runtimes_table[] = {
-	{.name = "javascript", AT(0), .alias = "node", .text = "Path of node."},
-	{.name = "python", AT(1), .alias = "python3", .text = "Path of python3."},
-	{.name = "bash", AT(2), .text = "Path of bash."},
-};
-#undef AT
-
-static void decode_runtimes(struct config_reader *reader, const struct config_node *n)
-{
-	struct config *c = &reader->whole->c;
-	struct runtimes_read r = {{NULL}};
-	int lines[ARRAY_SIZE(runtimes_table)] = {0};
-
-	config_decode_object(reader, n, "runtimes", runtimes_table, ARRAY_SIZE(runtimes_table), &r, lines);
-	for (size_t i = 0; i < ARRAY_SIZE(r.path); i++) {
-		const char *home = getenv("HOME");
-		char *path = r.path[i];
-
-		if (path && strncmp(path, "~/", 2) == 0 && home && home[0] == '/') {
-			if (asprintf(&path, "%s%s", home, path + 1) < 0)
-				path = NULL;
-			free(r.path[i]);
-		}
-		if (path && path[0] != '/')
-			config_complain(reader, lines[i], "runtimes.%s: %.100s is not absolute; write the whole path",
-					runtimes_table[i].name, path);
-		c->runtimes[i] = path;
-	}
-}
 
 static bool provider_name_ok(const char *name)
 {
@@ -194,6 +159,7 @@ void config_decode_file(struct config_reader *reader, const struct config_node *
 				"limits: run_ms is over run_most_ms; lower it, or raise that");
 	decode_providers(reader, r.providers);
 	decode_isolation(reader, r.isolation);
-	decode_runtimes(reader, r.runtimes);
+	config_decode_runtimes(reader, r.runtimes);
+	config_decode_environments(reader, r.environments);
 	decode_policy(reader, r.policy);
 }

@@ -94,14 +94,25 @@ static json_t *runtimes_json(const struct config *c)
 			 c->runtimes[2]);
 }
 
+static json_t *environments_json(const struct config *c)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < c->environment_count; i++)
+		json_object_set_new(object, c->environments[i].name,
+				    json_pack("{s:s*, s:s*}", "python", c->environments[i].python, "javascript",
+					      c->environments[i].javascript));
+	return object;
+}
+
 int config_show(const struct config *c, struct buf *out)
 {
 	const struct config_whole *w = (const struct config_whole *)(const void *)c;
-	json_auto_t *all =
-		json_pack("{s:s?, s:o, s:o, s:O*, s:o, s:o, s:s*, s:o, s:o, s:o}", "path", c->path, "files",
-			  strings_json(&c->files), "mcpServers", servers_json(c), "policy", c->policy, "limits",
-			  limits_json(w), "providers", providers_json(c), "isolation", c->isolation, "runtimes",
-			  runtimes_json(c), "variables", strings_json(&c->variables), "notes", strings_json(&c->notes));
+	json_auto_t *all = json_pack("{s:s?, s:o, s:o, s:O*, s:o, s:o, s:s*, s:o, s:o, s:o, s:o}", "path", c->path,
+				     "files", strings_json(&c->files), "mcpServers", servers_json(c), "policy",
+				     c->policy, "limits", limits_json(w), "providers", providers_json(c), "isolation",
+				     c->isolation, "runtimes", runtimes_json(c), "environments", environments_json(c),
+				     "variables", strings_json(&c->variables), "notes", strings_json(&c->notes));
 
 	return all ? json_print(out, all) : -ENOMEM;
 }

@@ -283,6 +283,11 @@ struct config *config_free(struct config *c)
 	free(c->isolation);
 	for (size_t i = 0; i < ARRAY_SIZE(c->runtimes); i++)
 		free(c->runtimes[i]);
+	for (size_t i = 0; i < c->environment_count; i++) {
+		free(c->environments[i].name);
+		free(c->environments[i].python);
+		free(c->environments[i].javascript);
+	}
 	config_strings_done(&c->variables);
 	config_strings_done(&c->notes);
 	free(w->config_home);

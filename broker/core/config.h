@@ -63,6 +63,11 @@ struct config_server {
 	char *file; /* where it was read */
 	int line;
 };
+enum { CONFIG_ENVIRONMENTS_MAX = 16 };
+struct config_environment {
+	char *name; /* [A-Za-z0-9_.-]+ */
+	char *python, *javascript; /* absolute, or NULL; one of them is there */
+};
 struct config_provider {
 	char *name;
 	json_t *settings; /* object or NULL */
@@ -78,6 +83,8 @@ struct config {
 	size_t provider_count;
 	char *isolation; /* floor: process, container, gvisor or vm; NULL: class of the first provider */
 	char *runtimes[3]; /* javascript, python, bash: absolute path as written, or NULL */
+	struct config_environment environments[CONFIG_ENVIRONMENTS_MAX]; /* in the order of the file */
+	size_t environment_count;
 	struct json_strings variables; /* names of all variables that occur */
 	struct json_strings notes; /* for doctor: collisions of identifiers and the like */
 };

@@ -63,11 +63,15 @@ struct run_request {
 	int language;
 	int64_t timeout_ms; /* 0: limits.run_ms */
 	struct json_strings allowed_tools; /* count 0 and items NULL: not narrowed */
+	char *environment; /* one of config's environments, or NULL */
 	struct span data; /* raw JSON that code sees as `data`; SPAN_NONE: none */
 };
-/* Decodes {code, language, timeout_ms|timeout, allowed_tools, data}; the schema of execute_code is printed from it. */
+/* Decodes {code, language, timeout_ms|timeout, allowed_tools, data, environment}; the schema of execute_code is printed
+ * from it. */
 extern const struct json_field run_request_table[];
 extern const size_t run_request_count;
+/* The schema of a request as a client with this configuration (NULL: none) may make it. */
+int run_request_schema(const struct config *c, struct buf *out) _must_check_;
 
 struct run_result; /* all that a run promises (design.md section 6); borrowed while the run is kept */
 struct run_events {

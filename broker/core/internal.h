@@ -219,15 +219,24 @@ void runs_count(struct run *run, const char *server, const char *tool, const cha
 void runs_on_call(struct run *run, struct machine_call *machine_call);
 void runs_on_call_cancelled(struct run *run, struct machine_call *machine_call);
 
+/* ---- environments.c ---- */
+/* Index of the environment of that name, -1 for NULL. -ENOENT: the error names those that there are. */
+int environments_find(const struct config *c, const char *name, int *ret, struct error *err) _must_check_;
+/* Adds a "fix" to the error of a run (PROTOCOL.md section 6) that lacks a module: the environments that have it. */
+void environments_explain(const struct run *run, json_t *error);
+void environments_report(const struct config *c, doctor_tell_fn *tell, void *user);
+
 /* ---- pools.c, waiting.c, sandboxes.c ---- */
 struct sandbox_facts {
 	struct machine *machine;
 	const char *provider, *isolation, *why;
 };
-/* A sandbox for one run, warm (what it has parked follows the languages asked for) or made now. done exactly once,
+/* A sandbox for one run, warm (what it has parked follows the languages and environments asked for) or made now.
+ * environment: index into the configuration's, -1 for none. done exactly once,
  * never inside this call; sandbox NULL: error says why. */
 typedef void sandbox_done_fn(void *user, struct sandbox *sandbox, const struct error *err);
-struct ticket *sandboxes_acquire(struct pool *pool, enum run_language language, sandbox_done_fn *done, void *user);
+struct ticket *sandboxes_acquire(struct pool *pool, enum run_language language, int environment, sandbox_done_fn *done,
+				 void *user);
 /* done will not be called. */
 void sandboxes_forget(struct ticket *ticket);
 void sandbox_facts(const struct sandbox *sandbox, struct sandbox_facts *ret);

@@ -25,6 +25,8 @@ struct sandbox {
 	char *id; /* the provider's name for it */
 	struct machine *machine;
 	char *why;
+	enum run_language park; /* what it has parked */
+	int environment; /* index into the pool's, -1: none. Fixed: it is part of the wall */
 };
 
 struct pool {
@@ -36,19 +38,26 @@ struct pool {
 	struct config_limits limits;
 	struct pool_provider *providers;
 	size_t provider_count;
+	struct hawser_environment environments[CONFIG_ENVIRONMENTS_MAX]; /* owned copies */
+	size_t environment_count;
 	struct sandbox *sandboxes;
 	size_t count[SANDBOX_STATES]; /* of them, by state */
+	struct {
+		size_t count[SANDBOX_STATES], waiting;
+	} shown[1 + CONFIG_ENVIRONMENTS_MAX]; /* the same for those without an environment, and for each */
 	struct ticket *waiting;
 	size_t waiting_count;
-	enum run_language park; /* of the last run: the interpreter that a sandbox made ahead starts */
+	enum run_language park; /* of the last run: the interpreter that a sandbox made ahead starts, */
+	int park_environment; /* and what it sees */
 	uint64_t refill_after_ms; /* no sandbox is made ahead before this */
 	struct loop_timer *refill;
 	bool kicked, closing;
 };
 
 /* ---- pools.c ---- */
-/* The first provider that is not resting; *why says what was passed over. NULL: none. */
-struct pool_provider *pool_choose(struct pool *pool, struct buf *why);
+/* The first provider that is not resting and can do the environment (-1: none); *why says what was passed over. NULL:
+ * none. */
+struct pool_provider *pool_choose(struct pool *pool, int environment, struct buf *why);
 /* It failed: others are asked for a while. */
 void pool_rest(struct pool_provider *p, const char *problem);
 
@@ -56,7 +65,7 @@ void pool_rest(struct pool_provider *p, const char *problem);
 /* The only writer of state; a step that is not in its table is a bug. */
 void sandbox_set_state(struct sandbox *s, enum sandbox_state state);
 /* One more sandbox is under way. False: no provider can, why says it. */
-bool sandbox_make(struct pool *pool, struct buf *why);
+bool sandbox_make(struct pool *pool, int environment, struct buf *why);
 /* Its provider takes it down, and s is freed then, on a later turn; one that is being created is waited for first. */
 void sandbox_end(struct sandbox *s);
 void sandbox_free(struct sandbox *s);
@@ -65,6 +74,8 @@ void sandbox_free(struct sandbox *s);
 size_t pool_count(const struct pool *pool, enum sandbox_state state);
 /* Under way: neither warm nor lost yet. */
 size_t pool_count_coming(const struct pool *pool);
+/* A sandbox with this environment (not -1) could not be made: runs that want it are told why, the others go on. */
+void pool_environment_failed(struct pool *pool, int environment, const char *problem);
 /* Something changed: on the next turn sandboxes are handed out and made, all decided in one place. */
 void pool_kick(struct pool *pool);
 /* Nothing is made ahead for ms at least; the timer of the pool kicks it then. */

@@ -64,7 +64,7 @@ void pool_rest(struct pool_provider *p, const char *problem)
 	p->rest_until_ms = clock_now_ms() + PROVIDER_REST_MS;
 }
 
-struct pool_provider *pool_choose(struct pool *pool, struct buf *why)
+struct pool_provider *pool_choose(struct pool *pool, int environment, struct buf *why)
 {
 	uint64_t now = clock_now_ms();
 	int r = 0;
@@ -72,6 +72,12 @@ struct pool_provider *pool_choose(struct pool *pool, struct buf *why)
 	for (size_t i = 0; i < pool->provider_count; i++) {
 		struct pool_provider *p = &pool->providers[i];
 
+		if (p->provider && environment >= 0 && !host_provider_has_environments(p->provider)) {
+			if (r == 0)
+				r = buf_printf(why, "%s%s cannot show environments of this machine",
+					       why->len ? "; " : "", host_provider_name(p->provider));
+			continue;
+		}
 		if (p->provider && p->rest_until_ms <= now) {
 			if (r == 0 && why->len == 0)
 				r = buf_append_str(why, i == 0 ? "first in the list" : "next in the list");
@@ -88,15 +94,19 @@ struct pool_provider *pool_choose(struct pool *pool, struct buf *why)
 static char *make_key(const struct config *c)
 {
 	json_auto_t *key =
-		json_pack("{s:[], s:I, s:I, s:I, s:I, s:I, s:I, s:s*, s:s*, s:s*, s:s*}", "providers", "memory",
-			  (json_int_t)c->limits.memory, "disk", (json_int_t)c->limits.disk, "processes",
-			  (json_int_t)c->limits.processes, "runs", (json_int_t)c->limits.runs, "pool",
+		json_pack("{s:[], s:[], s:I, s:I, s:I, s:I, s:I, s:I, s:s*, s:s*, s:s*, s:s*}", "providers",
+			  "environments", "memory", (json_int_t)c->limits.memory, "disk", (json_int_t)c->limits.disk,
+			  "processes", (json_int_t)c->limits.processes, "runs", (json_int_t)c->limits.runs, "pool",
 			  (json_int_t)c->limits.pool, "arguments", (json_int_t)c->limits.arguments, "isolation",
 			  c->isolation, "javascript", c->runtimes[0], "python", c->runtimes[1], "bash", c->runtimes[2]);
 
 	for (size_t i = 0; key && i < c->provider_count; i++)
 		json_array_append_new(json_object_get(key, "providers"),
 				      json_pack("[s, O?]", c->providers[i].name, c->providers[i].settings));
+	for (size_t i = 0; key && i < c->environment_count; i++)
+		json_array_append_new(json_object_get(key, "environments"),
+				      json_pack("[s, s?, s?]", c->environments[i].name, c->environments[i].python,
+						c->environments[i].javascript));
 	return key ? json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 }
 
@@ -107,10 +117,29 @@ static void free_pool(struct pool *pool)
 		host_provider_close(pool->providers[i].provider);
 		free(pool->providers[i].problem);
 	}
+	for (size_t i = 0; i < pool->environment_count; i++) {
+		free((char *)(uintptr_t)pool->environments[i].name);
+		free((char *)(uintptr_t)pool->environments[i].python);
+		free((char *)(uintptr_t)pool->environments[i].javascript);
+	}
 	loop_timer_free(pool->refill);
 	free(pool->providers);
 	free(pool->key);
 	free(pool);
+}
+
+static void copy_environments(struct pool *pool, const struct config *c)
+{
+	for (size_t i = 0; i < c->environment_count; i++) {
+		const struct config_environment *e = &c->environments[i];
+
+		pool->environments[i] = (struct hawser_environment){
+			.name = strdup(e->name),
+			.python = e->python ? strdup(e->python) : NULL,
+			.javascript = e->javascript ? strdup(e->javascript) : NULL,
+		};
+	}
+	pool->environment_count = c->environment_count;
 }
 
 int pools_get(struct core *core, const struct config *config, struct pool **ret, struct error *err)
@@ -136,6 +165,8 @@ int pools_get(struct core *core, const struct config *config, struct pool **ret,
 		pool->key = TAKE_PTR(key);
 		pool->limits = config->limits;
 		pool->provider_count = config->provider_count;
+		pool->park_environment = -1;
+		copy_environments(pool, config);
 		HASH_ADD_KEYPTR(hh, core->pools, pool->key, strlen(pool->key), pool);
 		for (size_t i = 0; i < config->provider_count; i++)
 			open_provider(pool, config, i);

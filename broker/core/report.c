@@ -36,6 +36,7 @@ static void ask_providers(void *user)
 	for (size_t i = 0; i < r->view->pool->provider_count; i++)
 		if (r->view->pool->providers[i].provider)
 			host_provider_report(r->view->pool->providers[i].provider, keep, r);
+	environments_report(r->view->config, keep, r);
 }
 
 static void tell_pool(struct report *r)

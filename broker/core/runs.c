@@ -43,6 +43,10 @@ const struct json_field run_request_table[] = {
 	 .offset = offsetof(struct run_request, allowed_tools),
 	 .most = 256,
 	 .text = "Globs over server.tool: only these may be called. It can only narrow what the operator allows."},
+	{.name = "environment",
+	 .kind = JSON_KIND_STRING,
+	 .offset = offsetof(struct run_request, environment),
+	 .text = "Packages that the user has prepared; without it those of the system."},
 	{.name = "data",
 	 .kind = JSON_KIND_SPAN,
 	 .offset = offsetof(struct run_request, data),
@@ -210,8 +214,10 @@ static void on_end(void *user, const struct machine_run_end *end)
 	if (buf_append(&clean, end->tail_json, end->tail_len) < 0)
 		clean.len = 0;
 	redact_buf(run->view->redact, &clean); /* message, stack and fix quote what the code knows */
-	if (json_parse((const char *)buf_head(&clean), clean.len, &run->result.tail, &err) == 0)
+	if (json_parse((const char *)buf_head(&clean), clean.len, &run->result.tail, &err) == 0) {
+		environments_explain(run, json_object_get(run->result.tail, "error"));
 		json_unpack(run->result.tail, "{s?s, s?i}", "status", &said, "exit_code", &run->result.exit_code);
+	}
 	for (size_t i = 0; said && i < ARRAY_SIZE(known); i++)
 		if (strcmp(known[i], said) == 0)
 			status = known[i];
@@ -343,10 +349,12 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 {
 	struct view *view;
 	struct run *run;
-	int r = client_view(c, &view, err);
+	int environment = -1, r = client_view(c, &view, err);
 
 	if (r == 0)
 		r = check_request(view, request, err);
+	if (r == 0)
+		r = environments_find(view->config, request->environment, &environment, err);
 	if (r < 0)
 		return r;
 	run = calloc(1, sizeof(*run));
@@ -356,6 +364,7 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 	run->core = c->core;
 	run->view = view_ref(view);
 	run->owner = c;
+	run->environment = environment;
 	run->files = (struct runfiles){.events = -1, .result = -1};
 	run->result.run = run;
 	run->started_ms = clock_now_ms();
@@ -378,7 +387,8 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 		run_free(run);
 		return r;
 	}
-	run->ticket = sandboxes_acquire(view->pool, (enum run_language)run->request.language, on_sandbox, run);
+	run->ticket = sandboxes_acquire(view->pool, (enum run_language)run->request.language, run->environment,
+					on_sandbox, run);
 	*ret = run;
 	return 0;
 }

@@ -37,6 +37,7 @@ struct run {
 	char id[ID_TEXT_MAX];
 	enum run_state state;
 	struct run_request request;
+	int environment; /* index into the configuration's, -1: none */
 	struct run_events events;
 	void *user;
 	struct ticket *ticket;

@@ -13,6 +13,12 @@
 #include <errno.h>
 #include <string.h>
 
+static void count(struct sandbox *s, int by)
+{
+	s->pool->count[s->state] += (size_t)by;
+	s->pool->shown[s->environment + 1].count[s->state] += (size_t)by;
+}
+
 void sandbox_set_state(struct sandbox *s, enum sandbox_state state)
 {
 	static const char *const names[] = {"creating", "connecting", "warm", "used", "ending"};
@@ -26,9 +32,9 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state)
 
 	assert(next[s->state] & 1u << state);
 	log_debug("sandbox_state", LOG_S("sandbox", s->id), LOG_S("from", names[s->state]), LOG_S("to", names[state]));
-	s->pool->count[s->state]--;
-	s->pool->count[state]++;
+	count(s, -1);
 	s->state = state;
+	count(s, 1);
 }
 
 /* ---- the end ---- */
@@ -36,7 +42,7 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state)
 void sandbox_free(struct sandbox *s)
 {
 	DL_DELETE(s->pool->sandboxes, s);
-	s->pool->count[s->state]--;
+	count(s, -1);
 	machine_free(s->machine);
 	free(s->id);
 	free(s->why);
@@ -89,15 +95,26 @@ void pools_on_sandbox_ended(struct core *core, const char *sandbox_id, const cha
 
 /* ---- making ---- */
 
-/* A sandbox that never became usable. */
-static void making_failed(struct sandbox *s, const char *problem)
+/* Who could not do it: the provider, which rests then; but a wrong environment concerns those who ask for it alone. */
+static void blame(struct sandbox *s, const char *problem)
 {
 	struct pool *pool = s->pool;
 
 	log_warn("sandbox_failed", LOG_S("provider", host_provider_name(s->provider->provider)),
 		 LOG_S("reason", problem));
-	pool_rest(s->provider, problem);
+	if (s->environment >= 0)
+		pool_environment_failed(pool, s->environment, problem);
+	else
+		pool_rest(s->provider, problem);
 	pool_pause_refill(pool, REFILL_REST_MS);
+}
+
+/* A sandbox that never became usable. */
+static void making_failed(struct sandbox *s, const char *problem)
+{
+	struct pool *pool = s->pool;
+
+	blame(s, problem);
 	sandbox_end(s);
 	pool_kick(pool);
 }
@@ -169,10 +186,7 @@ static void on_created(void *user, const struct host_created *created)
 		return;
 	}
 	if (created->status != HAWSER_OK) {
-		log_warn("sandbox_failed", LOG_S("provider", host_provider_name(s->provider->provider)),
-			 LOG_S("reason", created->message));
-		pool_rest(s->provider, created->message);
-		pool_pause_refill(pool, REFILL_REST_MS);
+		blame(s, created->message);
 		sandbox_free(s);
 		pool_kick(pool);
 		return;
@@ -184,16 +198,17 @@ static void on_created(void *user, const struct host_created *created)
 	sandbox_set_state(s, SANDBOX_CONNECTING);
 }
 
-bool sandbox_make(struct pool *pool, struct buf *why)
+bool sandbox_make(struct pool *pool, int environment, struct buf *why)
 {
 	/* One, not all: each costs as much as the rest of the sandbox, and most of them would never be used. */
 	const char *const park[] = {run_language_names[pool->park], NULL};
-	struct pool_provider *provider = pool_choose(pool, why);
+	struct pool_provider *provider = pool_choose(pool, environment, why);
 	struct hawser_create request = {
 		.limits = {.memory = (uint64_t)pool->limits.memory,
 			   .disk = (uint64_t)pool->limits.disk,
 			   .processes = (uint32_t)pool->limits.processes},
 		.park = park,
+		.environment = environment >= 0 ? &pool->environments[environment] : NULL,
 	};
 	char tag[2 * ID_TEXT_MAX], tunnel_id[33], id[ID_TEXT_MAX];
 	uint8_t tunnel[16];
@@ -206,9 +221,11 @@ bool sandbox_make(struct pool *pool, struct buf *why)
 		abort();
 	s->pool = pool;
 	s->provider = provider;
+	s->park = pool->park;
+	s->environment = environment;
 	s->why = buf_steal(why, NULL);
 	DL_APPEND(pool->sandboxes, s);
-	pool->count[s->state]++;
+	count(s, 1);
 	random_bytes(tunnel, sizeof(tunnel));
 	random_bytes(request.secret, sizeof(request.secret));
 	id_make(id, "sb");

@@ -222,6 +222,11 @@ struct host_provider *host_provider_close(struct host_provider *p)
 	return NULL;
 }
 
+bool host_provider_has_environments(const struct host_provider *p)
+{
+	return p->ops->size > offsetof(struct hawser_provider, environments) && p->ops->environments;
+}
+
 const char *host_provider_name(const struct host_provider *p)
 {
 	return p->ops->name;

@@ -55,6 +55,8 @@ enum hawser_isolation host_provider_isolation(const struct host_provider *p);
 /* "process", "container", "gvisor", "vm"; isolation_parse: 0 if there is no such class. */
 const char *host_isolation_name(enum hawser_isolation isolation);
 enum hawser_isolation host_isolation_parse(const char *name);
+/* Can it show an environment of the user in its sandboxes? */
+bool host_provider_has_environments(const struct host_provider *p);
 /* Facts for doctor. */
 void host_provider_report(struct host_provider *p,
 			  void (*tell)(void *user, const char *key, const char *text, int good), void *user);

@@ -166,6 +166,7 @@ void host_create(struct host_provider *p, const struct hawser_create *request, h
 	if (ret)
 		*ret = (struct host_op *)op;
 	p->ops->create(p->self, op, &op->request);
+	op->request.environment = NULL; /* borrowed until then */
 }
 
 void host_cancel(struct host_op *handle)

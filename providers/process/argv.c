@@ -77,10 +77,18 @@ static void add_system(const struct wall_input *in, struct wall_argv *a)
 /* Behind the private places: a prefix may lie below /tmp or a home that is called /home/user. */
 static void add_runtimes(const struct wall_input *in, struct wall_argv *a)
 {
-	for (int i = 0; i < PROCESS_LANGUAGES; i++)
-		for (int k = 0; k < RUNTIME_BINDS; k++)
-			if (in->runtimes[i].path[0] && in->runtimes[i].binds[k][0])
-				ADD(a, "--ro-bind", in->runtimes[i].binds[k], in->runtimes[i].binds[k]);
+	for (int i = 0; i < PROCESS_LANGUAGES; i++) {
+		const struct runtime *rt = &in->view->runtimes[i];
+
+		for (int k = 0; k < RUNTIME_BINDS && rt->path[0]; k++)
+			if (rt->binds[k][0])
+				ADD(a, "--ro-bind", rt->binds[k], rt->binds[k]);
+		for (int k = 0; k < RUNTIME_LINKS && rt->path[0] && rt->links[k].at[0]; k++)
+			ADD(a, "--symlink", rt->links[k].target, rt->links[k].at);
+	}
+	if (in->view->node_modules[0]) /* above every run's working directory: require and import find it there */
+		ADD(a, "--ro-bind", in->view->node_modules, in->view->node_modules, "--symlink", in->view->node_modules,
+		    "/home/user/node_modules");
 }
 
 static void add_proc_and_dev(const struct wall_input *in, struct wall_argv *a)
@@ -115,8 +123,9 @@ static void add_guest(const struct wall_input *in, struct wall_argv *a)
 	ADD(a, "--remount-ro", "/", "--", "/hawser/hawser-guest", "serve", "--listen-fd", text(a, "%d", WALL_FD_LISTEN),
 	    "--secret-fd", text(a, "%d", WALL_FD_SECRET), "--tunnel", text(a, "%s", in->tunnel_id));
 	for (int i = 0; i < PROCESS_LANGUAGES; i++)
-		if (in->runtimes[i].path[0])
-			ADD(a, "--interpreter", text(a, "%s=%s", process_language_names[i], in->runtimes[i].path));
+		if (in->view->runtimes[i].path[0])
+			ADD(a, "--interpreter",
+			    text(a, "%s=%s", process_language_names[i], in->view->runtimes[i].path));
 	for (const char *const *p = in->park; p && *p; p++)
 		ADD(a, "--park", text(a, "%s", *p));
 	if (in->limits.memory)

@@ -165,12 +165,12 @@ static void fail(struct process *p, struct hawser_op *op, enum hawser_status sta
 	p->host->complete(op, &result);
 }
 
-static const char *missing_language(struct process *p, const char *const *park)
+static const char *missing_language(const struct runtime *runtimes, const char *const *park)
 {
 	for (; park && *park; park++)
 		for (int i = 0; i < PROCESS_LANGUAGES; i++)
-			if (strcmp(*park, process_language_names[i]) == 0 && !p->runtimes[i].path[0])
-				return p->runtimes[i].problem;
+			if (strcmp(*park, process_language_names[i]) == 0 && !runtimes[i].path[0])
+				return runtimes[i].problem;
 	return NULL;
 }
 
@@ -207,13 +207,16 @@ static bool is_private(const char *path)
 }
 
 /* Interpreters outside of the system, which the sandbox's own user must be able to read. */
-static void list_must_read(const struct process *p, const char *guest, const char **list)
+static void list_must_read(const struct process *p, const struct process_view *view, const char *guest,
+			   const char **list)
 {
 	size_t n = 0;
 
 	for (int i = 0; i < PROCESS_LANGUAGES; i++)
-		if (p->runtimes[i].path[0] && p->runtimes[i].binds[0][0])
-			list[n++] = p->runtimes[i].path;
+		if (view->runtimes[i].path[0] && view->runtimes[i].binds[0][0])
+			list[n++] = view->runtimes[i].path;
+	if (view->node_modules[0])
+		list[n++] = view->node_modules;
 	if (!p->machine.ro_bind_fd && !is_private(guest))
 		list[n++] = guest;
 	list[n] = NULL;
@@ -231,13 +234,13 @@ static const char nsswitch[] = "passwd: files\ngroup: files\nhosts: files\n";
 	}
 
 static int start(struct process *p, struct hawser_op *op, const struct hawser_limits *limits, const char *guest,
-		 const struct wall_argv *argv)
+		 const struct process_view *view, const struct wall_argv *argv)
 {
 	/* HOME and PATH are the guest's; it gives its children an environment of its own making. */
 	static const char *const envp[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/home/user", "TMPDIR=/tmp",
 					   "LANG=C.UTF-8", NULL};
 	static const char *const tmpfs[] = {"/home/user", "/dev/shm", NULL};
-	const char *must_read[PROCESS_LANGUAGES + 2];
+	const char *must_read[PROCESS_LANGUAGES + 3];
 	const struct hawser_grant_fd grants[] = {
 		{.grant = HAWSER_GRANT_LISTEN, .child_fd = WALL_FD_LISTEN},
 		{.grant = HAWSER_GRANT_SECRET, .child_fd = WALL_FD_SECRET},
@@ -260,29 +263,27 @@ static int start(struct process *p, struct hawser_op *op, const struct hawser_li
 		.no_cgroup = !p->host->setting_boolean(p->settings, "cgroups"),
 	};
 
-	list_must_read(p, guest, must_read);
+	list_must_read(p, view, guest, must_read);
 	spec.hints = machine_hints(&p->machine, &spec.hint_count);
 	return p->host->keeper_start(op, &spec);
 }
 
-static void process_create(void *provider, struct hawser_op *op, const struct hawser_create *request)
+static void create_with(struct process *p, struct hawser_op *op, const struct hawser_create *request,
+			const struct process_view *view, const char *guest)
 {
-	struct process *p = provider;
 	struct hawser_limits limits = effective(p, &request->limits);
-	const char *guest = p->host->guest_path(p->settings, NULL);
-	const char *missing = missing_language(p, request->park);
-	struct wall_argv *argv;
+	struct wall_argv *argv = malloc(sizeof(*argv));
 	struct wall_input in = {
 		.bwrap = p->machine.bwrap,
 		.disable_userns = p->machine.disable_userns,
 		.ro_bind_fd = p->machine.ro_bind_fd,
-		.guest_private = guest && is_private(guest),
+		.guest_private = is_private(guest),
 		.roots = p->roots,
 		.root_count = p->root_count,
 		.etc = p->etc,
 		.mask_files = p->mask_files,
 		.mask_dirs = p->mask_dirs,
-		.runtimes = p->runtimes,
+		.view = view,
 		.guest = guest,
 		.disk = limits.disk,
 		.shm = SHM_BYTES < limits.memory ? SHM_BYTES : limits.memory,
@@ -291,20 +292,34 @@ static void process_create(void *provider, struct hawser_op *op, const struct ha
 		.limits = limits,
 	};
 
-	if (!guest) {
-		fail(p, op, HAWSER_UNSUPPORTED, "the guest binary hawser-guest is not installed");
-		return;
-	}
-	if (missing) {
-		fail(p, op, HAWSER_UNSUPPORTED, missing);
-		return;
-	}
-	argv = malloc(sizeof(*argv));
 	if (!argv || !wall_argv_build(&in, argv))
 		fail(p, op, HAWSER_INTERNAL, "the wall's command line is too long");
-	else if (start(p, op, &limits, guest, argv) < 0)
+	else if (start(p, op, &limits, guest, view, argv) < 0)
 		fail(p, op, HAWSER_INTERNAL, "the keeper could not be started");
 	free(argv);
+}
+
+static void process_create(void *provider, struct hawser_op *op, const struct hawser_create *request)
+{
+	struct process *p = provider;
+	const char *guest = p->host->guest_path(p->settings, NULL);
+	struct process_view *view = calloc(1, sizeof(*view));
+	const char *missing;
+
+	if (!view) {
+		fail(p, op, HAWSER_INTERNAL, "no memory for a sandbox");
+		return;
+	}
+	memcpy(view->runtimes, p->runtimes, sizeof(view->runtimes));
+	if (!guest)
+		fail(p, op, HAWSER_UNSUPPORTED, "the guest binary hawser-guest is not installed");
+	else if (!environment_apply(request->environment, getenv("HOME"), view))
+		fail(p, op, HAWSER_INVALID, view->problem);
+	else if ((missing = missing_language(view->runtimes, request->park)))
+		fail(p, op, HAWSER_UNSUPPORTED, missing);
+	else
+		create_with(p, op, request, view, guest);
+	free(view);
 }
 
 static void process_destroy(void *provider, struct hawser_op *op, const char *sandbox_id)
@@ -358,4 +373,5 @@ const struct hawser_provider hawser_process_provider = {
 	.destroy = process_destroy,
 	.report = process_report,
 	.kept = 1,
+	.environments = 1,
 };

@@ -13,18 +13,40 @@ enum process_language { PROCESS_JAVASCRIPT, PROCESS_PYTHON, PROCESS_BASH, PROCES
 extern const char *const process_language_names[PROCESS_LANGUAGES];
 
 /* ---- runtimes.c: which interpreter, and what must be seen of the file system for it ---- */
-enum { RUNTIME_BINDS = 2 };
+enum { RUNTIME_BINDS = 2, RUNTIME_LINKS = 8 };
 struct runtime {
 	char path[PATH_MAX]; /* what is started inside; empty: none */
 	char binds[RUNTIME_BINDS][PATH_MAX]; /* prefixes outside of /usr, to be bound at their own place; empty: none */
+	struct runtime_link { /* symbolic links on the way from path to the binds; at empty: none */
+		char at[PATH_MAX], target[PATH_MAX];
+	} links[RUNTIME_LINKS];
 	char problem[PATH_MAX + 256]; /* why there is none */
 };
 /* wanted: `runtimes:` of the config or NULL; search: $PATH or NULL; home: of the user or NULL. */
 void runtime_find(enum process_language language, const char *wanted, const char *search, const char *home,
 		  struct runtime *ret);
+/* An interpreter by its path; false: problem says why not. */
+bool runtime_use(const char *path, const char *home, struct runtime *rt);
 /* Where an interpreter that a version manager's shim stands for really is; false: path is no such shim. Exposed for
  * tests. */
 bool runtime_resolve_shim(const char *path, char ret[PATH_MAX]);
+
+/* ---- links.c ---- */
+/* Walks path and adds the symbolic links on the way to rt->links, as far as they lie neither in the system nor below
+ * what is bound. */
+void runtime_add_links(struct runtime *rt, const char *path);
+/* Is path dir itself or below it? */
+bool path_is_under(const char *path, const char *dir);
+bool path_in_system(const char *path);
+
+/* ---- environment.c: what one sandbox sees of the user's packages ---- */
+struct process_view {
+	struct runtime runtimes[PROCESS_LANGUAGES];
+	char node_modules[PATH_MAX]; /* empty: none */
+	char problem[PATH_MAX + 512];
+};
+/* Puts the environment (NULL: none) in the place of the usual interpreters. false: problem says what is wrong. */
+bool environment_apply(const struct hawser_environment *e, const char *home, struct process_view *view);
 
 /* ---- machine.c: what this machine offers ---- */
 struct machine_facts {
@@ -58,7 +80,7 @@ struct wall_input {
 	const char *const *etc; /* files and folders of /etc that are shown, NULL-terminated */
 	const char *const *mask_files; /* of /proc; only those that exist, NULL-terminated */
 	const char *const *mask_dirs;
-	const struct runtime *runtimes; /* PROCESS_LANGUAGES of them */
+	const struct process_view *view;
 	const char *guest; /* path */
 	uint64_t disk, shm; /* bytes */
 	const char *tunnel_id;

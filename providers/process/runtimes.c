@@ -30,21 +30,6 @@ static bool is_program(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
-/* Is path dir itself or below it? */
-static bool is_under(const char *path, const char *dir)
-{
-	size_t len = dir ? strlen(dir) : 0;
-
-	while (len > 1 && dir[len - 1] == '/')
-		len--;
-	return len > 0 && strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0' || len == 1);
-}
-
-static bool in_system(const char *path)
-{
-	return is_under(path, "/usr") || is_under(path, "/bin") || is_under(path, "/sbin");
-}
-
 /* …/bin/node -> … ; false: not in a folder called bin. */
 static bool prefix_of(const char *path, char out[PATH_MAX])
 {
@@ -121,7 +106,7 @@ bool runtime_resolve_shim(const char *path, char ret[PATH_MAX])
 static bool add_bind(struct runtime *rt, const char *prefix)
 {
 	for (int i = 0; i < RUNTIME_BINDS; i++) {
-		if (rt->binds[i][0] && is_under(prefix, rt->binds[i]))
+		if (rt->binds[i][0] && path_is_under(prefix, rt->binds[i]))
 			return true;
 		if (rt->binds[i][0])
 			continue;
@@ -136,7 +121,7 @@ static bool bind_prefix(struct runtime *rt, const char *path, const char *home)
 {
 	char prefix[PATH_MAX];
 
-	if (in_system(path))
+	if (path_in_system(path))
 		return true;
 	if (!prefix_of(path, prefix)) {
 		snprintf(rt->problem, sizeof(rt->problem),
@@ -145,7 +130,7 @@ static bool bind_prefix(struct runtime *rt, const char *path, const char *home)
 			 path);
 		return false;
 	}
-	if (!prefix[0] || (home && is_under(home, prefix))) {
+	if (!prefix[0] || (home && path_is_under(home, prefix))) {
 		snprintf(rt->problem, sizeof(rt->problem),
 			 "the prefix of %s is %s, and a sandbox must not see that whole folder; install it elsewhere",
 			 path, prefix[0] ? prefix : "/");
@@ -166,7 +151,33 @@ static bool is_venv(const char *path)
 	return access(config, F_OK) == 0;
 }
 
-static bool use(const char *path, const char *home, struct runtime *rt)
+/* pyvenv.cfg names the folder of the base interpreter by a path of its own ("home = ..."), where Python looks for its
+ * library. */
+static void add_base_links(struct runtime *rt, const char *path)
+{
+	char prefix[PATH_MAX], config[PATH_MAX + 16], line[PATH_MAX + 32];
+	FILE *f;
+
+	if (!prefix_of(path, prefix))
+		return;
+	snprintf(config, sizeof(config), "%s/pyvenv.cfg", prefix);
+	f = fopen(config, "re");
+	for (int i = 0; f && i < 100 && fgets(line, sizeof(line), f); i++) {
+		const char *value = strchr(line, '=');
+
+		line[strcspn(line, "\r\n")] = '\0';
+		if (!value || strncmp(line, "home", 4) != 0 || line[4 + strspn(line + 4, " \t")] != '=')
+			continue;
+		value += 1 + strspn(value + 1, " \t");
+		if (*value == '/')
+			runtime_add_links(rt, value);
+		break;
+	}
+	if (f)
+		fclose(f);
+}
+
+bool runtime_use(const char *path, const char *home, struct runtime *rt)
 {
 	char real[PATH_MAX], resolved[PATH_MAX];
 
@@ -180,7 +191,10 @@ static bool use(const char *path, const char *home, struct runtime *rt)
 		rt->binds[0][0] = rt->binds[1][0] = '\0';
 		return false;
 	}
-	snprintf(rt->path, sizeof(rt->path), "%s", is_venv(path) || in_system(path) ? path : real);
+	snprintf(rt->path, sizeof(rt->path), "%s", is_venv(path) || path_in_system(path) ? path : real);
+	runtime_add_links(rt, rt->path);
+	if (is_venv(path))
+		add_base_links(rt, path);
 	return true;
 }
 
@@ -192,8 +206,8 @@ static bool use_first_in(const char *search, const char *name, const char *home,
 		size_t len = strcspn(at, ":");
 
 		if (len > 0 && *at == '/' && snprintf(path, sizeof(path), "%.*s/%s", (int)len, at, name) < PATH_MAX &&
-		    is_program(path) && realpath(path, real) && !is_under(path, home) && !is_under(real, home) &&
-		    use(path, home, rt))
+		    is_program(path) && realpath(path, real) && !path_is_under(path, home) &&
+		    !path_is_under(real, home) && runtime_use(path, home, rt))
 			return true;
 		at += len + (at[len] == ':');
 	}
@@ -209,10 +223,10 @@ void runtime_find(enum process_language language, const char *wanted, const char
 	if (home && strcmp(home, "/") == 0)
 		home = NULL;
 	if (wanted) {
-		use(wanted, home, ret);
+		runtime_use(wanted, home, ret);
 		return;
 	}
-	if (use(usual[language].system, home, ret) || use_first_in(search, name, home, ret)) {
+	if (runtime_use(usual[language].system, home, ret) || use_first_in(search, name, home, ret)) {
 		ret->problem[0] = '\0';
 		return;
 	}

@@ -65,6 +65,10 @@ const struct json_field run_request_table[] = {
 	 .offset = offsetof(struct run_request, allowed_tools),
 	 .most = 256,
 	 .text = "Globs."},
+	{.name = "environment",
+	 .kind = JSON_KIND_STRING,
+	 .offset = offsetof(struct run_request, environment),
+	 .text = "Packages."},
 	{.name = "data",
 	 .kind = JSON_KIND_SPAN,
 	 .offset = offsetof(struct run_request, data),
@@ -72,6 +76,12 @@ const struct json_field run_request_table[] = {
 	 .text = "A value."},
 };
 const size_t run_request_count = ARRAY_SIZE(run_request_table);
+
+int run_request_schema(const struct config *c, struct buf *out)
+{
+	return json_table_schema(run_request_table, run_request_count, out);
+}
+
 const struct json_field search_request_table[] = {
 	{.name = "query", .kind = JSON_KIND_STRING, .offset = offsetof(struct search_request, query), .text = "Words."},
 	{.name = "detail_level",

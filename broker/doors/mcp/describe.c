@@ -43,10 +43,10 @@ static const struct description descriptions[] = {
 	 "{\"readOnlyHint\":false,\"destructiveHint\":false,\"idempotentHint\":true,\"openWorldHint\":false}"},
 };
 
-static int put_schema(const char *name, struct buf *out)
+static int put_schema(const struct client *c, const char *name, struct buf *out)
 {
 	if (strcmp(name, "execute_code") == 0)
-		return json_table_schema(run_request_table, run_request_count, out);
+		return run_request_schema(c ? client_config(c) : NULL, out);
 	if (strcmp(name, "search_tools") == 0)
 		return json_table_schema(search_request_table, search_request_count, out);
 	return json_table_schema(mcp_wait_table, mcp_wait_count, out);
@@ -67,7 +67,7 @@ static int put_tool(const struct mcp *m, const struct description *d, struct buf
 	if (r == 0)
 		r = buf_append_str(out, ",\"inputSchema\":");
 	if (r == 0)
-		r = put_schema(d->name, out);
+		r = put_schema(door_client_get(m->o.client), d->name, out);
 	return r < 0 ? r : buf_append_str(out, "}");
 }
 

@@ -83,12 +83,20 @@ struct hawser_limits { /* of one sandbox; 0 = the provider's own */
 	uint32_t cpu_percent; /* of one CPU; 200 = two */
 };
 
+/* Packages of the user's own that a run asked for by name: shown in the sandbox, read-only, at their own place. */
+struct hawser_environment {
+	const char *name;
+	const char *python; /* absolute path of a venv, uv or conda prefix, or of its interpreter; NULL: none */
+	const char *javascript; /* absolute path of a folder with node_modules in it; NULL: none */
+};
+
 struct hawser_create {
 	const char *tag; /* broker id + sandbox id: names the sandbox at the provider, idempotent */
 	const char *tunnel_id; /* 32 hexadecimal digits, given to the guest */
 	uint8_t secret[32]; /* of the tunnel; never on a command line or in an environment */
 	struct hawser_limits limits;
 	const char *const *park; /* languages whose interpreter is started ahead, NULL-terminated */
+	const struct hawser_environment *environment; /* NULL: none; only for a provider that says `environments` */
 };
 
 /* A child held by a keeper (process and VM walls): see providers/keeper/README.md. */
@@ -176,6 +184,7 @@ struct hawser_provider {
 	/* The class under these settings, where they decide it; NULL: isolation above. */
 	enum hawser_isolation (*isolation_of)(void *provider);
 	int kept; /* 1: its sandboxes are held by keepers on this machine */
+	int environments; /* 1: create knows hawser_create.environment */
 };
 
 #endif

@@ -31,15 +31,15 @@ static size_t find_word(const struct wall_argv *a, const char *word)
 	return SIZE_MAX;
 }
 
-static void fill_input(struct wall_input *in, struct runtime *runtimes)
+static void fill_input(struct wall_input *in, struct process_view *view)
 {
 	static const struct wall_root roots[] = {{"/bin", "usr/bin"}, {"/lib64", ""}};
 	static const char *const etc[] = {"/etc/ld.so.cache", NULL}, *const files[] = {"/proc/kallsyms", NULL};
 	static const char *const dirs[] = {"/proc/acpi", NULL}, *const park[] = {"python", NULL};
 
-	memset(runtimes, 0, PROCESS_LANGUAGES * sizeof(*runtimes));
-	strcpy(runtimes[PROCESS_PYTHON].path, "/opt/py/bin/python3");
-	strcpy(runtimes[PROCESS_PYTHON].binds[0], "/opt/py");
+	memset(view, 0, sizeof(*view));
+	strcpy(view->runtimes[PROCESS_PYTHON].path, "/opt/py/bin/python3");
+	strcpy(view->runtimes[PROCESS_PYTHON].binds[0], "/opt/py");
 	*in = (struct wall_input){.bwrap = "/usr/bin/bwrap",
 				  .disable_userns = true,
 				  .ro_bind_fd = true,
@@ -48,7 +48,7 @@ static void fill_input(struct wall_input *in, struct runtime *runtimes)
 				  .etc = etc,
 				  .mask_files = files,
 				  .mask_dirs = dirs,
-				  .runtimes = runtimes,
+				  .view = view,
 				  .guest = "/lib/guest",
 				  .disk = 1000,
 				  .shm = 10,
@@ -59,12 +59,12 @@ static void fill_input(struct wall_input *in, struct runtime *runtimes)
 
 static void test_argv(void **state)
 {
-	struct runtime runtimes[PROCESS_LANGUAGES];
+	static struct process_view view;
 	struct wall_input in;
 	static struct wall_argv a;
 	size_t at;
 
-	fill_input(&in, runtimes);
+	fill_input(&in, &view);
 	assert_true(wall_argv_build(&in, &a));
 	assert_null(a.words[a.count]);
 	assert_string_equal(a.words[0], "/usr/bin/bwrap");
@@ -94,11 +94,11 @@ static void test_argv(void **state)
 
 static void test_argv_without_new_options(void **state)
 {
-	struct runtime runtimes[PROCESS_LANGUAGES];
+	static struct process_view view;
 	struct wall_input in;
 	static struct wall_argv a;
 
-	fill_input(&in, runtimes);
+	fill_input(&in, &view);
 	in.disable_userns = in.ro_bind_fd = false;
 	assert_true(wall_argv_build(&in, &a));
 	assert_true(find_word(&a, "--disable-userns") == SIZE_MAX);
@@ -108,11 +108,11 @@ static void test_argv_without_new_options(void **state)
 static void test_argv_too_long(void **state)
 {
 	static const char *etc[WALL_WORDS_MAX + 1];
-	struct runtime runtimes[PROCESS_LANGUAGES];
+	static struct process_view view;
 	struct wall_input in;
 	static struct wall_argv a;
 
-	fill_input(&in, runtimes);
+	fill_input(&in, &view);
 	for (size_t i = 0; i < WALL_WORDS_MAX; i++)
 		etc[i] = "/etc/x";
 	in.etc = etc;

@@ -180,8 +180,8 @@ static void start(struct rig *rig)
 	static const char head[] = "{\"kind\":\"run\",\"run\":\"run_x\"}";
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(machine_run_start(rig->machine, "run_x", span_of(head, sizeof(head) - 1), SPAN_NONE, SPAN_LIT("1"),
-					   &events, rig, &rig->run, &err),
+	assert_int_equal(machine_run_start(rig->machine, "run_x", span_of(head, sizeof(head) - 1), SPAN_NONE,
+					   SPAN_LIT("1"), &events, rig, &rig->run, &err),
 			 0);
 }
 
