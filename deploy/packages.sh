@@ -36,6 +36,9 @@ test  llvm
 test  libclang-rt-14-dev
 test  strace
 test  esbuild
+test  zsh
+test  fish
+test  groff
 test  iproute2
 test  util-linux
 test  procps

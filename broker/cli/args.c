@@ -8,30 +8,46 @@
 
 #define AT(member) offsetof(struct cli_args, member)
 const struct cli_option cli_options[] = {
-	{"config", 0, "FILE", AT(config), false, "configuration to use instead of the one in $XDG_CONFIG_HOME/hawser"},
-	{"json", 0, NULL, AT(json), false, "one JSON value on stdout, for programs"},
-	{"help", 'h', NULL, AT(help), false, "say what the verb does"},
-	{"eval", 'e', "CODE", AT(eval), false, "the code itself, instead of a file"},
-	{"language", 'l', "NAME", AT(language), false,
+	{"config", 0, "FILE", AT(config), "configuration to use instead of the one in $XDG_CONFIG_HOME/hawser"},
+	{"json", 0, NULL, AT(json), "one JSON value on stdout, for programs"},
+	{"help", 'h', NULL, AT(help), "say what the verb does"},
+	{"eval", 'e', "CODE", AT(eval), "the code itself, instead of a file"},
+	{"language", 'l', "NAME", AT(language),
 	 "javascript, typescript, python or bash; else told by the file's name or first line, else javascript"},
-	{"data", 'd', "JSON", AT(data), false,
-	 "what the code sees as `data`: a JSON value, @FILE with one, or - for stdin"},
-	{"text", 0, "TEXT", AT(text), false, "the same as a string, as it is: the text, @FILE, or - for stdin"},
-	{"environment", 0, "NAME", AT(environment), false,
-	 "packages to run with: one of the configuration's environments"},
-	{"timeout", 't', "TIME", AT(timeout), false, "wall time of the run: 500ms, 30s, 5m"},
-	{"allow", 'a', "GLOB", AT(allow), true,
+	{"data", 'd', "JSON", AT(data), "what the code sees as `data`: a JSON value, @FILE with one, or - for stdin"},
+	{"text", 0, "TEXT", AT(text), "the same as a string, as it is: the text, @FILE, or - for stdin"},
+	{"environment", 0, "NAME", AT(environment), "packages to run with: one of the configuration's environments"},
+	{"timeout", 't', "TIME", AT(timeout), "wall time of the run: 500ms, 30s, 5m"},
+	{"allow", 'a', "GLOB", AT(allow),
 	 "only these tools may be called, for instance 'github.list_*'; may be repeated"},
-	{"tool-choice", 0, "GLOB", AT(servers_only), true,
+	{"tool-choice", 0, "GLOB", AT(servers_only),
 	 "only tools of these servers may be called, for instance 'git*'; may be repeated"},
-	{"verbose", 'v', NULL, AT(verbose), false, "say what the sandbox is doing, and what was called"},
-	{"servers", 's', NULL, AT(servers), false, "list the servers and how they are"},
-	{"logs", 0, "SERVER", AT(logs), false, "print the end of a server's log"},
-	{"args", 0, "JSON", AT(args), false, "the same as the word JSON"},
-	{"spawned", 0, NULL, AT(spawned), false, "started by a thin client: leave after ten idle minutes"},
-	{"log-format", 0, "NAME", AT(log_format), false, "logfmt or json"},
-	{NULL, 0, NULL, 0, false, NULL},
+	{"verbose", 'v', NULL, AT(verbose), "say what the sandbox is doing, and what was called"},
+	{"servers", 's', NULL, AT(servers), "list the servers and how they are"},
+	{"logs", 0, "SERVER", AT(logs), "print the end of a server's log"},
+	{"man", 0, NULL, AT(man), "print the manual page, for man -l -"},
+	{"args", 0, "JSON", AT(args), "the same as the word JSON"},
+	{"spawned", 0, NULL, AT(spawned), "started by a thin client: leave after ten idle minutes"},
+	{"log-format", 0, "NAME", AT(log_format), "logfmt or json"},
+	{NULL, 0, NULL, 0, NULL},
 };
+
+const char *cli_choices(const struct cli_option *option)
+{
+	static const struct {
+		const char *option, *choices;
+	} all[] = {{"language", "javascript typescript python bash"}, {"log-format", "logfmt json"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (strcmp(all[i].option, option->name) == 0)
+			return all[i].choices;
+	return NULL;
+}
+
+bool cli_is_repeated(const struct cli_option *option)
+{
+	return option->offset == AT(allow) || option->offset == AT(servers_only);
+}
 
 static bool in_list(const char *list, const char *name)
 {
@@ -43,9 +59,14 @@ static bool in_list(const char *list, const char *name)
 	return false;
 }
 
-static bool takes(const struct cli_verb *verb, const char *option)
+bool cli_is_common(const char *option)
 {
-	return in_list("config json help", option) || in_list(verb->options, option);
+	return in_list("config json help", option);
+}
+
+bool cli_takes(const struct cli_verb *verb, const char *option)
+{
+	return cli_is_common(option) || in_list(verb->options, option);
 }
 
 static int unknown_verb(const char *name, struct error *err)
@@ -69,7 +90,7 @@ static int unknown_option(const struct cli_verb *verb, const char *name, struct 
 	size_t n = 0;
 
 	for (size_t i = 0; cli_options[i].name && n + 1 < ARRAY_SIZE(names); i++)
-		if (takes(verb, cli_options[i].name))
+		if (cli_takes(verb, cli_options[i].name))
 			names[n++] = cli_options[i].name;
 	names[n] = NULL;
 	near = json_nearest(name + strspn(name, "-"), names);
@@ -83,7 +104,7 @@ static int set_option(struct cli_args *a, const struct cli_option *o, const char
 
 	if (!o->value) {
 		*(bool *)at = true;
-	} else if (o->many) {
+	} else if (cli_is_repeated(o)) {
 		struct cli_words *words = at;
 
 		if (words->count >= CLI_ALLOW_MAX)
@@ -101,7 +122,7 @@ static const struct cli_option *find_option(const struct cli_verb *verb, const c
 		const struct cli_option *o = &cli_options[i];
 		bool hit = is_long ? strlen(o->name) == len && strncmp(o->name, arg, len) == 0 : o->letter == arg[0];
 
-		if (hit && takes(verb, o->name))
+		if (hit && cli_takes(verb, o->name))
 			return o;
 	}
 	return NULL;

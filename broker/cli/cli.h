@@ -22,7 +22,7 @@ enum { CLI_ALLOW_MAX = 256 };
 struct cli_args {
 	const struct cli_verb *verb;
 	const char *config, *language, *timeout, *args, *logs, *log_format, *eval, *data, *text, *environment;
-	bool json, verbose, servers, help, spawned;
+	bool json, verbose, servers, help, spawned, man;
 	struct cli_words {
 		const char *items[CLI_ALLOW_MAX];
 		size_t count;
@@ -47,10 +47,16 @@ struct cli_option {
 	char letter; /* 0: none */
 	const char *value; /* NULL: a flag */
 	size_t offset; /* in struct cli_args: const char *, bool for a flag, struct cli_words if it may be repeated */
-	bool many;
 	const char *text;
 };
 extern const struct cli_option cli_options[]; /* ends with name NULL */
+/* What its value may be, a space between; NULL: anything. */
+const char *cli_choices(const struct cli_option *option);
+bool cli_is_repeated(const struct cli_option *option);
+
+/* Does the verb take the option? Those that every verb takes are common. */
+bool cli_takes(const struct cli_verb *verb, const char *option);
+bool cli_is_common(const char *option);
 
 /* argv without the program's name. Pure but for borrowing from argv, whose order it changes. */
 int cli_parse(int argc, char **argv, struct cli_args *ret, struct error *err) _must_check_;
@@ -68,9 +74,11 @@ int cli_config(const struct cli_args *args);
 int cli_doctor(const struct cli_args *args);
 int cli_audit(const struct cli_args *args);
 int cli_stop(const struct cli_args *args);
+int cli_completion(const struct cli_args *args);
 int cli_version(const struct cli_args *args);
 int cli_help(const struct cli_args *args);
 void cli_help_verb(const struct cli_verb *verb);
+void cli_print_man(void);
 
 /* ---- output ---- */
 /* "hawser: text" on stderr; returns code. */

@@ -61,6 +61,10 @@ static void print_json(void)
 
 int cli_help(const struct cli_args *args)
 {
+	if (args->man) {
+		cli_print_man();
+		return CLI_OK;
+	}
 	if (args->json) {
 		print_json();
 		return CLI_OK;

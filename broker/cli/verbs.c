@@ -44,8 +44,10 @@ const struct cli_verb cli_verbs[] = {
 	 "FILE is a copy; without it the log of this user. No broker is asked.",
 	 cli_audit},
 	{"stop", "", 0, 0, "", "stop the broker; its runs are cancelled", "", cli_stop},
+	{"completion", "bash|zsh|fish", 1, 1, "", "print a completion script for a shell",
+	 "bash: source <(hawser completion bash). Installed packages have them in place.", cli_completion},
 	{"version", "", 0, 0, "", "print the version", "", cli_version},
-	{"help", "[VERB]", 0, 1, "", "say what a verb does", "", cli_help},
+	{"help", "[VERB]", 0, 1, "man", "say what a verb does", "", cli_help},
 	{NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
 };
 
