@@ -6,6 +6,8 @@
 #include "base/json.h"
 #include "base/span.h"
 
+#include <stdio.h>
+
 /* The verbs of the command line, one file each, thin clients of the local door (but audit, which asks no broker). */
 
 enum cli_exit {
@@ -81,6 +83,9 @@ void cli_help_verb(const struct cli_verb *verb);
 void cli_print_man(void);
 
 /* ---- output ---- */
+enum cli_colour { CLI_PLAIN, CLI_GOOD, CLI_BAD, CLI_DIM };
+/* What turns to the colour on this stream: empty where it is no terminal that wants colours (NO_COLOR, TERM=dumb). */
+const char *cli_colour(FILE *stream, enum cli_colour colour);
 /* "hawser: text" on stderr; returns code. */
 int cli_say(int code, const char *fmt, ...) _printf_(2, 3);
 void cli_print_span(struct span text); /* on stdout, with a line break */

@@ -13,6 +13,7 @@ struct findings {
 static void on_notification(void *user, struct span method, struct span params)
 {
 	_cleanup_free_ char *key = cli_member(params, "key"), *text = cli_member(params, "text");
+	bool good = span_bool(span_member(params, "good"), false);
 	struct findings *f = user;
 
 	if (!span_string_equals(method, "doctor.line"))
@@ -20,8 +21,8 @@ static void on_notification(void *user, struct span method, struct span params)
 	if (f->json)
 		printf("%s%.*s", f->count++ ? ",\n" : "{\"findings\":[", (int)params.len, params.p);
 	else
-		printf("%s  %s: %s\n", span_bool(span_member(params, "good"), false) ? "good" : "BAD ", key ? key : "?",
-		       text ? text : "");
+		printf("%s%s%s  %s: %s\n", cli_colour(stdout, good ? CLI_GOOD : CLI_BAD), good ? "good" : "BAD ",
+		       cli_colour(stdout, CLI_PLAIN), key ? key : "?", text ? text : "");
 	fflush(stdout);
 }
 

@@ -3,7 +3,19 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+const char *cli_colour(FILE *stream, enum cli_colour colour)
+{
+	static const char *const codes[] = {"\033[0m", "\033[32m", "\033[31m", "\033[2m"};
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if ((no && *no) || !term || strcmp(term, "dumb") == 0 || !isatty(fileno(stream)))
+		return "";
+	return codes[colour];
+}
 
 int cli_say(int code, const char *fmt, ...)
 {
@@ -14,7 +26,8 @@ int cli_say(int code, const char *fmt, ...)
 	if (vasprintf(&text, fmt, args) < 0)
 		text = NULL;
 	va_end(args);
-	fprintf(stderr, "hawser: %s\n", text ? cli_clean(text) : "no memory");
+	fprintf(stderr, "%shawser:%s %s\n", cli_colour(stderr, code > 0 ? CLI_BAD : CLI_PLAIN),
+		cli_colour(stderr, CLI_PLAIN), text ? cli_clean(text) : "no memory");
 	return code;
 }
 

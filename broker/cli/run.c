@@ -147,29 +147,53 @@ static void print_error(struct span result)
 	if (!error)
 		return;
 	line = detail.p ? span_member(detail, "line") : SPAN_NONE;
-	fprintf(stderr, "%s%s%s", name && strncmp(error, name, strlen(name)) != 0 ? name : "",
-		name && strncmp(error, name, strlen(name)) != 0 ? ": " : "", error);
+	fprintf(stderr, "%s%s%s%s%s", cli_colour(stderr, CLI_BAD),
+		name && strncmp(error, name, strlen(name)) != 0 ? name : "",
+		name && strncmp(error, name, strlen(name)) != 0 ? ": " : "", error, cli_colour(stderr, CLI_PLAIN));
 	if (span_type(line) == SPAN_NUMBER)
 		fprintf(stderr, " (%s%c%.*s)", where, file ? ':' : ' ', (int)line.len, line.p);
-	fprintf(stderr, "\n%s%s%s", fix ? "fix: " : "", fix ? fix : "", fix ? "\n" : "");
+	fprintf(stderr, "\n");
+	if (fix)
+		fprintf(stderr, "%sfix:%s %s\n", cli_colour(stderr, CLI_GOOD), cli_colour(stderr, CLI_PLAIN), fix);
+}
+
+/* ", server.tool 3 (1 failed)" for each; how many there are. */
+static size_t print_calls(struct span result, const char *before)
+{
+	struct span calls = span_member(result, "tool_calls"), call;
+	size_t at = 0, count = 0;
+
+	while (calls.p && span_next_element(calls, &at, &call)) {
+		_cleanup_free_ char *server = cli_member(call, "server"), *tool = cli_member(call, "tool");
+		struct span n = span_member(call, "calls"), failed = span_member(call, "errors");
+
+		fprintf(stderr, "%s%s.%s %.*s", count++ ? ", " : before, server ? server : "?", tool ? tool : "?",
+			(int)n.len, n.p ? n.p : "");
+		if (failed.p && !span_equals(failed, "0"))
+			fprintf(stderr, " (%.*s failed)", (int)failed.len, failed.p);
+	}
+	return count;
+}
+
+/* Who stops a program half way wants to know what it did to the world until then. */
+static void print_done(struct span result)
+{
+	fprintf(stderr, "%shawser: interrupted; done until then:", cli_colour(stderr, CLI_DIM));
+	if (print_calls(result, " ") == 0)
+		fprintf(stderr, " nothing was called");
+	fprintf(stderr, "%s\n", cli_colour(stderr, CLI_PLAIN));
 }
 
 static void print_summary(struct span result)
 {
-	struct span calls = span_member(result, "tool_calls"), call, usage = span_member(result, "usage");
+	struct span usage = span_member(result, "usage");
 	struct span wall = usage.p ? span_member(usage, "wall_ms") : SPAN_NONE;
 	_cleanup_free_ char *provider = cli_member(span_member(result, "sandbox"), "provider");
-	size_t at = 0;
 
-	fprintf(stderr, "hawser: %.*s ms%s%s", wall.p ? (int)wall.len : 1, wall.p ? wall.p : "?", provider ? ", " : "",
-		provider ? provider : "");
-	while (calls.p && span_next_element(calls, &at, &call)) {
-		_cleanup_free_ char *server = cli_member(call, "server"), *tool = cli_member(call, "tool");
-		struct span n = span_member(call, "calls");
-
-		fprintf(stderr, ", %s.%s %.*s", server ? server : "?", tool ? tool : "?", (int)n.len, n.p ? n.p : "");
-	}
-	fputc('\n', stderr);
+	fprintf(stderr, "%shawser: %.*s ms%s%s", cli_colour(stderr, CLI_DIM), wall.p ? (int)wall.len : 1,
+		wall.p ? wall.p : "?", provider ? ", " : "", provider ? provider : "");
+	print_calls(result, ", ");
+	fprintf(stderr, "%s\n", cli_colour(stderr, CLI_PLAIN));
 }
 
 static int finish(const struct cli_args *args, struct show *s, struct span answer)
@@ -188,7 +212,9 @@ static int finish(const struct cli_args *args, struct show *s, struct span answe
 		if (value.p && span_type(value) != SPAN_NULL)
 			cli_print_value(value);
 		print_error(result);
-		if (args->verbose || s->terminal)
+		if (s->interrupted)
+			print_done(result);
+		else if (args->verbose || s->terminal)
 			print_summary(result);
 	}
 	if (ok)
