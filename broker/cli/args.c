@@ -25,6 +25,7 @@ const struct cli_option cli_options[] = {
 	{"verbose", 'v', NULL, AT(verbose), "say what the sandbox is doing, and what was called"},
 	{"servers", 's', NULL, AT(servers), "list the servers and how they are"},
 	{"logs", 0, "SERVER", AT(logs), "print the end of a server's log"},
+	{"fix-hints", 0, NULL, AT(fix_hints), "look for venvs, conda prefixes and node_modules worth a name, instead"},
 	{"man", 0, NULL, AT(man), "print the manual page, for man -l -"},
 	{"args", 0, "JSON", AT(args), "the same as the word JSON"},
 	{"spawned", 0, NULL, AT(spawned), "started by a thin client: leave after ten idle minutes"},

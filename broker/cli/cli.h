@@ -24,7 +24,7 @@ enum { CLI_ALLOW_MAX = 256 };
 struct cli_args {
 	const struct cli_verb *verb;
 	const char *config, *language, *timeout, *args, *logs, *log_format, *eval, *data, *text, *environment;
-	bool json, verbose, servers, help, spawned, man;
+	bool json, verbose, servers, help, spawned, man, fix_hints;
 	struct cli_words {
 		const char *items[CLI_ALLOW_MAX];
 		size_t count;
@@ -74,6 +74,7 @@ int cli_call(const struct cli_args *args);
 int cli_mcp(const struct cli_args *args);
 int cli_config(const struct cli_args *args);
 int cli_doctor(const struct cli_args *args);
+int cli_doctor_hints(const struct cli_args *args);
 int cli_audit(const struct cli_args *args);
 int cli_stop(const struct cli_args *args);
 int cli_completion(const struct cli_args *args);

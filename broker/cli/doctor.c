@@ -35,6 +35,8 @@ int cli_doctor(const struct cli_args *args)
 	struct wire w;
 	int status;
 
+	if (args->fix_hints)
+		return cli_doctor_hints(args);
 	status = wire_open_or_say(args, false, &w);
 	if (status != CLI_OK)
 		return status;

@@ -35,7 +35,7 @@ const struct cli_verb cli_verbs[] = {
 	 "include: [FILE] takes the mcpServers of another client's file.\n"
 	 "check reads the files and starts nothing; hawser doctor starts the servers.",
 	 cli_config},
-	{"doctor", "", 0, 0, "", "try the real way of a run and say what fails and what to do",
+	{"doctor", "", 0, 0, "fix-hints", "try the real way of a run and say what fails and what to do",
 	 "Runs a line of code in each language and starts each server once. Status 1 if something is bad.", cli_doctor},
 	{"audit", "verify [FILE]", 1, 2, "", "check that the log of all calls is as it was written",
 	 "Each line of audit.jsonl has the hash of the one before it: a line that was changed, removed, put in or "

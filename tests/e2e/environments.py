@@ -197,6 +197,30 @@ def doctor_looks_at_them():
 
 
 @cases.add
+def hints_find_what_is_worth_a_name():
+    home = at("somebody")
+    for path, module in (("project/.venv", "pandas-2.0"), ("miniconda3/envs/sci ence", "scipy-1.0"), (".pyenv/versions/3.12.1", "rich-1.0"),
+                         (".pyenv/versions/3.11.1", "pip-23.0"), ("venv", "six-1.0"), ("old", None), ("other/venv", "attrs-1.0")):
+        venv("somebody/" + path)
+        if module:
+            os.makedirs(at("somebody", path, "lib", VERSION, "site-packages", module + ".dist-info"))
+    os.makedirs(at("somebody/project/node_modules/left"))
+    os.makedirs(at("somebody/.nvm/versions/node/v22.1.0/lib/node_modules/npm"))
+    os.makedirs(at("somebody/.nvm/versions/node/v22.1.0/lib/node_modules/tsx"))
+    env = {"HOME": home, "VIRTUAL_ENV": at("somebody/project/.venv")}
+    found = json.loads(rig.home().run("doctor", "--fix-hints", "--json", env=env).stdout)["environments"]
+    wanted = {"project": ("python", "project/.venv"), "somebody": ("python", "venv"), "sci-ence": ("python", "miniconda3/envs/sci ence"),
+              "python-3.12.1": ("python", ".pyenv/versions/3.12.1"), "other": ("python", "other/venv"),
+              "v22.1.0": ("javascript", ".nvm/versions/node/v22.1.0/lib")}
+    assert found == {name: {kind: at("somebody", path)} for name, (kind, path) in wanted.items()}, found
+    text = rig.home().run("doctor", "--fix-hints", env=env).stdout
+    path = rig.home().write("work/hints.yaml", text)  # what is printed is a configuration
+    done = rig.home().run("config", "check", "--config", path)
+    assert done.returncode == 0 and "sci-ence" in text, (text, done)
+    assert "was found" in rig.home().run("doctor", "--fix-hints", env={"HOME": at("empty"), "VIRTUAL_ENV": ""}).stdout
+
+
+@cases.add
 def config_is_checked():
     home = rig.home()
     for environments, said in (({"a b": {"python": "/x"}}, "a b is no name"), ({"a": {"python": "venv"}}, "venv is not absolute"),
