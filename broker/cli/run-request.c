@@ -193,16 +193,11 @@ int cli_put_run_request(const struct cli_args *args, struct buf *out, struct err
 	if (r == 0)
 		r = buf_append_json(out, code.p, code.len);
 	if (r == 0)
-		r = buf_append_str(out, ",\"language\":");
-	if (r == 0)
-		r = buf_append_json(out, language, strlen(language));
+		r = buf_append_member(out, "language", language);
 	if (r == 0 && ms > 0)
 		r = buf_printf(out, ",\"timeout_ms\":%" PRId64, ms);
-	if (r == 0 && args->environment) {
-		r = buf_append_str(out, ",\"environment\":");
-		if (r == 0)
-			r = buf_append_json(out, args->environment, strlen(args->environment));
-	}
+	if (r == 0 && args->environment)
+		r = buf_append_member(out, "environment", args->environment);
 	if (r == 0)
 		r = put_allowed(args, out);
 	if (r < 0)

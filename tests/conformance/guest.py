@@ -119,17 +119,17 @@ class Guest:
         return hmac.new(self.secret, b''.join(parts), hashlib.sha256).digest()
 
     async def read(self, reader, want=None):
-        length, kind, fin, _, number, sequence = HEADER.unpack(await reader.readexactly(HEADER.size))
+        length, kind, fin, channel, number, sequence = HEADER.unpack(await reader.readexactly(HEADER.size))
         if length > PIECE or fin > 1 or want and (kind != want or length > 1024):
             raise ValueError('frame')
-        return kind, number, fin, sequence, await reader.readexactly(length)
+        return kind, number, fin, sequence, channel, await reader.readexactly(length)
 
     # ---- in
     def acknowledged(self, number):
         while number in self.unacked:
             self.held -= len(self.unacked.popitem(last=False)[1])
 
-    def take(self, kind, number, fin, sequence, payload):
+    def take(self, kind, number, fin, sequence, channel, payload):
         stream = self.streams.get(number)
         if kind == ACK:
             self.acknowledged(int.from_bytes(payload, 'big'))
@@ -141,12 +141,12 @@ class Guest:
             raise EOFError(payload)
         elif kind >= OPEN and sequence == self.received % TURN + 1:
             self.received = sequence
-            self.take_numbered(kind, number, fin, payload)
+            self.take_numbered(kind, number, fin, channel, payload)
             self.write(ACK, struct.pack('>I', sequence))
         elif kind >= OPEN and 0 < (sequence - self.received) % TURN < 2**31:   # else it was taken before
             raise ValueError('a number is missing')
 
-    def take_numbered(self, kind, number, fin, payload):
+    def take_numbered(self, kind, number, fin, channel, payload):
         if kind in (OPEN, HEAD):
             n = 2 + int.from_bytes(payload[:2], 'big')
             head, payload = json.loads(payload[2:n]), payload[n:]
@@ -166,7 +166,7 @@ class Guest:
             stream.kill()
         elif kind != TAIL:
             stream.received += len(payload)
-            stream.body += payload
+            stream.body += payload if channel == 0 else b''   # the data of a run is none of its code
             self.write(CREDIT, struct.pack('>Q', stream.received + WINDOW), number)
         stream.over = stream.over or fin
         if fin and not stream.run:
