@@ -267,12 +267,6 @@ static int put_head(const struct run *run, struct buf *head)
 	return r;
 }
 
-void run_drop_data(struct run *run)
-{
-	free((char *)(uintptr_t)run->request.data.p);
-	run->request.data = SPAN_NONE;
-}
-
 static void on_sandbox(void *user, struct sandbox *sandbox, const struct error *problem)
 {
 	struct run *run = user;
@@ -305,45 +299,6 @@ static void on_sandbox(void *user, struct sandbox *sandbox, const struct error *
 	loop_timer_start(run->backstop, run->wall_ms + CORE_GRACE_MS + CORE_START_MS);
 }
 
-static int copy_request(struct run *run, const struct run_request *request)
-{
-	run->request = (struct run_request){.code = strdup(request->code), .language = request->language};
-	if (!run->request.code)
-		return -ENOMEM;
-	if (request->data.p) {
-		char *copy = strndup(request->data.p, request->data.len);
-
-		if (!copy)
-			return -ENOMEM;
-		run->request.data = span_of(copy, request->data.len);
-	}
-	if (!request->allowed_tools.items)
-		return 0;
-	run->request.allowed_tools.items = calloc(request->allowed_tools.count + 1, sizeof(char *));
-	if (!run->request.allowed_tools.items)
-		return -ENOMEM;
-	for (size_t i = 0; i < request->allowed_tools.count; i++)
-		if (!(run->request.allowed_tools.items[i] = strdup(request->allowed_tools.items[i])))
-			return -ENOMEM;
-	run->request.allowed_tools.count = request->allowed_tools.count;
-	return 0;
-}
-
-static int check_request(const struct view *view, const struct run_request *request, struct error *err)
-{
-	if (request->timeout_ms > view->config->limits.run_most_ms)
-		return error_set(err, -EINVAL,
-				 "timeout_ms: %lld is over limits.run_most_ms (%lld): ask for less, or raise it",
-				 (long long)request->timeout_ms, (long long)view->config->limits.run_most_ms);
-	if (sandboxes_full(view->pool))
-		return error_set(err, -EBUSY,
-				 "%d runs wait for a sandbox already: try again later, or raise limits.runs",
-				 CORE_WAITING_MAX);
-	if (view->core->stopping)
-		return error_set(err, -ESHUTDOWN, "the broker is stopping: try again in a moment");
-	return 0;
-}
-
 int run_start(struct client *c, const struct run_request *request, const struct run_events *events, void *user,
 	      struct run **ret, struct error *err)
 {
@@ -352,7 +307,7 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 	int environment = -1, r = client_view(c, &view, err);
 
 	if (r == 0)
-		r = check_request(view, request, err);
+		r = run_check_request(view, request, err);
 	if (r == 0)
 		r = environments_find(view->config, request->environment, &environment, err);
 	if (r < 0)
@@ -374,7 +329,7 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 	run->user = user;
 	HASH_ADD_STR(c->core->runs, id, run);
 	c->core->runs_open++;
-	r = copy_request(run, request);
+	r = run_copy_request(run, request);
 	if (r < 0)
 		error_set(err, r, "no memory for a run");
 	if (r == 0)

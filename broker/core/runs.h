@@ -70,7 +70,11 @@ void run_on_output(void *user, uint16_t channel, const uint8_t *data, size_t len
 /* What redaction still holds back goes out: nothing comes behind it. */
 void run_flush_output(struct run *run);
 
-/* runs.c: its data has gone to the sandbox, or is no longer wanted. */
+/* runrequest.c */
+int run_check_request(const struct view *view, const struct run_request *request, struct error *err) _must_check_;
+/* -ENOMEM. */
+int run_copy_request(struct run *run, const struct run_request *request) _must_check_;
+/* Its data has gone to the sandbox, or is no longer wanted. */
 void run_drop_data(struct run *run);
 
 /* runlist.c: a run that has ended, or never began. */
