@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hawser run: output as it comes, the value at the end on stdout, everything else on stderr. */
-#include "broker/cli/client.h"
+#include "broker/cli/asking.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -16,6 +16,7 @@ struct show {
 	bool json, verbose, terminal; /* terminal: stderr is one, so a state line may stand there */
 	bool line_shown;
 	bool interrupted;
+	struct asking asking;
 };
 
 /* ---- the request ---- */
@@ -221,6 +222,8 @@ static void on_notification(void *user, struct span method, struct span params)
 
 	if (span_string_equals(method, "run.output")) {
 		print_output(s, params);
+	} else if (asking_notified(&s->asking, method, params)) {
+		s->line_shown = false;
 	} else if (span_string_equals(method, "run.state") && !s->json && (s->terminal || s->verbose)) {
 		_cleanup_free_ char *what = cli_member(params, "what");
 
@@ -240,6 +243,22 @@ static void on_interrupted(void *user, struct wire *w, int64_t id)
 	s->interrupted = true;
 	snprintf(params, sizeof(params), "{\"id\":%" PRId64 "}", id);
 	wire_send(w, "run.cancel", span_of(params, strlen(params)));
+}
+
+static void on_input(void *user, struct wire *w)
+{
+	struct show *s = user;
+
+	asking_input(&s->asking, w);
+}
+
+/* A person at the terminal can be asked about this run's calls. */
+static int begin_asking(const struct cli_args *args, struct show *s, struct wire *w)
+{
+	struct span nothing;
+
+	asking_init(&s->asking, w, args->operand_count == 0 || strcmp(args->operands[0], "-") == 0);
+	return s->asking.can ? wire_ask(w, "approvals.here", SPAN_LIT("{}"), NULL, NULL, &nothing) : CLI_OK;
 }
 
 /* ---- the end ---- */
@@ -318,7 +337,8 @@ static int finish(const struct cli_args *args, struct show *s, struct span answe
 
 int cli_run(const struct cli_args *args)
 {
-	static const struct wire_events events = {.notification = on_notification, .interrupted = on_interrupted};
+	static const struct wire_events events = {
+		.notification = on_notification, .interrupted = on_interrupted, .input = on_input};
 	_cleanup_buf_ struct buf code = BUF_INIT(CODE_MAX), request = BUF_INIT(8 * CODE_MAX);
 	struct show s = {.json = args->json, .verbose = args->verbose, .terminal = isatty(2)};
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -334,11 +354,14 @@ int cli_run(const struct cli_args *args)
 		return status;
 	if (wire_watch_signals(&w, &err) < 0)
 		cli_say(0, "%s", error_text(&err)); /* ^C ends this, and the broker cancels the run of who hung up */
-	status = wire_ask(&w, "run.start", span_of(buf_head(&request), request.len), &events, &s, &answer);
+	status = begin_asking(args, &s, &w);
+	if (status == CLI_OK)
+		status = wire_ask(&w, "run.start", span_of(buf_head(&request), request.len), &events, &s, &answer);
 	if (status == CLI_OK)
 		status = finish(args, &s, answer);
 	else
 		clear_line(&s);
+	asking_done(&s.asking);
 	wire_close(&w);
 	return status;
 }

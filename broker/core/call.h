@@ -2,6 +2,7 @@
 #ifndef HAWSER_BROKER_CORE_CALL_H
 #define HAWSER_BROKER_CORE_CALL_H
 
+#include "broker/core/ask.h"
 #include "broker/core/calls.h"
 #include "broker/core/runs.h"
 
@@ -27,6 +28,11 @@ struct call {
 	uint64_t started_ns;
 	struct policy_decision decision;
 	bool decided;
+	struct approver *approver; /* of a direct call; only used while it is decided on */
+	struct ask_waiter waiter; /* the call owns its question, whoever asks it */
+	uint64_t waited_ns; /* for a person: not the time of the call */
+	enum ask_outcome answer; /* of a person; ASK_OPEN: none was asked */
+	char *asked_id, *answered_by;
 	bool starting; /* inside calls_start(): the reply waits for the next turn */
 	bool working; /* another thread has args or result */
 	bool cancelled;
@@ -46,6 +52,14 @@ struct call {
 
 /* ---- callcheck.c: server and tool are known -> arguments, policy, then call_send() ---- */
 void call_check_args(struct call *call);
+/* Looks the tool up anew after a wait. False: it has gone, and the call has ended. */
+bool call_find_tool(struct call *call);
+
+/* ---- callask.c ---- */
+/* Policy wants a person's word: parks the call, or ends it if nobody is there. */
+void call_ask(struct call *call);
+/* Whoever started the call has given it up: it waits for nobody's word any more. */
+void call_unpark(struct call *call);
 
 /* ---- callreply.c ---- */
 /* What policy allowed goes to the server; its answer ends the call. */

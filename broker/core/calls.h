@@ -8,6 +8,7 @@
 struct call_request {
 	struct view *view;
 	struct run *run; /* NULL: a direct call */
+	struct approver *approver; /* of a direct call: whom to ask; may be NULL */
 	const char *server, *tool; /* any spelling; server may be empty when tool is mcp__server__tool */
 	struct buf *args; /* moved in */
 	int64_t timeout_ms; /* 0: limits.call_ms; more than that is cut to it */

@@ -48,6 +48,7 @@ struct run {
 	uint64_t started_ms, wall_ms;
 	uint64_t calls, calls_open;
 	bool over_budget; /* a call was refused for that */
+	uint64_t calls_waiting; /* of those that are open: for a person */
 	struct run_link *links;
 	struct tool_count *counts;
 	char *cancel_reason;

@@ -4,7 +4,7 @@
  * says: "print TEXT"  output TEXT, then value 1      "sleep MS"   ends after MS      "fail"  an error      "hang" never
  * ends "big N"       a value of N bytes             anything else: the value 1
  */
-#include "broker/core/core.h"
+#include "broker/core/approvals.h"
 
 #include "base/ids.h"
 
@@ -396,4 +396,65 @@ void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void
 {
 	loop_defer(core->loop, done, user);
 	tell(user, "wall", "there is none: this is a core for tests", 1);
+}
+
+/* ---- nobody is ever asked ---- */
+
+int approver_new(struct core *core, const char *subject, bool follows_all, const struct approver_events *events,
+		 void *user, struct approver **ret, struct error *err)
+{
+	return error_set(err, -ENOTSUP, "this core asks nobody");
+}
+
+struct approver *approver_free(struct approver *approver)
+{
+	return NULL;
+}
+
+void client_set_approver(struct client *c, struct approver *approver)
+{
+}
+
+void approver_catch_up(struct approver *approver)
+{
+}
+
+void approver_decline(struct approver *approver, const struct approval *a)
+{
+}
+
+const char *approval_id(const struct approval *a)
+{
+	return "";
+}
+
+const char *approval_outcome(const struct approval *a)
+{
+	return NULL;
+}
+
+const char *approval_by(const struct approval *a)
+{
+	return NULL;
+}
+
+int approval_text(const struct approval *a, struct buf *out)
+{
+	return 0;
+}
+
+int approval_json(const struct approval *a, struct buf *out)
+{
+	return buf_append_str(out, "{}");
+}
+
+int approvals_list(struct core *core, const char *subject, struct buf *out)
+{
+	return buf_append_str(out, "[]");
+}
+
+int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,
+		    struct error *err)
+{
+	return error_set(err, -ENOENT, "there is no question %s", id);
 }

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hawser approvals, approve, refuse: the questions of all runs, from any window. */
+#include "broker/cli/asking.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct follow {
+	struct asking asking;
+	bool json, interrupted;
+	struct wire *wire;
+};
+
+static void print_approval(struct span approval)
+{
+	_cleanup_free_ char *id = cli_member(approval, "id"), *text = cli_member(approval, "text");
+	int64_t left = 0;
+
+	if (span_int64(span_member(approval, "left_ms"), &left) < 0)
+		left = 0;
+	printf("%s  (%" PRId64 " s left)\n%s\n", id ? id : "?", left / 1000, text ? cli_clean(text) : "");
+}
+
+static int list(const struct cli_args *args, struct wire *w)
+{
+	struct span answer, approval;
+	size_t at = 0;
+	int status = wire_ask(w, "approvals.list", SPAN_LIT("{}"), NULL, NULL, &answer);
+
+	if (status != CLI_OK)
+		return status;
+	if (args->json) {
+		cli_print_span(answer);
+		return CLI_OK;
+	}
+	while (span_next_element(answer, &at, &approval))
+		print_approval(approval);
+	if (at == 0)
+		puts("nothing waits for your word");
+	else
+		puts("hawser approve ID, or hawser refuse ID");
+	return CLI_OK;
+}
+
+/* ---- --follow ---- */
+
+static void print_over(struct span params)
+{
+	_cleanup_free_ char *id = cli_member(params, "id"), *outcome = cli_member(params, "outcome");
+	_cleanup_free_ char *by = cli_member(params, "by");
+
+	printf("%s %s%s%s\n", id ? id : "?", outcome ? outcome : "over", by ? ", by " : "", by ? cli_clean(by) : "");
+}
+
+static void on_notification(void *user, struct span method, struct span params)
+{
+	struct follow *f = user;
+
+	if (f->json)
+		printf("{\"event\":%.*s,\"approval\":%.*s}\n", (int)method.len, method.p, (int)params.len, params.p);
+	else if (asking_notified(&f->asking, method, params))
+		return;
+	else if (span_string_equals(method, "approval.asked"))
+		print_approval(params);
+	else if (span_string_equals(method, "approval.over"))
+		print_over(params);
+	else
+		puts("waiting for questions; ^C ends this");
+	fflush(stdout);
+}
+
+static void on_input(void *user, struct wire *w)
+{
+	struct follow *f = user;
+
+	asking_input(&f->asking, w);
+}
+
+static int follow(const struct cli_args *args, struct wire *w)
+{
+	static const struct wire_events events = {.notification = on_notification, .input = on_input};
+	struct follow f = {.json = args->json, .wire = w};
+	struct span answer;
+	int status;
+
+	if (!args->json)
+		asking_init(&f.asking, w, false);
+	status = wire_ask(w, "approvals.follow", SPAN_LIT("{}"), &events, &f, &answer);
+	asking_done(&f.asking);
+	return status;
+}
+
+int cli_approvals(const struct cli_args *args)
+{
+	struct wire w;
+	int status = wire_open_or_say(args, false, &w);
+
+	if (status != CLI_OK)
+		return status;
+	status = args->follow ? follow(args, &w) : list(args, &w);
+	wire_close(&w);
+	return status;
+}
+
+/* ---- answers ---- */
+
+static int answer(const struct cli_args *args, bool approve)
+{
+	_cleanup_buf_ struct buf params = BUF_INIT(4096);
+	const char *id = args->operands[0];
+	struct span nothing;
+	struct wire w;
+	int status, r;
+
+	r = buf_append_str(&params, "{\"id\":");
+	if (r == 0)
+		r = buf_append_json(&params, id, strlen(id));
+	if (r == 0)
+		r = buf_printf(&params, ",\"approve\":%s,\"how\":\"hawser %s\"}", approve ? "true" : "false",
+			       args->verb->name);
+	if (r < 0)
+		return cli_say(CLI_USAGE, "the id is too long; hawser approvals lists the questions");
+	status = wire_open_or_say(args, false, &w);
+	if (status != CLI_OK)
+		return status;
+	status = wire_ask(&w, "approvals.answer", span_of(buf_head(&params), params.len), NULL, NULL, &nothing);
+	if (status == CLI_OK && args->json)
+		printf("{\"id\":\"%s\",\"outcome\":\"%s\"}\n", id, approve ? "approved" : "refused");
+	else if (status == CLI_OK)
+		printf("%s %s\n", id, approve ? "approved" : "refused");
+	wire_close(&w);
+	return status;
+}
+
+int cli_approve(const struct cli_args *args)
+{
+	return answer(args, true);
+}
+
+int cli_refuse(const struct cli_args *args)
+{
+	return answer(args, false);
+}

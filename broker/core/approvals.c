@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls that wait for a person. Each call owns a waiter, waiters that ask the same share one question:
+ *
+ *   ask_person() -> GATHERING -> asked -> answer, expiry, nobody left, nobody waits any more -> ask_over()
+ *
+ * While a question gathers, other calls of the same tool by the same rule join it with their own arguments, all of
+ * which are shown. Once it has been asked only the same arguments join: nobody says yes to what he has not seen.
+ */
+#include "broker/core/ask.h"
+#include "broker/core/runs.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	GATHER_MS = 100, /* from the first call to the question */
+	SAME_BYTES_MAX = 64 << 10, /* longer arguments are never the same as others */
+};
+
+static const char *const outcome_names[] = {NULL, "approved", "refused", "expired", "withdrawn", "nobody"};
+
+const char *ask_outcome_name(enum ask_outcome outcome)
+{
+	return outcome_names[outcome];
+}
+
+static void on_check(void *user)
+{
+	struct approvals *all = user;
+	struct approval *a = all->open;
+
+	while (a) {
+		bool over = !ask_has_somebody(a);
+
+		if (over)
+			ask_over(a, ASK_NOBODY, NULL);
+		a = over ? all->open : a->hh.next; /* an end may bring others with it */
+	}
+}
+
+struct approvals *approvals_new(struct core *core)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct approvals *all = calloc(1, sizeof(*all));
+
+	if (!all || loop_timer_new(core->loop, on_check, all, &all->check, &err) < 0) {
+		free(all);
+		return NULL;
+	}
+	all->core = core;
+	return all;
+}
+
+struct approvals *approvals_free(struct approvals *all)
+{
+	if (!all)
+		return NULL;
+	loop_timer_free(all->check);
+	free(all);
+	return NULL;
+}
+
+/* ---- the end ---- */
+
+static void remember(const struct approval *a)
+{
+	struct approvals *all = a->all;
+	size_t i = all->recent_next++ % ASK_RECENT;
+
+	memcpy(all->recent[i].id, a->id, sizeof(a->id));
+	all->recent[i].outcome = a->outcome;
+	snprintf(all->recent[i].by, sizeof(all->recent[i].by), "%s", a->by ? a->by : "");
+}
+
+static void free_approval(struct approval *a)
+{
+	loop_timer_free(a->timer);
+	buf_done(&a->arguments);
+	free(a->server);
+	free(a->tool);
+	free(a->rule);
+	free(a->by);
+	view_unref(a->view);
+	free(a);
+}
+
+void ask_over(struct approval *a, enum ask_outcome outcome, const char *by)
+{
+	struct ask_end end = {.outcome = outcome, .id = a->id};
+	struct ask_waiter *w;
+
+	a->outcome = outcome;
+	a->by = by ? strdup(by) : NULL;
+	end.by = a->by;
+	HASH_DEL(a->all->open, a);
+	remember(a);
+	log_info("approval_over", LOG_S("approval", a->id), LOG_S("outcome", outcome_names[outcome]),
+		 LOG_S("by", by ? by : ""));
+	ask_tell_over(a);
+	while ((w = a->waiters)) {
+		DL_DELETE(a->waiters, w);
+		w->approval = NULL;
+		w->done(w->user, &end);
+	}
+	free_approval(a);
+}
+
+void ask_leave(struct ask_waiter *waiter)
+{
+	struct approval *a = TAKE_PTR(waiter->approval);
+
+	if (!a)
+		return;
+	DL_DELETE(a->waiters, waiter);
+	a->calls--;
+	if (!a->waiters && a->outcome == ASK_OPEN)
+		ask_over(a, ASK_WITHDRAWN, NULL);
+}
+
+/* ---- the beginning ---- */
+
+static void on_timer(void *user)
+{
+	struct approval *a = user;
+
+	if (a->asked) {
+		ask_over(a, ASK_EXPIRED, NULL);
+	} else if (!ask_has_somebody(a)) {
+		ask_over(a, ASK_NOBODY, NULL);
+	} else {
+		a->asked = true;
+		loop_timer_start(a->timer, a->expires_ms - a->asked_ms);
+		log_info("approval_asked", LOG_S("approval", a->id), LOG_S("run", a->run ? a->run->id : ""),
+			 LOG_S("server", a->server), LOG_S("tool", a->tool), LOG_I("calls", a->calls));
+		ask_tell_asked(a);
+	}
+}
+
+static bool has_arguments(const struct approval *a, struct span args)
+{
+	const struct ask_waiter *w;
+
+	DL_FOREACH (a->waiters, w) {
+		if (args.len <= SAME_BYTES_MAX && w->args.len == args.len && memcmp(w->args.p, args.p, args.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* True: they are in the text (or were), so an answer covers them. */
+static bool show_arguments(struct approval *a, struct span args)
+{
+	_cleanup_buf_ struct buf line = BUF_INIT(16 * ASK_ARGS_MAX);
+	int r;
+
+	if (a->kinds > 0 && has_arguments(a, args))
+		return true;
+	if (a->asked)
+		return false;
+	r = ask_put_arguments(&line, args, a->view->redact, a->kinds == 0);
+	if (r == 0 && a->kinds > 0)
+		r = buf_append_str(&a->arguments, "\n  and ");
+	if (r < 0 || buf_append(&a->arguments, buf_head(&line), line.len) < 0)
+		return false;
+	a->kinds++;
+	return true;
+}
+
+static bool asks_the_same(const struct approval *a, const struct ask_request *request)
+{
+	return a->view == request->view && a->run == request->run && a->own == request->own &&
+	       strcmp(a->server, request->server) == 0 && strcmp(a->tool, request->tool) == 0 &&
+	       strcmp(a->rule, request->rule) == 0;
+}
+
+static struct approval *approval_new(struct approvals *all, const struct ask_request *request)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct approval *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	id_make(a->id, "ask");
+	a->all = all;
+	a->view = view_ref(request->view);
+	a->run = request->run;
+	a->own = request->own;
+	a->server = strdup(request->server);
+	a->tool = strdup(request->tool);
+	a->rule = strdup(request->rule);
+	a->arguments = (struct buf)BUF_INIT(ASK_TEXT_MAX / 4 * 3);
+	a->asked_ms = clock_now_ms();
+	a->expires_ms = a->asked_ms + (uint64_t)request->view->config->limits.ask_ms;
+	if (!a->server || !a->tool || !a->rule || loop_timer_new(all->core->loop, on_timer, a, &a->timer, &err) < 0) {
+		free_approval(a);
+		return NULL;
+	}
+	return a;
+}
+
+static struct approval *find_or_make(struct approvals *all, const struct ask_request *request)
+{
+	struct approval *a, *next;
+
+	HASH_ITER (hh, all->open, a, next) {
+		if (asks_the_same(a, request) && show_arguments(a, request->args))
+			return a;
+	}
+	a = approval_new(all, request);
+	if (!a)
+		return NULL;
+	if (!ask_has_somebody(a) || !show_arguments(a, request->args)) {
+		free_approval(a);
+		return NULL;
+	}
+	HASH_ADD_STR(all->open, id, a);
+	loop_timer_start(a->timer, GATHER_MS);
+	return a;
+}
+
+bool ask_person(const struct ask_request *request, struct ask_waiter *waiter, ask_done_fn *done, void *user)
+{
+	struct approval *a = find_or_make(request->view->core->approvals, request);
+
+	if (!a)
+		return false;
+	*waiter = (struct ask_waiter){
+		.approval = a, .args = request->args, .since_ns = clock_now_ns(), .done = done, .user = user};
+	DL_APPEND(a->waiters, waiter);
+	a->calls++;
+	return true;
+}
+
+/* ---- answers ---- */
+
+static int say_it_is_over(const struct approvals *all, const char *id, struct error *err)
+{
+	for (size_t i = 0; i < ASK_RECENT; i++) {
+		const char *by = all->recent[i].by;
+
+		if (strcmp(all->recent[i].id, id) == 0)
+			return error_set(err, -EALREADY, "%s was %s already%s%s", id,
+					 all->recent[i].outcome == ASK_NOBODY ? "refused (nobody was there)"
+									      : outcome_names[all->recent[i].outcome],
+					 *by ? ", by " : "", by);
+	}
+	return error_set(err, -ENOENT, "there is no question %.32s; hawser approvals lists those that are open", id);
+}
+
+int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,
+		    struct error *err)
+{
+	struct approvals *all = core->approvals;
+	struct approval *a;
+
+	HASH_FIND_STR(all->open, id, a);
+	if (!a || strcmp(a->view->subject, subject) != 0)
+		return say_it_is_over(all, id, err);
+	ask_over(a, answer->approve ? ASK_APPROVED : ASK_REFUSED, answer->by);
+	return 0;
+}

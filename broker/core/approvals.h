@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_CORE_APPROVALS_H
+#define HAWSER_BROKER_CORE_APPROVALS_H
+
+#include "broker/core/core.h"
+
+/*
+ * Questions to a person, as the doors see them. A call that policy wants a word on waits behind an *approval*; whoever
+ * is there is an *approver*: the connection that the run came from, where it can ask somebody, and those who follow all
+ * questions of their subject. The first answer counts. Nobody there: there is no question, the call is refused at once.
+ */
+struct approval;
+struct approver;
+
+struct approver_events {
+	/* A question that this approver may answer. Valid until over(). */
+	void (*asked)(void *user, const struct approval *a);
+	/* Answered, expired or withdrawn: approval_outcome() says which. Also for one that was never asked. */
+	void (*over)(void *user, const struct approval *a);
+};
+/* follows_all: of all runs of the subject, else only of clients that it was set for. Never calls back inside this. */
+int approver_new(struct core *core, const char *subject, bool follows_all, const struct approver_events *events,
+		 void *user, struct approver **ret, struct error *err) _must_check_;
+/* Questions that nobody else can answer are refused on the next turn. */
+struct approver *approver_free(struct approver *approver);
+/* Who is asked about the runs and calls of this client; NULL: nobody. */
+void client_set_approver(struct client *c, struct approver *approver);
+/* Calls asked() for every open question. */
+void approver_catch_up(struct approver *approver);
+/* This approver cannot ask after all. */
+void approver_decline(struct approver *approver, const struct approval *a);
+
+const char *approval_id(const struct approval *a);
+/* "approved", "refused", "expired", "withdrawn"; NULL while it is open. */
+const char *approval_outcome(const struct approval *a);
+const char *approval_by(const struct approval *a);
+/* What a person reads: who wants what, by which rule, what the run did so far. Known secrets are blanked, long values
+ * cut; no character of it commands a terminal or hides another. */
+int approval_text(const struct approval *a, struct buf *out) _must_check_;
+/* {"id", "run", "server", "tool", "rule", "calls", "asked_ms", "left_ms", "text"} */
+int approval_json(const struct approval *a, struct buf *out) _must_check_;
+/* [approval, ...], oldest first. */
+int approvals_list(struct core *core, const char *subject, struct buf *out) _must_check_;
+
+struct approval_answer {
+	bool approve;
+	const char *by; /* who and how, for the audit log and whoever else was asked: "terminal" */
+};
+/* Compare-and-set: -EALREADY (answered before, or over: err says how and by whom), -ENOENT. */
+int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,
+		    struct error *err) _must_check_;
+
+#endif
