@@ -179,6 +179,11 @@ void door_client_unask(struct door_client *d)
 	d->approver = approver_free(d->approver);
 }
 
+struct core *door_client_core(const struct door_client *d)
+{
+	return d->core;
+}
+
 const char *door_client_subject(const struct door_client *d)
 {
 	return d->subject;
