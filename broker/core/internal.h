@@ -223,6 +223,8 @@ void runs_on_call_cancelled(struct run *run, struct machine_call *machine_call);
 /* runwait.c: a call of the run begins to wait for a person, or waits no more. */
 void runs_wait_begin(struct run *run);
 void runs_wait_end(struct run *run);
+/* A call of the run was opened or has ended: the run may or may not stand still now. */
+void runs_wait_review(struct run *run);
 
 /* ---- pools.c, waiting.c, sandboxes.c ---- */
 struct sandbox_facts {
