@@ -48,9 +48,11 @@ static int list(const struct cli_args *args, struct wire *w)
 static void print_over(struct span params)
 {
 	_cleanup_free_ char *id = cli_member(params, "id"), *outcome = cli_member(params, "outcome");
-	_cleanup_free_ char *by = cli_member(params, "by");
+	_cleanup_free_ char *by = cli_member(params, "by"), *note = cli_member(params, "note");
 
 	printf("%s %s%s%s\n", id ? id : "?", outcome ? outcome : "over", by ? ", by " : "", by ? cli_clean(by) : "");
+	if (note)
+		puts(cli_clean(note));
 }
 
 static void on_notification(void *user, struct span method, struct span params)
@@ -105,11 +107,23 @@ int cli_approvals(const struct cli_args *args)
 
 /* ---- answers ---- */
 
+static void print_answered(const struct cli_args *args, struct span result, const char *outcome)
+{
+	struct span note = span_member(result, "note");
+	_cleanup_free_ char *text = cli_member(result, "note");
+
+	if (args->json)
+		printf("{\"id\":\"%s\",\"outcome\":\"%s\",\"note\":%.*s}\n", args->operands[0], outcome,
+		       note.p ? (int)note.len : 4, note.p ? note.p : "null");
+	else
+		printf("%s %s\n%s%s", args->operands[0], outcome, text ? cli_clean(text) : "", text ? "\n" : "");
+}
+
 static int answer(const struct cli_args *args, bool approve)
 {
 	_cleanup_buf_ struct buf params = BUF_INIT(4096);
 	const char *id = args->operands[0];
-	struct span nothing;
+	struct span result;
 	struct wire w;
 	int status, r;
 
@@ -117,18 +131,16 @@ static int answer(const struct cli_args *args, bool approve)
 	if (r == 0)
 		r = buf_append_json(&params, id, strlen(id));
 	if (r == 0)
-		r = buf_printf(&params, ",\"approve\":%s,\"how\":\"hawser %s\"}", approve ? "true" : "false",
-			       args->verb->name);
+		r = buf_printf(&params, ",\"approve\":%s,\"always\":%s,\"how\":\"hawser %s\"}",
+			       approve ? "true" : "false", args->always ? "true" : "false", args->verb->name);
 	if (r < 0)
 		return cli_say(CLI_USAGE, "the id is too long; hawser approvals lists the questions");
 	status = wire_open_or_say(args, false, &w);
 	if (status != CLI_OK)
 		return status;
-	status = wire_ask(&w, "approvals.answer", span_of(buf_head(&params), params.len), NULL, NULL, &nothing);
-	if (status == CLI_OK && args->json)
-		printf("{\"id\":\"%s\",\"outcome\":\"%s\"}\n", id, approve ? "approved" : "refused");
-	else if (status == CLI_OK)
-		printf("%s %s\n", id, approve ? "approved" : "refused");
+	status = wire_ask(&w, "approvals.answer", span_of(buf_head(&params), params.len), NULL, NULL, &result);
+	if (status == CLI_OK)
+		print_answered(args, result, approve ? "approved" : "refused");
 	wire_close(&w);
 	return status;
 }
@@ -141,4 +153,27 @@ int cli_approve(const struct cli_args *args)
 int cli_refuse(const struct cli_args *args)
 {
 	return answer(args, false);
+}
+
+int cli_policy(const struct cli_args *args)
+{
+	_cleanup_buf_ struct buf params = BUF_INIT(4096);
+	const char *name = args->operands[1];
+	struct span nothing;
+	struct wire w;
+	int status;
+
+	if (strcmp(args->operands[0], "forget") != 0)
+		return cli_say(CLI_USAGE, "hawser policy forget SERVER.TOOL");
+	if (buf_append_str(&params, "{\"name\":") < 0 || buf_append_json(&params, name, strlen(name)) < 0 ||
+	    buf_append_str(&params, "}") < 0)
+		return cli_say(CLI_USAGE, "the name of the tool is too long");
+	status = wire_open_or_say(args, true, &w);
+	if (status != CLI_OK)
+		return status;
+	status = wire_ask(&w, "policy.forget", span_of(buf_head(&params), params.len), NULL, NULL, &nothing);
+	if (status == CLI_OK)
+		printf(args->json ? "{\"forgotten\":true}\n" : "the rule is out of the configuration\n");
+	wire_close(&w);
+	return status;
 }

@@ -19,6 +19,7 @@ const struct cli_option cli_options[] = {
 	{"verbose", 'v', NULL, AT(verbose), "say what the sandbox is doing, and what was called"},
 	{"servers", 's', NULL, AT(servers), "list the servers and how they are"},
 	{"follow", 'f', NULL, AT(follow), "stay: be there to be asked, and show each question as it comes"},
+	{"always", 0, NULL, AT(always), "and write the rule that allows this tool into the configuration"},
 	{"logs", 0, "SERVER", AT(logs), "print the end of a server's log"},
 	{"args", 0, "JSON", AT(args), "the same as the word JSON"},
 	{"spawned", 0, NULL, AT(spawned), "started by a thin client: leave after ten idle minutes"},

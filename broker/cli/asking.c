@@ -13,8 +13,13 @@ enum { QUEUE_MAX = 256, ANSWER_MAX = 256 };
 struct asking_question {
 	struct asking_question *prev, *next;
 	char *id, *text;
-	bool shown;
+	bool shown, has_always;
 };
+
+static const char *words(const struct asking_question *q)
+{
+	return q->has_always ? "yes, no or always" : "yes or no";
+}
 
 /* Our own terminal, and in its foreground: reading from one in the background would stop us. */
 static int open_terminal(bool stdin_is_taken)
@@ -65,7 +70,7 @@ static void show_first(struct asking *a)
 		return;
 	tcflush(2, TCIFLUSH); /* what was typed before the question is no answer to it */
 	q->shown = true;
-	fprintf(stderr, "\n%s\nAllow it? yes or no: ", cli_clean(q->text));
+	fprintf(stderr, "\n%s\nAllow it? %s: ", cli_clean(q->text), words(q));
 }
 
 static void add(struct asking *a, struct span approval)
@@ -75,6 +80,7 @@ static void add(struct asking *a, struct span approval)
 	if (q && a->count < QUEUE_MAX) {
 		q->id = cli_member(approval, "id");
 		q->text = cli_member(approval, "text");
+		q->has_always = span_type(span_member(approval, "always")) == SPAN_STRING;
 	}
 	if (!q || !q->id || !q->text) {
 		free(q ? q->id : NULL);
@@ -89,8 +95,11 @@ static void add(struct asking *a, struct span approval)
 static void over(struct asking *a, struct span params)
 {
 	_cleanup_free_ char *id = cli_member(params, "id"), *outcome = cli_member(params, "outcome");
-	_cleanup_free_ char *by = cli_member(params, "by");
+	_cleanup_free_ char *by = cli_member(params, "by"), *note = cli_member(params, "note");
 	struct asking_question *q, *next;
+
+	if (note) /* what came of an "always", also of our own */
+		fprintf(stderr, "(%s)\n", cli_clean(note));
 
 	DL_FOREACH_SAFE (a->queue, q, next) {
 		if (!id || strcmp(q->id, id) != 0)
@@ -117,12 +126,12 @@ bool asking_notified(struct asking *a, struct span method, struct span params)
 	return true;
 }
 
-static void send_answer(struct wire *w, const char *id, bool approve)
+static void send_answer(struct wire *w, const char *id, bool approve, bool always)
 {
-	char params[128];
+	char params[160];
 
-	snprintf(params, sizeof(params), "{\"id\":\"%.40s\",\"approve\":%s,\"how\":\"terminal\"}", id,
-		 approve ? "true" : "false");
+	snprintf(params, sizeof(params), "{\"id\":\"%.40s\",\"approve\":%s,\"always\":%s,\"how\":\"terminal\"}", id,
+		 approve ? "true" : "false", always ? "true" : "false");
 	wire_send(w, "approvals.answer", span_of(params, strlen(params)));
 }
 
@@ -138,6 +147,7 @@ void asking_input(struct asking *a, struct wire *w)
 	struct asking_question *q = a->queue;
 	char line[ANSWER_MAX];
 	ssize_t n = read(w->input_fd, line, sizeof(line) - 1);
+	bool always;
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -149,11 +159,12 @@ void asking_input(struct asking *a, struct wire *w)
 	line[n] = '\0';
 	if (!q || !q->shown)
 		return;
-	if (n > 0 && !is_word(line, "yes") && !is_word(line, "no")) {
-		fputs("yes or no: ", stderr);
+	always = q->has_always && is_word(line, "always");
+	if (n > 0 && !always && !is_word(line, "yes") && !is_word(line, "no")) {
+		fprintf(stderr, "%s: ", words(q));
 		return;
 	}
-	send_answer(w, q->id, n > 0 && is_word(line, "yes")); /* ^D is a no */
+	send_answer(w, q->id, always || is_word(line, "yes"), always); /* ^D is a no */
 	drop(a, q);
 	show_first(a);
 }

@@ -22,7 +22,7 @@ enum { CLI_ALLOW_MAX = 256 };
 struct cli_args {
 	const struct cli_verb *verb;
 	const char *config, *language, *timeout, *args, *logs, *log_format;
-	bool json, verbose, servers, help, spawned, follow;
+	bool json, verbose, servers, help, spawned, follow, always;
 	const char *allow[CLI_ALLOW_MAX];
 	size_t allow_count;
 	char **operands; /* borrowed from argv */
@@ -68,6 +68,7 @@ int cli_stop(const struct cli_args *args);
 int cli_approvals(const struct cli_args *args);
 int cli_approve(const struct cli_args *args);
 int cli_refuse(const struct cli_args *args);
+int cli_policy(const struct cli_args *args);
 int cli_version(const struct cli_args *args);
 int cli_help(const struct cli_args *args);
 void cli_help_verb(const struct cli_verb *verb);

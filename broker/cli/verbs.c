@@ -41,10 +41,16 @@ const struct cli_verb cli_verbs[] = {
 	 "answers\n"
 	 "too. With nobody there such a call is refused at once.",
 	 cli_approvals},
-	{"approve", "ID", 1, 1, "", "let a waiting call through",
-	 "ID is what hawser approvals lists. The first answer counts, wherever it is given.", cli_approve},
+	{"approve", "ID", 1, 1, "always", "let a waiting call through",
+	 "ID is what hawser approvals lists, with the rule that --always would write. The first answer counts, "
+	 "wherever\n"
+	 "it is given.",
+	 cli_approve},
 	{"refuse", "ID", 1, 1, "", "refuse a waiting call", "The code gets a ToolError of kind approval_refused.",
 	 cli_refuse},
+	{"policy", "forget SERVER.TOOL", 2, 2, "", "take back an \"always\"",
+	 "Takes the rule `- allow: SERVER.TOOL` out of the configuration; everything else of the file stays as it is.",
+	 cli_policy},
 	{"audit", "verify [FILE]", 1, 2, "", "check that the log of all calls is as it was written",
 	 "Each line of audit.jsonl has the hash of the one before it: a line that was changed, removed, put in or "
 	 "moved\n"

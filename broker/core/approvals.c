@@ -84,6 +84,8 @@ static void free_approval(struct approval *a)
 	free(a->tool);
 	free(a->rule);
 	free(a->by);
+	free(a->note);
+	free(a->always);
 	view_unref(a->view);
 	free(a);
 }
@@ -199,6 +201,7 @@ static struct approval *approval_new(struct approvals *all, const struct ask_req
 		free_approval(a);
 		return NULL;
 	}
+	ask_name_rule(a);
 	return a;
 }
 
@@ -251,15 +254,39 @@ static int say_it_is_over(const struct approvals *all, const char *id, struct er
 	return error_set(err, -ENOENT, "there is no question %.32s; hawser approvals lists those that are open", id);
 }
 
+/* "Always" answers what else is asked about this tool by the same rules. */
+static void answer_others(struct approvals *all, struct view *view, const char *name, const char *by)
+{
+	struct approval *a = all->open;
+
+	while (a) {
+		bool answered = a->view == view && a->always && strcmp(a->always, name) == 0;
+
+		if (answered)
+			ask_over(a, ASK_APPROVED, by);
+		a = answered ? all->open : a->hh.next;
+	}
+}
+
 int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,
-		    struct error *err)
+		    struct buf *note, struct error *err)
 {
 	struct approvals *all = core->approvals;
+	_cleanup_free_ char *always = NULL;
+	struct view *view;
 	struct approval *a;
 
 	HASH_FIND_STR(all->open, id, a);
 	if (!a || strcmp(a->view->subject, subject) != 0)
 		return say_it_is_over(all, id, err);
+	view = view_ref(a->view);
+	if (answer->approve && answer->always && ask_write_rule(a))
+		always = strdup(a->always);
+	if (note && a->note && buf_append_str(note, a->note) < 0)
+		buf_clear(note);
 	ask_over(a, answer->approve ? ASK_APPROVED : ASK_REFUSED, answer->by);
+	if (always)
+		answer_others(all, view, always, answer->by);
+	view_unref(view);
 	return 0;
 }

@@ -34,20 +34,28 @@ const char *approval_id(const struct approval *a);
 /* "approved", "refused", "expired", "withdrawn"; NULL while it is open. */
 const char *approval_outcome(const struct approval *a);
 const char *approval_by(const struct approval *a);
+/* What came of "always", for a person; NULL: it was not said. */
+const char *approval_note(const struct approval *a);
+/* Can "always" be said? */
+bool approval_has_always(const struct approval *a);
 /* What a person reads: who wants what, by which rule, what the run did so far. Known secrets are blanked, long values
  * cut; no character of it commands a terminal or hides another. */
 int approval_text(const struct approval *a, struct buf *out) _must_check_;
-/* {"id", "run", "server", "tool", "rule", "calls", "asked_ms", "left_ms", "text"} */
+/* {"id", "run", "server", "tool", "rule", "calls", "always", "asked_ms", "left_ms", "text"} */
 int approval_json(const struct approval *a, struct buf *out) _must_check_;
 /* [approval, ...], oldest first. */
 int approvals_list(struct core *core, const char *subject, struct buf *out) _must_check_;
 
 struct approval_answer {
 	bool approve;
+	bool always; /* and a rule that allows exactly this tool goes into the configuration */
 	const char *by; /* who and how, for the audit log and whoever else was asked: "terminal" */
 };
-/* Compare-and-set: -EALREADY (answered before, or over: err says how and by whom), -ENOENT. */
+/* Compare-and-set: -EALREADY (answered before, or over: err says how and by whom), -ENOENT. note (may be NULL) gets
+ * what came of "always": a rule that cannot be written is an answer for this once. */
 int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,
-		    struct error *err) _must_check_;
+		    struct buf *note, struct error *err) _must_check_;
+/* Takes a rule that "always" wrote out of the configuration: allow: name. */
+int approvals_forget(struct client *c, const char *name, struct error *err) _must_check_;
 
 #endif

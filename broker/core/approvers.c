@@ -128,6 +128,16 @@ const char *approval_by(const struct approval *a)
 	return a->by;
 }
 
+const char *approval_note(const struct approval *a)
+{
+	return a->note;
+}
+
+bool approval_has_always(const struct approval *a)
+{
+	return a->always != NULL;
+}
+
 static int put_name(struct buf *out, const char *name)
 {
 	return ask_put_visible(out, name, span_utf8_floor(name, strnlen(name, 128)));
@@ -164,6 +174,19 @@ static const char *rule_says(const struct approval *a)
 	return strcmp(a->rule, "default") == 0 ? "the default policy" : a->rule;
 }
 
+/* What "always" would write, before it does. */
+static int put_always(const struct approval *a, struct buf *out)
+{
+	const char *path = a->view->config->path;
+	int r = buf_append_str(out, "\n\"always\" adds to ");
+
+	if (r == 0)
+		r = ask_put_visible(out, path, strlen(path));
+	if (r == 0 && strcmp(a->rule, "default") != 0)
+		r = buf_printf(out, ", above %s", a->rule);
+	return r ? r : buf_printf(out, ": - allow: %s", a->always);
+}
+
 int approval_text(const struct approval *a, struct buf *out)
 {
 	int r = put_name(out, a->server);
@@ -180,7 +203,9 @@ int approval_text(const struct approval *a, struct buf *out)
 		r = buf_append_str(out, ":");
 	if (r == 0)
 		r = buf_append(out, buf_head(&a->arguments), a->arguments.len);
-	return r || !a->run ? r : put_so_far(a->run, out);
+	if (r == 0 && a->run)
+		r = put_so_far(a->run, out);
+	return r || !a->always ? r : put_always(a, out);
 }
 
 int approval_json(const struct approval *a, struct buf *out)
@@ -192,10 +217,10 @@ int approval_json(const struct approval *a, struct buf *out)
 
 	if (r < 0)
 		return r;
-	object = json_pack("{s:s, s:s?, s:s, s:s, s:s, s:I, s:I, s:I, s:s%}", "id", a->id, "run",
+	object = json_pack("{s:s, s:s?, s:s, s:s, s:s, s:I, s:s?, s:I, s:I, s:s%}", "id", a->id, "run",
 			   a->run ? a->run->id : NULL, "server", a->server, "tool", a->tool, "rule", a->rule, "calls",
-			   (json_int_t)a->calls, "asked_ms", (json_int_t)(now - a->asked_ms), "left_ms",
-			   (json_int_t)(a->expires_ms > now ? a->expires_ms - now : 0), "text",
+			   (json_int_t)a->calls, "always", a->always, "asked_ms", (json_int_t)(now - a->asked_ms),
+			   "left_ms", (json_int_t)(a->expires_ms > now ? a->expires_ms - now : 0), "text",
 			   (const char *)buf_head(&text), text.len);
 	return object ? json_print(out, object) : -ENOMEM;
 }

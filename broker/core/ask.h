@@ -40,8 +40,10 @@ struct approval {
 	struct loop_timer *timer; /* to be asked; then, to expire */
 	bool asked;
 	uint64_t asked_ms, expires_ms;
+	char *always; /* the rule that "always" would write: NAME of allow: NAME; NULL: none can be written */
+	size_t above; /* the rule that asked: its number */
 	enum ask_outcome outcome;
-	char *by;
+	char *by, *note;
 };
 struct approver {
 	struct approver *prev, *next;
@@ -80,6 +82,14 @@ bool ask_person(const struct ask_request *request, struct ask_waiter *waiter, as
 		void *user) _must_check_;
 /* Does not wait any more; a question that nobody waits for is withdrawn. */
 void ask_leave(struct ask_waiter *waiter);
+
+/* ---- always.c ---- */
+/* Sets a->always and a->above. */
+void ask_name_rule(struct approval *a);
+/* Writes the rule; a->note says what came of it. True: the tool is allowed from now on, also in runs that go on. */
+bool ask_write_rule(struct approval *a);
+/* Was "always" said of this tool since the view was made? */
+bool ask_is_granted(const struct view *view, const char *server, const char *tool);
 
 /* ---- approvers.c ---- */
 /* Is there anybody who may answer it? */

@@ -100,6 +100,7 @@ struct view {
 	struct redact *redact;
 	struct view_server *servers; /* config->server_count */
 	struct pool *pool;
+	struct json_strings granted; /* always.c: "server.tool" that a person allowed since */
 	struct catalogue *catalogue; /* catalogue.c; made anew when tools_generation moves */
 };
 struct view *view_ref(struct view *view);

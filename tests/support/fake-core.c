@@ -438,6 +438,16 @@ const char *approval_by(const struct approval *a)
 	return NULL;
 }
 
+const char *approval_note(const struct approval *a)
+{
+	return NULL;
+}
+
+bool approval_has_always(const struct approval *a)
+{
+	return false;
+}
+
 int approval_text(const struct approval *a, struct buf *out)
 {
 	return 0;
@@ -454,7 +464,12 @@ int approvals_list(struct core *core, const char *subject, struct buf *out)
 }
 
 int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,
-		    struct error *err)
+		    struct buf *note, struct error *err)
 {
 	return error_set(err, -ENOENT, "there is no question %s", id);
+}
+
+int approvals_forget(struct client *c, const char *name, struct error *err)
+{
+	return error_set(err, -ENOENT, "no rule allows %s", name);
 }

@@ -4,7 +4,6 @@ import fcntl
 import os
 import pty
 import select
-import subprocess
 import termios
 import time
 

@@ -29,11 +29,13 @@ static int put_member(struct buf *out, const char *name, const char *text)
 static void on_over(void *user, const struct approval *a)
 {
 	_cleanup_buf_ struct buf params = BUF_INIT(4096);
-	const char *by = approval_by(a);
+	const char *by = approval_by(a), *note = approval_note(a);
 	int r = buf_printf(&params, "{\"id\":\"%s\",\"outcome\":\"%s\"", approval_id(a), approval_outcome(a));
 
 	if (r == 0 && by)
 		r = put_member(&params, "by", by);
+	if (r == 0 && note)
+		r = put_member(&params, "note", note);
 	if (r == 0 && buf_append_str(&params, "}") == 0)
 		conn_notify(user, "approval.over", span_of(buf_head(&params), params.len));
 }
@@ -51,7 +53,7 @@ void method_approvals_list(struct request *q, struct span params)
 		request_answer_buf(q, &out);
 }
 
-/* {id, approve, how}: how is a word for the audit log. */
+/* {id, approve, always, how}: how is a word for the audit log. */
 void method_approvals_answer(struct request *q, struct span params)
 {
 	_cleanup_free_ char *id = params.p ? span_strdup(span_member(params, "id"), 64) : NULL;
@@ -59,10 +61,31 @@ void method_approvals_answer(struct request *q, struct span params)
 	struct span approve = params.p ? span_member(params, "approve") : SPAN_NONE;
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct approval_answer answer = {.approve = span_bool(approve, false), .by = how ? how : "the local door"};
+	_cleanup_buf_ struct buf note = BUF_INIT(8192), out = BUF_INIT(64 * 1024);
 
 	if (!id || !approve.p)
 		return request_fail(q, JSONRPC_INVALID_PARAMS, "approvals.answer wants {id, approve}");
-	if (approval_answer(q->conn->local->o.core, door_client_subject(q->conn->client), id, &answer, &err) < 0)
+	answer.always = span_bool(span_member(params, "always"), false);
+	if (approval_answer(q->conn->local->o.core, door_client_subject(q->conn->client), id, &answer, &note, &err) < 0)
+		return request_fail_error(q, LOCAL_CODE_FAILED, &err);
+	if (note.len == 0)
+		request_answer(q, SPAN_LIT("{}"));
+	else if (buf_append_str(&out, "{\"note\":") < 0 ||
+		 buf_append_json(&out, (const char *)buf_head(&note), note.len) < 0 || buf_append_str(&out, "}") < 0)
+		request_fail(q, LOCAL_CODE_FAILED, "no memory");
+	else
+		request_answer_buf(q, &out);
+}
+
+/* {name}: takes the rule `allow: name` out of the configuration. */
+void method_policy_forget(struct request *q, struct span params)
+{
+	_cleanup_free_ char *name = params.p ? span_strdup(span_member(params, "name"), 512) : NULL;
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	if (!name)
+		return request_fail(q, JSONRPC_INVALID_PARAMS, "policy.forget wants {name}");
+	if (approvals_forget(door_client_get(q->conn->client), name, &err) < 0)
 		return request_fail_error(q, LOCAL_CODE_FAILED, &err);
 	request_answer(q, SPAN_LIT("{}"));
 }

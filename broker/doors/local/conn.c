@@ -33,6 +33,7 @@ static const struct {
 	{"approvals.answer", false, method_approvals_answer},
 	{"approvals.here", false, method_approvals_here},
 	{"approvals.follow", false, method_approvals_follow},
+	{"policy.forget", true, method_policy_forget},
 	{"config.check", false, method_config_check},
 	{"config.show", true, method_config_show},
 	{"doctor", false, method_doctor},

@@ -70,7 +70,7 @@ void conn_notify(struct conn *c, const char *method, struct span params);
 typedef void method_fn(struct request *q, struct span params);
 method_fn method_run_start, method_run_cancel, method_tools_search, method_tools_servers, method_tools_logs,
 	method_call, method_config_check, method_config_show, method_doctor, method_approvals_list,
-	method_approvals_answer, method_approvals_here, method_approvals_follow;
+	method_approvals_answer, method_approvals_here, method_approvals_follow, method_policy_forget;
 
 /* Before the connection of a request goes: stops what it stands for. */
 void request_abandon_run(struct request *q);

@@ -14,9 +14,9 @@
 
 enum { QUESTION_BYTES_MAX = 256 * 1024, QUESTIONS_MAX = 256 };
 
-#define DECISION_SCHEMA                                                                                  \
+#define DECISION_SCHEMA(words)                                                                           \
 	"{\"type\":\"object\",\"properties\":{\"decision\":{\"type\":\"string\",\"title\":\"Decision\"," \
-	"\"enum\":[\"allow\",\"refuse\"]}},\"required\":[\"decision\"]}"
+	"\"enum\":[" words "]}},\"required\":[\"decision\"]}"
 
 struct mcp_question {
 	struct mcp_question *prev, *next;
@@ -45,7 +45,11 @@ static int write_question(const struct mcp_question *q, struct buf *out)
 	if (r == 0)
 		r = buf_append_json(&params, (const char *)buf_head(&text), text.len);
 	if (r == 0)
-		r = buf_append_str(&params, ",\"requestedSchema\":" DECISION_SCHEMA "}");
+		r = buf_append_str(&params, ",\"requestedSchema\":");
+	if (r == 0)
+		r = buf_append_str(&params, approval_has_always(q->approval)
+						    ? DECISION_SCHEMA("\"allow\",\"always\",\"refuse\"") "}"
+						    : DECISION_SCHEMA("\"allow\",\"refuse\"") "}");
 	return r ? r
 		 : jsonrpc_write_request(out, span_of(q->id, strlen(q->id)), "elicitation/create",
 					 span_of(buf_head(&params), params.len));
@@ -159,7 +163,7 @@ void mcp_asking_answered(struct mcp *m, const struct jsonrpc_message *message)
 	_cleanup_error_ struct error err = ERROR_INIT;
 	_cleanup_free_ char *id = NULL;
 	struct approval_answer answer = {0};
-	struct span content;
+	struct span decision;
 	char by[80];
 
 	if (!q)
@@ -174,13 +178,15 @@ void mcp_asking_answered(struct mcp *m, const struct jsonrpc_message *message)
 	}
 	id = strdup(approval_id(q->approval));
 	drop(m, q); /* before on_over(): the client has answered it */
-	content = span_member(message->result, "content");
-	answer.approve = span_string_equals(span_member(message->result, "action"), "accept") &&
-			 span_string_equals(span_member(content, "decision"), "allow");
+	decision = span_member(span_member(message->result, "content"), "decision");
+	if (span_string_equals(span_member(message->result, "action"), "accept")) {
+		answer.always = span_string_equals(decision, "always");
+		answer.approve = answer.always || span_string_equals(decision, "allow");
+	}
 	snprintf(by, sizeof(by), "elicitation%s%s", m->client_name[0] ? " of " : "", m->client_name);
 	answer.by = by;
 	if (id)
 		(void)!approval_answer(door_client_core(m->o.client), door_client_subject(m->o.client), id, &answer,
-				       &err); /* somebody was faster */
+				       NULL, &err); /* somebody was faster */
 	ask_first(m);
 }
