@@ -121,9 +121,10 @@ static void print_answered(const struct cli_args *args, struct span result, cons
 
 static int answer(const struct cli_args *args, bool approve)
 {
-	_cleanup_buf_ struct buf params = BUF_INIT(4096);
+	_cleanup_buf_ struct buf params = BUF_INIT(128 * 1024);
+	_cleanup_error_ struct error err = ERROR_INIT;
 	const char *id = args->operands[0];
-	struct span result;
+	struct span result, content;
 	struct wire w;
 	int status, r;
 
@@ -131,10 +132,19 @@ static int answer(const struct cli_args *args, bool approve)
 	if (r == 0)
 		r = buf_append_json(&params, id, strlen(id));
 	if (r == 0)
-		r = buf_printf(&params, ",\"approve\":%s,\"always\":%s,\"how\":\"hawser %s\"}",
+		r = buf_printf(&params, ",\"approve\":%s,\"always\":%s,\"how\":\"hawser %s\"",
 			       approve ? "true" : "false", args->always ? "true" : "false", args->verb->name);
+	if (r == 0 && args->args) {
+		if (span_check(span_of(args->args, strlen(args->args)), true, &content, &err) < 0)
+			return cli_say(CLI_USAGE, "--args: %s", error_text(&err));
+		r = buf_append_str(&params, ",\"content\":");
+		if (r == 0)
+			r = buf_append(&params, content.p, content.len);
+	}
+	if (r == 0)
+		r = buf_append_str(&params, "}");
 	if (r < 0)
-		return cli_say(CLI_USAGE, "the id is too long; hawser approvals lists the questions");
+		return cli_say(CLI_USAGE, "that is too long; hawser approvals lists the questions");
 	status = wire_open_or_say(args, false, &w);
 	if (status != CLI_OK)
 		return status;

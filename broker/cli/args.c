@@ -21,7 +21,7 @@ const struct cli_option cli_options[] = {
 	{"follow", 'f', NULL, AT(follow), "stay: be there to be asked, and show each question as it comes"},
 	{"always", 0, NULL, AT(always), "and write the rule that allows this tool into the configuration"},
 	{"logs", 0, "SERVER", AT(logs), "print the end of a server's log"},
-	{"args", 0, "JSON", AT(args), "the same as the word JSON"},
+	{"args", 0, "JSON", AT(args), "arguments, or the fields of a form, as a JSON object"},
 	{"spawned", 0, NULL, AT(spawned), "started by a thin client: leave after ten idle minutes"},
 	{"log-format", 0, "NAME", AT(log_format), "logfmt or json"},
 	{NULL, 0, NULL, 0, NULL},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/cli/asking.h"
+#include "broker/cli/forms.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,12 +9,14 @@
 #include <termios.h>
 #include <utlist.h>
 
-enum { QUEUE_MAX = 256, ANSWER_MAX = 256 };
+enum { QUEUE_MAX = 256, ANSWER_MAX = 4096 };
 
 struct asking_question {
 	struct asking_question *prev, *next;
 	char *id, *text;
 	bool shown, has_always;
+	bool is_form, filling; /* a server asks; yes was said, and its fields are being asked for */
+	struct form *form; /* NULL: none, or one that cannot be filled in here */
 };
 
 static const char *words(const struct asking_question *q)
@@ -53,6 +56,7 @@ static void drop(struct asking *a, struct asking_question *q)
 	a->count--;
 	free(q->id);
 	free(q->text);
+	form_free(q->form);
 	free(q);
 }
 
@@ -70,7 +74,12 @@ static void show_first(struct asking *a)
 		return;
 	tcflush(2, TCIFLUSH); /* what was typed before the question is no answer to it */
 	q->shown = true;
-	fprintf(stderr, "\n%s\nAllow it? %s: ", cli_clean(q->text), words(q));
+	if (q->is_form && !q->form)
+		fprintf(stderr,
+			"\n%s\nThis form cannot be filled in at a terminal. no, or hawser approve %s --args JSON: ",
+			cli_clean(q->text), q->id);
+	else
+		fprintf(stderr, "\n%s\n%s %s: ", cli_clean(q->text), q->form ? "Answer it?" : "Allow it?", words(q));
 }
 
 static void add(struct asking *a, struct span approval)
@@ -80,6 +89,8 @@ static void add(struct asking *a, struct span approval)
 	if (q && a->count < QUEUE_MAX) {
 		q->id = cli_member(approval, "id");
 		q->text = cli_member(approval, "text");
+		q->is_form = span_member(approval, "form").p != NULL;
+		q->form = q->is_form ? form_new(span_member(approval, "form")) : NULL;
 		q->has_always = span_type(span_member(approval, "always")) == SPAN_STRING;
 	}
 	if (!q || !q->id || !q->text) {
@@ -126,13 +137,19 @@ bool asking_notified(struct asking *a, struct span method, struct span params)
 	return true;
 }
 
-static void send_answer(struct wire *w, const char *id, bool approve, bool always)
+static void send_answer(struct wire *w, const struct asking_question *q, bool approve, bool always)
 {
-	char params[160];
+	_cleanup_buf_ struct buf params = BUF_INIT(128 * 1024);
+	int r = buf_printf(&params,
+			   "{\"id\":\"%.40s\",\"approve\":%s,\"always\":%s,\"how\":\"terminal\",\"final\":true", q->id,
+			   approve ? "true" : "false", always ? "true" : "false");
 
-	snprintf(params, sizeof(params), "{\"id\":\"%.40s\",\"approve\":%s,\"always\":%s,\"how\":\"terminal\"}", id,
-		 approve ? "true" : "false", always ? "true" : "false");
-	wire_send(w, "approvals.answer", span_of(params, strlen(params)));
+	if (r == 0 && q->form)
+		r = buf_append_str(&params, ",\"content\":");
+	if (r == 0 && q->form)
+		r = form_content(q->form, &params);
+	if (r == 0 && buf_append_str(&params, "}") == 0)
+		wire_send(w, "approvals.answer", span_of(buf_head(&params), params.len));
 }
 
 static bool is_word(const char *line, const char *word)
@@ -142,12 +159,46 @@ static bool is_word(const char *line, const char *word)
 	return n > 0 && n <= strlen(word) && strncmp(line, word, n) == 0;
 }
 
+/* A line for the fields of a form. True: it is filled in. */
+static bool fill(struct asking_question *q, char *line)
+{
+	_cleanup_free_ char *prompt = NULL;
+
+	line[strcspn(line, "\r\n")] = '\0';
+	if (q->filling)
+		(void)form_take(q->form, line); /* what is no answer is asked for again */
+	q->filling = true;
+	prompt = form_prompt(q->form);
+	if (prompt)
+		fputs(cli_clean(prompt), stderr);
+	return !prompt;
+}
+
+/* What a line says to a question that is shown. 1: yes, 0: no, -1: nothing yet. */
+static int understand(struct asking_question *q, char *line, bool *always)
+{
+	*always = q->has_always && is_word(line, "always");
+	if (!*line) /* ^D */
+		return 0;
+	if (q->filling)
+		return fill(q, line) ? 1 : -1;
+	if (is_word(line, "no"))
+		return 0;
+	if (*always || (is_word(line, "yes") && !q->is_form))
+		return 1;
+	if (is_word(line, "yes") && q->form)
+		return fill(q, line) ? 1 : -1;
+	fprintf(stderr, "%s: ", words(q));
+	return -1;
+}
+
 void asking_input(struct asking *a, struct wire *w)
 {
 	struct asking_question *q = a->queue;
 	char line[ANSWER_MAX];
 	ssize_t n = read(w->input_fd, line, sizeof(line) - 1);
 	bool always;
+	int said;
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -157,14 +208,10 @@ void asking_input(struct asking *a, struct wire *w)
 		return;
 	}
 	line[n] = '\0';
-	if (!q || !q->shown)
+	said = q && q->shown ? understand(q, line, &always) : -1;
+	if (said < 0)
 		return;
-	always = q->has_always && is_word(line, "always");
-	if (n > 0 && !always && !is_word(line, "yes") && !is_word(line, "no")) {
-		fprintf(stderr, "%s: ", words(q));
-		return;
-	}
-	send_answer(w, q->id, always || is_word(line, "yes"), always); /* ^D is a no */
+	send_answer(w, q, said, always);
 	drop(a, q);
 	show_first(a);
 }

@@ -18,6 +18,8 @@
 
 enum {
 	GATHER_MS = 100, /* from the first call to the question */
+	FORM_BYTES_MAX = 64 << 10, /* of a server's question */
+	FORM_MESSAGE_MAX = 2 << 10, /* of its words */
 	SAME_BYTES_MAX = 64 << 10, /* longer arguments are never the same as others */
 };
 
@@ -80,6 +82,7 @@ static void free_approval(struct approval *a)
 {
 	loop_timer_free(a->timer);
 	buf_done(&a->arguments);
+	buf_done(&a->form);
 	free(a->server);
 	free(a->tool);
 	free(a->rule);
@@ -90,17 +93,18 @@ static void free_approval(struct approval *a)
 	free(a);
 }
 
-void ask_over(struct approval *a, enum ask_outcome outcome, const char *by)
+void ask_over_with(struct approval *a, const struct ask_end *with, const char *by)
 {
-	struct ask_end end = {.outcome = outcome, .id = a->id};
+	struct ask_end end = *with;
 	struct ask_waiter *w;
 
-	a->outcome = outcome;
+	a->outcome = end.outcome;
 	a->by = by ? strdup(by) : NULL;
+	end.id = a->id;
 	end.by = a->by;
 	HASH_DEL(a->all->open, a);
 	remember(a);
-	log_info("approval_over", LOG_S("approval", a->id), LOG_S("outcome", outcome_names[outcome]),
+	log_info("approval_over", LOG_S("approval", a->id), LOG_S("outcome", outcome_names[a->outcome]),
 		 LOG_S("by", by ? by : ""));
 	ask_tell_over(a);
 	while ((w = a->waiters)) {
@@ -109,6 +113,11 @@ void ask_over(struct approval *a, enum ask_outcome outcome, const char *by)
 		w->done(w->user, &end);
 	}
 	free_approval(a);
+}
+
+void ask_over(struct approval *a, enum ask_outcome outcome, const char *by)
+{
+	ask_over_with(a, &(struct ask_end){.outcome = outcome}, by);
 }
 
 void ask_leave(struct ask_waiter *waiter)
@@ -174,7 +183,7 @@ static bool show_arguments(struct approval *a, struct span args)
 
 static bool asks_the_same(const struct approval *a, const struct ask_request *request)
 {
-	return a->view == request->view && a->run == request->run && a->own == request->own &&
+	return a->form.len == 0 && a->view == request->view && a->run == request->run && a->own == request->own &&
 	       strcmp(a->server, request->server) == 0 && strcmp(a->tool, request->tool) == 0 &&
 	       strcmp(a->rule, request->rule) == 0;
 }
@@ -201,7 +210,6 @@ static struct approval *approval_new(struct approvals *all, const struct ask_req
 		free_approval(a);
 		return NULL;
 	}
-	ask_name_rule(a);
 	return a;
 }
 
@@ -220,21 +228,81 @@ static struct approval *find_or_make(struct approvals *all, const struct ask_req
 		free_approval(a);
 		return NULL;
 	}
+	ask_name_rule(a);
 	HASH_ADD_STR(all->open, id, a);
 	loop_timer_start(a->timer, GATHER_MS);
 	return a;
+}
+
+static void wait_for(struct approval *a, struct ask_waiter *waiter, struct span args, ask_done_fn *done, void *user)
+{
+	*waiter = (struct ask_waiter){
+		.approval = a, .args = args, .since_ns = clock_now_ns(), .done = done, .user = user};
+	DL_APPEND(a->waiters, waiter);
+	a->calls++;
 }
 
 bool ask_person(const struct ask_request *request, struct ask_waiter *waiter, ask_done_fn *done, void *user)
 {
 	struct approval *a = find_or_make(request->view->core->approvals, request);
 
+	if (a)
+		wait_for(a, waiter, request->args, done, user);
+	return a != NULL;
+}
+
+/* Its words, each line of them begun by two blanks, so that they are not taken for ours. */
+static int show_message(struct approval *a, struct span message)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(2 * FORM_BYTES_MAX);
+	int r = span_string(message, &text);
+	const char *at, *end;
+
+	if (r < 0)
+		return r;
+	redact_buf(a->view->redact, &text);
+	at = (const char *)buf_head(&text);
+	end = at + (text.len < FORM_MESSAGE_MAX ? text.len : span_utf8_floor(at, FORM_MESSAGE_MAX));
+	while (r == 0 && at < end) {
+		const char *lf = memchr(at, '\n', (size_t)(end - at)), *stop = lf ? lf : end;
+
+		r = buf_append_str(&a->arguments, "\n  ");
+		if (r == 0)
+			r = ask_put_visible(&a->arguments, at, (size_t)(stop - at));
+		at = stop + 1;
+	}
+	return r;
+}
+
+/* The schema goes to whoever fills it in as the server wrote it, without secrets. */
+static int take_form(struct approval *a, struct span form)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	int r;
+
+	a->form = (struct buf)BUF_INIT(2 * FORM_BYTES_MAX);
+	r = form.len > FORM_BYTES_MAX ? -E2BIG : buf_append(&a->form, form.p, form.len);
+	if (r < 0)
+		return r;
+	redact_buf(a->view->redact, &a->form);
+	return span_check(span_of(buf_head(&a->form), a->form.len), true, NULL, &err);
+}
+
+bool ask_form(const struct ask_request *request, struct span message, struct span form, struct ask_waiter *waiter,
+	      ask_done_fn *done, void *user)
+{
+	struct approvals *all = request->view->core->approvals;
+	struct approval *a = approval_new(all, request);
+
 	if (!a)
 		return false;
-	*waiter = (struct ask_waiter){
-		.approval = a, .args = request->args, .since_ns = clock_now_ns(), .done = done, .user = user};
-	DL_APPEND(a->waiters, waiter);
-	a->calls++;
+	if (!ask_has_somebody(a) || show_message(a, message) < 0 || take_form(a, form) < 0) {
+		free_approval(a);
+		return false;
+	}
+	HASH_ADD_STR(all->open, id, a);
+	loop_timer_start(a->timer, 0);
+	wait_for(a, waiter, SPAN_NONE, done, user);
 	return true;
 }
 
@@ -268,23 +336,53 @@ static void answer_others(struct approvals *all, struct view *view, const char *
 	}
 }
 
+/* Does what was filled in fit the form? */
+static int check_content(const struct approval *a, const struct approval_answer *answer, struct error *err)
+{
+	static const struct span nothing = SPAN_LIT("{}");
+	struct span content = answer->content.p ? answer->content : nothing;
+	_cleanup_buf_ struct buf faults = BUF_INIT(4096);
+	struct schema *schema = NULL;
+	bool fits;
+
+	if (a->form.len == 0 || !answer->approve)
+		return 0;
+	if (span_type(content) != SPAN_OBJECT || content.len > FORM_BYTES_MAX)
+		return error_set(err, -EINVAL, "the answer must be a JSON object of at most %d bytes", FORM_BYTES_MAX);
+	if (schema_compile(span_of(buf_head(&a->form), a->form.len), &schema, err) < 0) {
+		error_done(err); /* a schema that says nothing to us is the server's to check */
+		return 0;
+	}
+	fits = schema_check(schema, content, &faults);
+	schema_free(schema);
+	return fits ? 0
+		    : error_set(err, -EINVAL, "the answer does not fit the form: %.*s", (int)faults.len,
+				(const char *)buf_head(&faults));
+}
+
 int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,
 		    struct buf *note, struct error *err)
 {
 	struct approvals *all = core->approvals;
 	_cleanup_free_ char *always = NULL;
+	struct ask_end end = {.content = answer->content, .dismissed = answer->dismissed};
 	struct view *view;
 	struct approval *a;
+	int r;
 
 	HASH_FIND_STR(all->open, id, a);
 	if (!a || strcmp(a->view->subject, subject) != 0)
 		return say_it_is_over(all, id, err);
+	r = check_content(a, answer, err);
+	if (r < 0)
+		return r;
 	view = view_ref(a->view);
 	if (answer->approve && answer->always && ask_write_rule(a))
 		always = strdup(a->always);
 	if (note && a->note && buf_append_str(note, a->note) < 0)
 		buf_clear(note);
-	ask_over(a, answer->approve ? ASK_APPROVED : ASK_REFUSED, answer->by);
+	end.outcome = answer->approve ? ASK_APPROVED : ASK_REFUSED;
+	ask_over_with(a, &end, answer->by);
 	if (always)
 		answer_others(all, view, always, answer->by);
 	view_unref(view);

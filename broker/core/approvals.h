@@ -36,12 +36,15 @@ const char *approval_outcome(const struct approval *a);
 const char *approval_by(const struct approval *a);
 /* What came of "always", for a person; NULL: it was not said. */
 const char *approval_note(const struct approval *a);
+/* A server asks during a call of it: the JSON Schema of the answer, as it wrote it. SPAN_NONE: policy asks about a
+ * call. */
+struct span approval_form(const struct approval *a);
 /* Can "always" be said? */
 bool approval_has_always(const struct approval *a);
 /* What a person reads: who wants what, by which rule, what the run did so far. Known secrets are blanked, long values
  * cut; no character of it commands a terminal or hides another. */
 int approval_text(const struct approval *a, struct buf *out) _must_check_;
-/* {"id", "run", "server", "tool", "rule", "calls", "always", "asked_ms", "left_ms", "text"} */
+/* {"id", "run", "server", "tool", "rule", "calls", "always", "form", "asked_ms", "left_ms", "text"} */
 int approval_json(const struct approval *a, struct buf *out) _must_check_;
 /* [approval, ...], oldest first. */
 int approvals_list(struct core *core, const char *subject, struct buf *out) _must_check_;
@@ -49,10 +52,13 @@ int approvals_list(struct core *core, const char *subject, struct buf *out) _mus
 struct approval_answer {
 	bool approve;
 	bool always; /* and a rule that allows exactly this tool goes into the configuration */
+	bool dismissed; /* not approved: closed without an answer */
+	struct span content; /* of a form: a checked object; SPAN_NONE: {} */
 	const char *by; /* who and how, for the audit log and whoever else was asked: "terminal" */
 };
-/* Compare-and-set: -EALREADY (answered before, or over: err says how and by whom), -ENOENT. note (may be NULL) gets
- * what came of "always": a rule that cannot be written is an answer for this once. */
+/* Compare-and-set: -EINVAL (the content does not fit the form: the question stays open), -EALREADY (answered before, or
+ * over: err says how and by whom), -ENOENT. note (may be NULL) gets what came of "always": a rule that cannot be
+ * written is an answer for this once. */
 int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,
 		    struct buf *note, struct error *err) _must_check_;
 /* Takes a rule that "always" wrote out of the configuration: allow: name. */

@@ -4,6 +4,7 @@
 #include "broker/core/runs.h"
 
 #include "base/clock.h"
+#include "base/jsonrpc.h"
 
 #include <errno.h>
 #include <string.h>
@@ -133,6 +134,11 @@ const char *approval_note(const struct approval *a)
 	return a->note;
 }
 
+struct span approval_form(const struct approval *a)
+{
+	return a->form.len ? span_of(buf_head(&a->form), a->form.len) : SPAN_NONE;
+}
+
 bool approval_has_always(const struct approval *a)
 {
 	return a->always != NULL;
@@ -195,7 +201,9 @@ int approval_text(const struct approval *a, struct buf *out)
 		r = buf_append_str(out, ".");
 	if (r == 0)
 		r = put_name(out, a->tool);
-	if (r == 0)
+	if (r == 0 && a->form.len)
+		r = buf_append_str(out, " asks you (the words are the server's)");
+	else if (r == 0)
 		r = buf_printf(out, " wants your word (%s asks)", rule_says(a));
 	if (r == 0 && a->calls > 1)
 		r = buf_printf(out, ", for %zu calls", a->calls);
@@ -222,7 +230,16 @@ int approval_json(const struct approval *a, struct buf *out)
 			   (json_int_t)a->calls, "always", a->always, "asked_ms", (json_int_t)(now - a->asked_ms),
 			   "left_ms", (json_int_t)(a->expires_ms > now ? a->expires_ms - now : 0), "text",
 			   (const char *)buf_head(&text), text.len);
-	return object ? json_print(out, object) : -ENOMEM;
+	if (!object)
+		return -ENOMEM;
+	r = json_print(out, object);
+	if (r < 0 || a->form.len == 0)
+		return r;
+	out->len--; /* the brace: the schema goes in as it is */
+	r = buf_append_str(out, ",\"form\":");
+	if (r == 0)
+		r = jsonrpc_append_raw(out, approval_form(a));
+	return r ? r : buf_append_str(out, "}");
 }
 
 int approvals_list(struct core *core, const char *subject, struct buf *out)

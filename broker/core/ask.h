@@ -13,6 +13,8 @@ enum ask_outcome { ASK_OPEN, ASK_APPROVED, ASK_REFUSED, ASK_EXPIRED, ASK_WITHDRA
 struct ask_end {
 	enum ask_outcome outcome;
 	const char *id, *by; /* borrowed; by is NULL if nobody answered */
+	struct span content; /* of a form that was filled in */
+	bool dismissed; /* refused by closing it */
 };
 typedef void ask_done_fn(void *user, const struct ask_end *end);
 
@@ -36,6 +38,7 @@ struct approval {
 	char *server, *tool, *rule;
 	struct buf arguments; /* lines for a person */
 	size_t calls, kinds; /* that wait; different arguments among them */
+	struct buf form; /* a server asks by a form: its JSON Schema; empty: policy asks about a call */
 	struct ask_waiter *waiters;
 	struct loop_timer *timer; /* to be asked; then, to expire */
 	bool asked;
@@ -80,6 +83,9 @@ struct approvals *approvals_free(struct approvals *all);
 /* False: nobody is there. Else done once, never inside this call, unless ask_leave() comes first. */
 bool ask_person(const struct ask_request *request, struct ask_waiter *waiter, ask_done_fn *done,
 		void *user) _must_check_;
+/* A question of a server, during a call of it: message is its words, form the schema of the answer. */
+bool ask_form(const struct ask_request *request, struct span message, struct span form, struct ask_waiter *waiter,
+	      ask_done_fn *done, void *user) _must_check_;
 /* Does not wait any more; a question that nobody waits for is withdrawn. */
 void ask_leave(struct ask_waiter *waiter);
 
@@ -98,6 +104,8 @@ void ask_tell_asked(struct approval *a);
 void ask_tell_over(struct approval *a);
 /* Ends it: whoever waits is told, whoever was asked too. by may be NULL. a is gone. */
 void ask_over(struct approval *a, enum ask_outcome outcome, const char *by);
+/* The same with what else there is to tell the waiters: end has everything but id and by. */
+void ask_over_with(struct approval *a, const struct ask_end *end, const char *by);
 
 /* ---- asktext.c: pure ---- */
 enum {

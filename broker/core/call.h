@@ -25,6 +25,10 @@ struct call {
 	call_done_fn *done;
 	void *user;
 	struct upstream_request *request;
+	struct call *prev, *next; /* of its server's, while sent is set */
+	struct shared_upstream *sent; /* NULL: it is not at its server */
+	uint64_t form_since_ns;
+	struct call_form *forms; /* callform.c: what its server asks a person meanwhile */
 	uint64_t started_ns;
 	struct policy_decision decision;
 	bool decided;
@@ -60,6 +64,13 @@ bool call_find_tool(struct call *call);
 void call_ask(struct call *call);
 /* Whoever started the call has given it up: it waits for nobody's word any more. */
 void call_unpark(struct call *call);
+/* Who is asked about the call; NULL: only those who follow all. */
+struct approver *call_approver(const struct call *call);
+
+/* ---- callform.c ---- */
+/* The call is at its server, whose questions belong to the newest of such calls; it is no more. */
+void call_is_sent(struct call *call);
+void call_is_back(struct call *call);
 
 /* ---- callreply.c ---- */
 /* What policy allowed goes to the server; its answer ends the call. */

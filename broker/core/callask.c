@@ -66,15 +66,20 @@ static void on_answer(void *user, const struct ask_end *end)
 	}
 }
 
+struct approver *call_approver(const struct call *call)
+{
+	if (!call->run)
+		return call->approver;
+	return call->run->owner ? call->run->owner->approver : NULL;
+}
+
 void call_ask(struct call *call)
 {
 	struct run *run = call->run;
 	struct ask_request request = {
 		.view = call->view,
 		.run = run,
-		.own = !run         ? call->approver
-		       : run->owner ? run->owner->approver
-				    : NULL,
+		.own = call_approver(call),
 		.server = call->server_name,
 		.tool = call->tool->name,
 		.rule = call->decision.rule,

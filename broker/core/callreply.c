@@ -206,6 +206,7 @@ static void on_reply(void *user, struct upstream_reply *reply)
 	const char *text = reply->message ? reply->message : "no reason given";
 
 	call->request = NULL;
+	call_is_back(call);
 	switch (reply->outcome) {
 	case UPSTREAM_OK:
 		take_result(call, reply->result);
@@ -247,4 +248,6 @@ void call_send(struct call *call)
 	if (upstream_call_take(call->server->shared->upstream, call->tool->name, &call->args,
 			       (uint64_t)call->timeout_ms, NULL, on_reply, call, &call->request, &err) < 0)
 		call_fail(call, "upstream_down", true, NULL, "%s", error_text(&err));
+	else
+		call_is_sent(call);
 }

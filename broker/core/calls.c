@@ -229,10 +229,12 @@ struct call *calls_start(const struct call_request *request, call_done_fn *done,
 void call_cancel(struct call *call)
 {
 	call->cancelled = true;
-	if (call->request)
+	if (call->request) {
+		call_is_back(call);
 		upstream_cancel(call->request, "cancelled");
-	else
+	} else {
 		call_unpark(call);
+	}
 }
 
 void calls_forget(struct call *call)

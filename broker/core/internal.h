@@ -73,6 +73,7 @@ struct shared_upstream {
 	struct upstream *upstream;
 	struct redact *redact;
 	char *log_path;
+	struct call *calls; /* that were sent to it, oldest first */
 	unsigned users; /* views that name it */
 	uint64_t unused_ms; /* since when there are none */
 };

@@ -46,6 +46,7 @@ static void drop_server(struct upstream *u)
 	upstream_ref(u);
 	u->process = process_end(u->process, on_left, u);
 	u->wire = wire_free(u->wire);
+	asks_drop(u);
 	loop_timer_stop(u->start_timer);
 	tools_abort(u);
 	outbox_done(u);

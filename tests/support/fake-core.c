@@ -443,6 +443,11 @@ const char *approval_note(const struct approval *a)
 	return NULL;
 }
 
+struct span approval_form(const struct approval *a)
+{
+	return SPAN_NONE;
+}
+
 bool approval_has_always(const struct approval *a)
 {
 	return false;

@@ -53,7 +53,22 @@ void method_approvals_list(struct request *q, struct span params)
 		request_answer_buf(q, &out);
 }
 
-/* {id, approve, always, how}: how is a word for the audit log. */
+static int give(struct request *q, const char *id, struct approval_answer *answer, bool final, struct buf *note,
+		struct error *err)
+{
+	struct core *core = q->conn->local->o.core;
+	const char *subject = door_client_subject(q->conn->client);
+	int r = approval_answer(core, subject, id, answer, note, err);
+
+	if (r != -EINVAL || !final)
+		return r;
+	error_done(err);
+	answer->approve = false;
+	return approval_answer(core, subject, id, answer, note, err);
+}
+
+/* {id, approve, always, content, final, how}: content fills a server's form in (one that does not fit is a refusal if
+ * final); how is a word for the audit log. */
 void method_approvals_answer(struct request *q, struct span params)
 {
 	_cleanup_free_ char *id = params.p ? span_strdup(span_member(params, "id"), 64) : NULL;
@@ -65,8 +80,9 @@ void method_approvals_answer(struct request *q, struct span params)
 
 	if (!id || !approve.p)
 		return request_fail(q, JSONRPC_INVALID_PARAMS, "approvals.answer wants {id, approve}");
+	answer.content = span_member(params, "content");
 	answer.always = span_bool(span_member(params, "always"), false);
-	if (approval_answer(q->conn->local->o.core, door_client_subject(q->conn->client), id, &answer, &note, &err) < 0)
+	if (give(q, id, &answer, span_bool(span_member(params, "final"), false), &note, &err) < 0)
 		return request_fail_error(q, LOCAL_CODE_FAILED, &err);
 	if (note.len == 0)
 		request_answer(q, SPAN_LIT("{}"));

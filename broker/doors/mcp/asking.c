@@ -38,6 +38,7 @@ static void drop(struct mcp *m, struct mcp_question *q)
 static int write_question(const struct mcp_question *q, struct buf *out)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(QUESTION_BYTES_MAX), params = BUF_INIT(QUESTION_BYTES_MAX);
+	struct span form = approval_form(q->approval);
 	int r = approval_text(q->approval, &text);
 
 	if (r == 0)
@@ -46,7 +47,11 @@ static int write_question(const struct mcp_question *q, struct buf *out)
 		r = buf_append_json(&params, (const char *)buf_head(&text), text.len);
 	if (r == 0)
 		r = buf_append_str(&params, ",\"requestedSchema\":");
-	if (r == 0)
+	if (r == 0 && form.p)
+		r = jsonrpc_append_raw(&params, form);
+	if (r == 0 && form.p)
+		r = buf_append_str(&params, "}");
+	if (r == 0 && !form.p)
 		r = buf_append_str(&params, approval_has_always(q->approval)
 						    ? DECISION_SCHEMA("\"allow\",\"always\",\"refuse\"") "}"
 						    : DECISION_SCHEMA("\"allow\",\"refuse\"") "}");
@@ -157,13 +162,39 @@ static struct mcp_question *find(struct mcp *m, struct span id)
 	return NULL;
 }
 
+/* Somebody may have been faster; what does not fit the form is no answer that the server could use. */
+static void give_answer(struct mcp *m, const char *id, struct approval_answer *answer)
+{
+	struct core *core = door_client_core(m->o.client);
+	const char *subject = door_client_subject(m->o.client);
+	_cleanup_error_ struct error err = ERROR_INIT, again = ERROR_INIT;
+
+	if (approval_answer(core, subject, id, answer, NULL, &err) != -EINVAL)
+		return;
+	answer->approve = false;
+	(void)!approval_answer(core, subject, id, answer, NULL, &again);
+}
+
+/* A form of a server is filled in as a whole; a question of policy has one field, the decision. */
+static void read_answer(struct span result, bool is_form, struct approval_answer *ret)
+{
+	struct span action = span_member(result, "action"), content = span_member(result, "content");
+	struct span decision = span_member(content, "decision");
+
+	ret->dismissed = span_string_equals(action, "cancel");
+	if (!span_string_equals(action, "accept"))
+		return;
+	ret->content = content;
+	ret->always = !is_form && span_string_equals(decision, "always");
+	ret->approve = is_form || ret->always || span_string_equals(decision, "allow");
+}
+
 void mcp_asking_answered(struct mcp *m, const struct jsonrpc_message *message)
 {
 	struct mcp_question *q = find(m, message->id);
-	_cleanup_error_ struct error err = ERROR_INIT;
 	_cleanup_free_ char *id = NULL;
 	struct approval_answer answer = {0};
-	struct span decision;
+	bool is_form;
 	char by[80];
 
 	if (!q)
@@ -177,16 +208,12 @@ void mcp_asking_answered(struct mcp *m, const struct jsonrpc_message *message)
 		return;
 	}
 	id = strdup(approval_id(q->approval));
+	is_form = approval_form(q->approval).p != NULL;
 	drop(m, q); /* before on_over(): the client has answered it */
-	decision = span_member(span_member(message->result, "content"), "decision");
-	if (span_string_equals(span_member(message->result, "action"), "accept")) {
-		answer.always = span_string_equals(decision, "always");
-		answer.approve = answer.always || span_string_equals(decision, "allow");
-	}
+	read_answer(message->result, is_form, &answer);
 	snprintf(by, sizeof(by), "elicitation%s%s", m->client_name[0] ? " of " : "", m->client_name);
 	answer.by = by;
 	if (id)
-		(void)!approval_answer(door_client_core(m->o.client), door_client_subject(m->o.client), id, &answer,
-				       NULL, &err); /* somebody was faster */
+		give_answer(m, id, &answer);
 	ask_first(m);
 }
