@@ -19,13 +19,6 @@ static void on_asked(void *user, const struct approval *a)
 		conn_notify(user, "approval.asked", span_of(buf_head(&params), params.len));
 }
 
-static int put_member(struct buf *out, const char *name, const char *text)
-{
-	int r = buf_printf(out, ",\"%s\":", name);
-
-	return r ? r : buf_append_json(out, text, strlen(text));
-}
-
 static void on_over(void *user, const struct approval *a)
 {
 	_cleanup_buf_ struct buf params = BUF_INIT(4096);
@@ -33,9 +26,9 @@ static void on_over(void *user, const struct approval *a)
 	int r = buf_printf(&params, "{\"id\":\"%s\",\"outcome\":\"%s\"", approval_id(a), approval_outcome(a));
 
 	if (r == 0 && by)
-		r = put_member(&params, "by", by);
+		r = buf_append_member(&params, "by", by);
 	if (r == 0 && note)
-		r = put_member(&params, "note", note);
+		r = buf_append_member(&params, "note", note);
 	if (r == 0 && buf_append_str(&params, "}") == 0)
 		conn_notify(user, "approval.over", span_of(buf_head(&params), params.len));
 }
