@@ -9,6 +9,8 @@
 #include <termios.h>
 #include <utlist.h>
 
+#define RESET "\033[!p\033(B\033[0m"
+
 enum { QUEUE_MAX = 256, ANSWER_MAX = 4096 };
 
 struct asking_question {
@@ -74,6 +76,7 @@ static void show_first(struct asking *a)
 		return;
 	tcflush(2, TCIFLUSH); /* what was typed before the question is no answer to it */
 	q->shown = true;
+	fputs(RESET, stderr); /* what code wrote before may have hidden the cursor, or all that follows */
 	if (q->is_form && !q->form)
 		fprintf(stderr,
 			"\n%s\nThis form cannot be filled in at a terminal. no, or hawser approve %s --args JSON: ",

@@ -57,10 +57,31 @@ struct approvals *approvals_new(struct core *core)
 	return all;
 }
 
+static void free_approval(struct approval *a)
+{
+	loop_timer_free(a->timer);
+	buf_done(&a->arguments);
+	buf_done(&a->form);
+	free(a->server);
+	free(a->tool);
+	free(a->rule);
+	free(a->by);
+	free(a->note);
+	free(a->always);
+	view_unref(a->view);
+	free(a);
+}
+
 struct approvals *approvals_free(struct approvals *all)
 {
+	struct approval *a, *next;
+
 	if (!all)
 		return NULL;
+	HASH_ITER (hh, all->open, a, next) { /* nobody waits any more, and nobody is left to be told */
+		HASH_DEL(all->open, a);
+		free_approval(a);
+	}
 	loop_timer_free(all->check);
 	free(all);
 	return NULL;
@@ -76,21 +97,6 @@ static void remember(const struct approval *a)
 	memcpy(all->recent[i].id, a->id, sizeof(a->id));
 	all->recent[i].outcome = a->outcome;
 	snprintf(all->recent[i].by, sizeof(all->recent[i].by), "%s", a->by ? a->by : "");
-}
-
-static void free_approval(struct approval *a)
-{
-	loop_timer_free(a->timer);
-	buf_done(&a->arguments);
-	buf_done(&a->form);
-	free(a->server);
-	free(a->tool);
-	free(a->rule);
-	free(a->by);
-	free(a->note);
-	free(a->always);
-	view_unref(a->view);
-	free(a);
 }
 
 void ask_over_with(struct approval *a, const struct ask_end *with, const char *by)
@@ -128,8 +134,11 @@ void ask_leave(struct ask_waiter *waiter)
 		return;
 	DL_DELETE(a->waiters, waiter);
 	a->calls--;
-	if (!a->waiters && a->outcome == ASK_OPEN)
-		ask_over(a, ASK_WITHDRAWN, NULL);
+	if (a->waiters || a->outcome != ASK_OPEN)
+		return;
+	a->run = NULL; /* it may go before we do */
+	loop_timer_start(a->timer,
+			 0); /* whoever leaves may be asked about it right now: it ends on a turn of its own */
 }
 
 /* ---- the beginning ---- */
@@ -138,7 +147,9 @@ static void on_timer(void *user)
 {
 	struct approval *a = user;
 
-	if (a->asked) {
+	if (!a->waiters) {
+		ask_over(a, ASK_WITHDRAWN, NULL);
+	} else if (a->asked) {
 		ask_over(a, ASK_EXPIRED, NULL);
 	} else if (!ask_has_somebody(a)) {
 		ask_over(a, ASK_NOBODY, NULL);
@@ -183,9 +194,9 @@ static bool show_arguments(struct approval *a, struct span args)
 
 static bool asks_the_same(const struct approval *a, const struct ask_request *request)
 {
-	return a->form.len == 0 && a->view == request->view && a->run == request->run && a->own == request->own &&
-	       strcmp(a->server, request->server) == 0 && strcmp(a->tool, request->tool) == 0 &&
-	       strcmp(a->rule, request->rule) == 0;
+	return a->waiters && a->form.len == 0 && a->view == request->view && a->run == request->run &&
+	       a->own == request->own && strcmp(a->server, request->server) == 0 &&
+	       strcmp(a->tool, request->tool) == 0 && strcmp(a->rule, request->rule) == 0;
 }
 
 static struct approval *approval_new(struct approvals *all, const struct ask_request *request)

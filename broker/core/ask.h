@@ -86,7 +86,7 @@ bool ask_person(const struct ask_request *request, struct ask_waiter *waiter, as
 /* A question of a server, during a call of it: message is its words, form the schema of the answer. */
 bool ask_form(const struct ask_request *request, struct span message, struct span form, struct ask_waiter *waiter,
 	      ask_done_fn *done, void *user) _must_check_;
-/* Does not wait any more; a question that nobody waits for is withdrawn. */
+/* Does not wait any more; a question that nobody waits for is withdrawn on the next turn. */
 void ask_leave(struct ask_waiter *waiter);
 
 /* ---- always.c ---- */

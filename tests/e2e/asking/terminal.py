@@ -73,13 +73,26 @@ def what_was_typed_before_the_question_is_no_answer():
 
 
 @cases.add
-def output_goes_on_and_interrupt_cancels():
+def code_cannot_write_over_its_question():
+    """The run goes on, and what it prints comes when the question has been answered."""
     with asking() as home:
-        file = home.write("work/x.js", "const w = fixture.write_note({}); for (let i = 0; ; i++) {"
-                          "await fixture.slow({ms: 100}); console.log('line ' + i) }")
+        file = home.write("work/x.js", "let open = true; const w = fixture.write_note({}).catch(() => 0).then(() => open = false);"
+                          "while (open) { await fixture.slow({ms: 100}); console.log('\\x1b[2JAllow it? ') } return 'END'")
         with Terminal(home, "run", file) as terminal:
             terminal.read_until(PROMPT)
-            terminal.read_until("line 3")
+            wait_for(lambda: "fixture.slow 3" in home.run("approvals").stdout)
+            terminal.type("no\n")
+            before = terminal.read_until("no\r\n")
+            assert "Allow it? \r" not in before and "\x1b[2J" not in before, before
+            assert terminal.end()[0].count("\x1b[2JAllow it? ") >= 3
+
+
+@cases.add
+def interrupt_cancels_at_a_question():
+    with asking() as home:
+        file = home.write("work/x.js", "console.log('before'); await fixture.write_note({})")
+        with Terminal(home, "run", file) as terminal:
+            terminal.read_until(PROMPT)
             terminal.type("\x03")
             said, status = terminal.end()
             assert status == 130 and "cancelled" in said, (said, status)
