@@ -49,8 +49,9 @@ struct audit *audit_close(struct audit *a)
 /* ---- one line ---- */
 
 /* Every call is a line: members are put together from ready pieces. */
-static const char *const text_members[] = {",\"subject\":", ",\"client\":",  ",\"run\":",  ",\"server\":",
-					   ",\"tool\":",    ",\"verdict\":", ",\"rule\":", ",\"outcome\":"};
+static const char *const text_members[] = {
+	",\"subject\":", ",\"client\":",   ",\"run\":",    ",\"server\":",      ",\"tool\":",   ",\"verdict\":",
+	",\"rule\":",    ",\"approval\":", ",\"answer\":", ",\"answered_by\":", ",\"outcome\":"};
 enum { TEXTS = ARRAY_SIZE(text_members) };
 
 /* All texts behind each other, each with a NUL, so that redaction looks once. */
@@ -126,6 +127,8 @@ static int put_record(struct audit *a, const struct audit_record *record)
 		r = put_texts(a);
 	if (r == 0 && record->call)
 		r = put_number(a, ",\"call\":", record->call);
+	if (r == 0 && record->waited_ms)
+		r = put_number(a, ",\"waited_ms\":", record->waited_ms);
 	if (r == 0)
 		r = put_number(a, ",\"ms\":", record->ms);
 	if (r == 0)
@@ -198,8 +201,9 @@ static int append_line(struct audit *a, struct error *err)
 
 int audit_record(struct audit *a, const struct audit_record *record, struct error *err)
 {
-	const char *const texts[TEXTS] = {record->subject, record->client,  record->run,  record->server,
-					  record->tool,    record->verdict, record->rule, record->outcome};
+	const char *const texts[TEXTS] = {record->subject, record->client,      record->run,    record->server,
+					  record->tool,    record->verdict,     record->rule,   record->approval,
+					  record->answer,  record->answered_by, record->outcome};
 	int r = gather_texts(a, texts);
 
 	if (r == 0)

@@ -26,7 +26,10 @@ struct audit_record {
 	const char *server, *tool;
 	const char *verdict; /* policy_verdict_name() */
 	const char *rule;
+	const char *approval; /* id of the question to a person; NULL: none was asked */
+	const char *answer, *answered_by; /* "approved", ...; who and how */
 	const char *outcome; /* "ok", or the kind of the error */
+	uint64_t waited_ms; /* for the person; 0 = left out */
 	uint64_t ms; /* from the decision to the answer */
 	uint64_t bytes_in; /* arguments */
 	uint64_t bytes_out; /* result */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hawser call SERVER.TOOL: text of the answer on stdout, or with --json the whole CallToolResult as the server wrote
  * it. */
-#include "broker/cli/client.h"
+#include "broker/cli/asking.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -101,6 +101,35 @@ static int print_answer(const struct cli_args *args, struct span answer)
 	return CLI_OK;
 }
 
+/* ---- a person at the terminal can be asked about the call ---- */
+
+static void on_notification(void *user, struct span method, struct span params)
+{
+	(void)asking_notified(user, method, params);
+}
+
+static void on_input(void *user, struct wire *w)
+{
+	asking_input(user, w);
+}
+
+static int ask(const struct cli_args *args, struct wire *w, struct span request, struct span *ret_answer)
+{
+	static const struct wire_events events = {.notification = on_notification, .input = on_input};
+	bool reads_stdin = args->operand_count > 1 && strcmp(args->operands[1], "-") == 0;
+	struct asking asking;
+	struct span nothing;
+	int status = CLI_OK;
+
+	asking_init(&asking, w, reads_stdin);
+	if (asking.can)
+		status = wire_ask(w, "approvals.here", SPAN_LIT("{}"), NULL, NULL, &nothing);
+	if (status == CLI_OK)
+		status = wire_ask(w, "call", request, &events, &asking, ret_answer);
+	asking_done(&asking);
+	return status;
+}
+
 int cli_call(const struct cli_args *args)
 {
 	_cleanup_buf_ struct buf request = BUF_INIT(ARGS_MAX + 4096);
@@ -114,7 +143,7 @@ int cli_call(const struct cli_args *args)
 	status = wire_open_or_say(args, true, &w);
 	if (status != CLI_OK)
 		return status;
-	status = wire_ask(&w, "call", span_of(buf_head(&request), request.len), NULL, NULL, &answer);
+	status = ask(args, &w, span_of(buf_head(&request), request.len), &answer);
 	if (status == CLI_OK)
 		status = print_answer(args, answer);
 	wire_close(&w);

@@ -24,7 +24,7 @@ enum { CLI_ALLOW_MAX = 256 };
 struct cli_args {
 	const struct cli_verb *verb;
 	const char *config, *language, *timeout, *args, *logs, *log_format, *eval, *data, *text, *environment;
-	bool json, verbose, servers, help, spawned, man, fix_hints;
+	bool json, verbose, servers, help, spawned, man, fix_hints, follow, always;
 	struct cli_words {
 		const char *items[CLI_ALLOW_MAX];
 		size_t count;
@@ -78,6 +78,10 @@ int cli_doctor_hints(const struct cli_args *args);
 int cli_audit(const struct cli_args *args);
 int cli_stop(const struct cli_args *args);
 int cli_completion(const struct cli_args *args);
+int cli_approvals(const struct cli_args *args);
+int cli_approve(const struct cli_args *args);
+int cli_refuse(const struct cli_args *args);
+int cli_policy(const struct cli_args *args);
 int cli_version(const struct cli_args *args);
 int cli_help(const struct cli_args *args);
 void cli_help_verb(const struct cli_verb *verb);

@@ -47,27 +47,33 @@ void wire_send(struct wire *w, const char *method, struct span params)
 	(void)!send_request(w, method, params, &err);
 }
 
-/* Signals are blocked and read from a descriptor: one that comes while a line is handled is not lost. */
-static bool signal_came(struct wire *w)
+/* Signals are blocked and read from a descriptor: one that comes while a line is handled is not lost. 0: the broker has
+ * something to say; -EINTR: a signal came first; -EAGAIN: the person at the terminal. */
+static int wait_for_news(struct wire *w)
 {
-	struct pollfd p[2] = {{.fd = w->fd, .events = POLLIN}, {.fd = w->signal_fd, .events = POLLIN}};
+	struct pollfd p[3] = {{.fd = w->fd, .events = POLLIN},
+			      {.fd = w->signal_fd > 0 ? w->signal_fd : -1, .events = POLLIN},
+			      {.fd = w->input_fd > 0 ? w->input_fd : -1, .events = POLLIN}};
 	struct signalfd_siginfo info;
 
-	if (w->signal_fd <= 0)
-		return false;
+	if (w->signal_fd <= 0 && w->input_fd <= 0)
+		return 0;
 	while (poll(p, ARRAY_SIZE(p), -1) < 0 && errno == EINTR)
 		;
-	return (p[1].revents & POLLIN) && read(w->signal_fd, &info, sizeof(info)) == sizeof(info);
+	if ((p[1].revents & POLLIN) && read(w->signal_fd, &info, sizeof(info)) == sizeof(info))
+		return -EINTR;
+	return p[2].revents ? -EAGAIN : 0; /* a flood of output must not keep an answer waiting */
 }
 
-/* -EINTR: a signal came first. */
+/* -EINTR, -EAGAIN: as wait_for_news(). */
 static int read_more(struct wire *w, struct error *err)
 {
 	uint8_t *room = buf_reserve(&w->in, CHUNK);
+	int news = room ? wait_for_news(w) : 0;
 	ssize_t n;
 
-	if (room && signal_came(w))
-		return -EINTR;
+	if (news < 0)
+		return news;
 	if (!room)
 		return error_set(err, -E2BIG, "an answer of the broker is too large");
 	n = recv(w->fd, room, CHUNK, 0);
@@ -105,10 +111,12 @@ int wire_request(struct wire *w, const char *method, struct span params, const s
 	int r = send_request(w, method, params, err);
 
 	wanted = w->last_id;
-	while (r == 0 || r == -EINTR) {
+	while (r == 0 || r == -EINTR || r == -EAGAIN) {
 		r = next_message(w, &m, err);
 		if (r == -EINTR && events && events->interrupted)
 			events->interrupted(user, w, wanted);
+		if (r == -EAGAIN && events && events->input)
+			events->input(user, w);
 		if (r < 0)
 			continue;
 		if (m.kind == JSONRPC_NOTIFICATION && events && events->notification)
@@ -257,6 +265,9 @@ void wire_close(struct wire *w)
 	if (w->signal_fd > 0)
 		close(w->signal_fd);
 	w->signal_fd = 0;
+	if (w->input_fd > 0)
+		close(w->input_fd);
+	w->input_fd = 0;
 	buf_done(&w->in);
 	w->used = 0;
 	w->framer = (struct jsonrpc_framer){0};

@@ -12,6 +12,7 @@
 struct wire {
 	int fd;
 	int signal_fd; /* 0: signals are not watched */
+	int input_fd; /* 0: none; a terminal that is watched for input() */
 	struct buf in;
 	size_t used; /* of in: the last line that was given out */
 	struct jsonrpc_framer framer;
@@ -34,6 +35,8 @@ struct wire_events {
 	void (*notification)(void *user, struct span method, struct span params);
 	/* A signal came while waiting: may call wire_send(). */
 	void (*interrupted)(void *user, struct wire *w, int64_t id);
+	/* w->input_fd can be read: may call wire_send(). */
+	void (*input)(void *user, struct wire *w);
 };
 struct wire_answer {
 	struct span result; /* borrowed until the next request */

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hawser run: output as it comes, the value at the end on stdout, everything else on stderr. */
-#include "broker/cli/client.h"
+#include "broker/cli/asking.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+enum { HELD_MAX = 32 * 1024 * 1024 };
+
 struct show {
 	bool json, verbose, terminal; /* terminal: stderr is one, so a state line may stand there */
 	bool line_shown;
 	bool interrupted;
+	struct asking asking;
+	struct buf held; /* output that came while a question stood on the terminal: lines of JSON */
 };
 
 /* ---- while it runs ---- */
@@ -97,12 +101,38 @@ static void print_output(struct show *s, struct span params)
 	fflush(stdout);
 }
 
+/* Code must not write over a question, nor below it what looks like another one. */
+static void hold_output(struct show *s, struct span params)
+{
+	if (buf_append(&s->held, params.p, params.len) < 0 || buf_append(&s->held, "\n", 1) < 0)
+		cli_say(0, "output was left out: too much came while a question stood here");
+}
+
+static void release_output(struct show *s)
+{
+	struct span all = span_of(buf_head(&s->held), s->held.len);
+	const char *lf;
+
+	if (s->asking.queue)
+		return;
+	while (all.len > 0 && (lf = memchr(all.p, '\n', all.len))) {
+		print_output(s, span_of(all.p, (size_t)(lf - all.p)));
+		all = span_of(lf + 1, all.len - (size_t)(lf + 1 - all.p));
+	}
+	buf_clear(&s->held);
+}
+
 static void on_notification(void *user, struct span method, struct span params)
 {
 	struct show *s = user;
 
-	if (span_string_equals(method, "run.output")) {
+	if (span_string_equals(method, "run.output") && s->asking.queue) {
+		hold_output(s, params);
+	} else if (span_string_equals(method, "run.output")) {
 		print_output(s, params);
+	} else if (asking_notified(&s->asking, method, params)) {
+		s->line_shown = false;
+		release_output(s);
 	} else if (span_string_equals(method, "run.state") && !s->json && (s->terminal || s->verbose)) {
 		_cleanup_free_ char *what = cli_member(params, "what");
 
@@ -122,6 +152,23 @@ static void on_interrupted(void *user, struct wire *w, int64_t id)
 	s->interrupted = true;
 	snprintf(params, sizeof(params), "{\"id\":%" PRId64 "}", id);
 	wire_send(w, "run.cancel", span_of(params, strlen(params)));
+}
+
+static void on_input(void *user, struct wire *w)
+{
+	struct show *s = user;
+
+	asking_input(&s->asking, w);
+	release_output(s);
+}
+
+/* A person at the terminal can be asked about this run's calls. */
+static int begin_asking(const struct cli_args *args, struct show *s, struct wire *w)
+{
+	struct span nothing;
+
+	asking_init(&s->asking, w, args->operand_count == 0 || strcmp(args->operands[0], "-") == 0);
+	return s->asking.can ? wire_ask(w, "approvals.here", SPAN_LIT("{}"), NULL, NULL, &nothing) : CLI_OK;
 }
 
 /* ---- the end ---- */
@@ -226,9 +273,10 @@ static int finish(const struct cli_args *args, struct show *s, struct span answe
 
 int cli_run(const struct cli_args *args)
 {
-	static const struct wire_events events = {.notification = on_notification, .interrupted = on_interrupted};
+	static const struct wire_events events = {
+		.notification = on_notification, .interrupted = on_interrupted, .input = on_input};
 	_cleanup_buf_ struct buf request = BUF_INIT(CLI_REQUEST_MAX);
-	struct show s = {.json = args->json, .verbose = args->verbose, .terminal = isatty(2)};
+	struct show s = {.json = args->json, .held.max = HELD_MAX, .verbose = args->verbose, .terminal = isatty(2)};
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct span answer;
 	struct wire w;
@@ -241,11 +289,16 @@ int cli_run(const struct cli_args *args)
 		return status;
 	if (wire_watch_signals(&w, &err) < 0)
 		cli_say(0, "%s", error_text(&err)); /* ^C ends this, and the broker cancels the run of who hung up */
-	status = wire_ask(&w, "run.start", span_of(buf_head(&request), request.len), &events, &s, &answer);
+	status = begin_asking(args, &s, &w);
+	if (status == CLI_OK)
+		status = wire_ask(&w, "run.start", span_of(buf_head(&request), request.len), &events, &s, &answer);
+	asking_done(&s.asking); /* what was asked is over with the run */
+	release_output(&s);
 	if (status == CLI_OK)
 		status = finish(args, &s, answer);
 	else
 		clear_line(&s);
 	wire_close(&w);
+	buf_done(&s.held);
 	return status;
 }

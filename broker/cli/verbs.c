@@ -37,6 +37,23 @@ const struct cli_verb cli_verbs[] = {
 	 cli_config},
 	{"doctor", "", 0, 0, "fix-hints", "try the real way of a run and say what fails and what to do",
 	 "Runs a line of code in each language and starts each server once. Status 1 if something is bad.", cli_doctor},
+	{"approvals", "", 0, 0, "follow", "list the calls that wait for your word",
+	 "A call that policy asks about waits while somebody is there who can be asked: an MCP client that can ask "
+	 "you,\n"
+	 "the terminal of hawser run, or this verb with --follow in any window. On a terminal --follow takes the "
+	 "answers\n"
+	 "too. With nobody there such a call is refused at once.",
+	 cli_approvals},
+	{"approve", "ID", 1, 1, "always args", "let a waiting call through",
+	 "ID is what hawser approvals lists, with the rule that --always would write. The first answer counts, "
+	 "wherever\n"
+	 "it is given. A server that asks by a form gets --args, an object with its fields.",
+	 cli_approve},
+	{"refuse", "ID", 1, 1, "", "refuse a waiting call", "The code gets a ToolError of kind approval_refused.",
+	 cli_refuse},
+	{"policy", "forget SERVER.TOOL", 2, 2, "", "take back an \"always\"",
+	 "Takes the rule `- allow: SERVER.TOOL` out of the configuration; everything else of the file stays as it is.",
+	 cli_policy},
 	{"audit", "verify [FILE]", 1, 2, "", "check that the log of all calls is as it was written",
 	 "Each line of audit.jsonl has the hash of the one before it: a line that was changed, removed, put in or "
 	 "moved\n"

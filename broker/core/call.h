@@ -2,6 +2,7 @@
 #ifndef HAWSER_BROKER_CORE_CALL_H
 #define HAWSER_BROKER_CORE_CALL_H
 
+#include "broker/core/ask.h"
 #include "broker/core/calls.h"
 #include "broker/core/runs.h"
 
@@ -24,9 +25,18 @@ struct call {
 	call_done_fn *done;
 	void *user;
 	struct upstream_request *request;
+	struct call *prev, *next; /* of its server's, while sent is set */
+	struct shared_upstream *sent; /* NULL: it is not at its server */
+	uint64_t form_since_ns;
+	struct call_form *forms; /* callform.c: what its server asks a person meanwhile */
 	uint64_t started_ns;
 	struct policy_decision decision;
 	bool decided;
+	struct approver *approver; /* of a direct call; only used while it is decided on */
+	struct ask_waiter waiter; /* the call owns its question, whoever asks it */
+	uint64_t waited_ns; /* for a person: not the time of the call */
+	enum ask_outcome answer; /* of a person; ASK_OPEN: none was asked */
+	char *asked_id, *answered_by;
 	bool starting; /* inside calls_start(): the reply waits for the next turn */
 	bool working; /* another thread has args or result */
 	bool cancelled;
@@ -46,6 +56,21 @@ struct call {
 
 /* ---- callcheck.c: server and tool are known -> arguments, policy, then call_send() ---- */
 void call_check_args(struct call *call);
+/* Looks the tool up anew after a wait. False: it has gone, and the call has ended. */
+bool call_find_tool(struct call *call);
+
+/* ---- callask.c ---- */
+/* Policy wants a person's word: parks the call, or ends it if nobody is there. */
+void call_ask(struct call *call);
+/* Whoever started the call has given it up: it waits for nobody's word any more. */
+void call_unpark(struct call *call);
+/* Who is asked about the call; NULL: only those who follow all. */
+struct approver *call_approver(const struct call *call);
+
+/* ---- callform.c ---- */
+/* The call is at its server, whose questions belong to the newest of such calls; it is no more. */
+void call_is_sent(struct call *call);
+void call_is_back(struct call *call);
 
 /* ---- callreply.c ---- */
 /* What policy allowed goes to the server; its answer ends the call. */

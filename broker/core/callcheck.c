@@ -37,9 +37,7 @@ static void decide(struct call *call)
 			  call->tool_name, call->decision.rule);
 		return;
 	case POLICY_ASK:
-		call_fail(call, "denied", false, call->decision.fix,
-			  "%s.%s wants a person's word (%s), and nobody can be asked here", call->server_name,
-			  call->tool_name, call->decision.rule);
+		call_ask(call);
 		return;
 	}
 }
@@ -109,18 +107,21 @@ static void on_args(void *user)
 			  call->tool_name);
 		return;
 	}
+	if (call_find_tool(call)) /* the list may have changed while another thread looked */
+		decide(call);
+}
+
+bool call_find_tool(struct call *call)
+{
 	if (!call->server->shared) { /* the broker stops */
 		call_fail(call, "upstream_down", true, NULL, "server %s cannot be used: %s", call->server_name,
 			  call->server->problem ? call->server->problem : "no reason given");
-		return;
+		return false;
 	}
-	/* The list may have changed while another thread looked. */
 	call->tool = upstream_find(call->server->shared->upstream, call->tool_name);
-	if (!call->tool) {
+	if (!call->tool)
 		call_fail(call, "not_found", false, NULL, "%s.%s went away", call->server_name, call->tool_name);
-		return;
-	}
-	decide(call);
+	return call->tool != NULL;
 }
 
 void call_check_args(struct call *call)

@@ -19,6 +19,8 @@ static void free_call(struct call *call)
 	error_done(&call->args_error);
 	error_done(&call->result_error);
 	free(call->run_name);
+	free(call->asked_id);
+	free(call->answered_by);
 	free(call->server_name);
 	free(call->tool_name);
 	view_unref(call->view);
@@ -39,6 +41,10 @@ static void audit(struct call *call, uint64_t ms)
 		.tool = call->tool_name,
 		.verdict = call->decided ? policy_verdict_name(call->decision.verdict) : NULL,
 		.rule = call->decided ? call->decision.rule : NULL,
+		.approval = call->asked_id,
+		.answer = ask_outcome_name(call->answer),
+		.answered_by = call->answered_by,
+		.waited_ms = call->waited_ns / 1000000u,
 		.outcome = call->kind ? call->kind : "ok",
 		.ms = ms,
 		.bytes_in = call->args_len,
@@ -63,7 +69,7 @@ static void deliver(void *user)
 {
 	struct call *call = user;
 	struct call_reply reply = {.ok = !call->kind, .kind = call->kind, .retryable = call->retryable};
-	uint64_t ms = (clock_now_ns() - call->started_ns) / 1000000u;
+	uint64_t ms = (clock_now_ns() - call->started_ns - call->waited_ns) / 1000000u;
 	uint64_t bytes = call->result.len;
 
 	call->core->calls_open--;
@@ -200,6 +206,7 @@ static void on_reply(void *user, struct upstream_reply *reply)
 	const char *text = reply->message ? reply->message : "no reason given";
 
 	call->request = NULL;
+	call_is_back(call);
 	switch (reply->outcome) {
 	case UPSTREAM_OK:
 		take_result(call, reply->result);
@@ -241,4 +248,6 @@ void call_send(struct call *call)
 	if (upstream_call_take(call->server->shared->upstream, call->tool->name, &call->args,
 			       (uint64_t)call->timeout_ms, NULL, on_reply, call, &call->request, &err) < 0)
 		call_fail(call, "upstream_down", true, NULL, "%s", error_text(&err));
+	else
+		call_is_sent(call);
 }

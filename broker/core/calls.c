@@ -4,6 +4,7 @@
  *
  *   calls.c      budgets -> resolve names -> server ready -> tool known
  *   callcheck.c  arguments (schema) -> needs, facts, decide
+ *   callask.c    where policy asks: parked behind a question until a person has answered
  *   callreply.c  upstream -> redact, look at isError -> reply, audit
  *
  * Each step either goes on or ends the call with call_finish(), once. Bodies from CORE_LARGE on are checked and
@@ -201,6 +202,7 @@ struct call *calls_start(const struct call_request *request, call_done_fn *done,
 	call->core->calls_open++;
 	call->view = view_ref(request->view);
 	call->run = request->run;
+	call->approver = request->approver;
 	call->server_name = strdup(request->server);
 	call->tool_name = strdup(request->tool);
 	call->args = *request->args;
@@ -227,19 +229,23 @@ struct call *calls_start(const struct call_request *request, call_done_fn *done,
 void call_cancel(struct call *call)
 {
 	call->cancelled = true;
-	if (call->request)
+	if (call->request) {
+		call_is_back(call);
 		upstream_cancel(call->request, "cancelled");
+	} else {
+		call_unpark(call);
+	}
 }
 
 void calls_forget(struct call *call)
 {
+	call->done = NULL;
+	call_cancel(call);
 	/* The run's own list has it, and the audit its run: it was made, whatever comes of it. */
 	if (call->run) {
 		runs_count(call->run, call->server_name, call->tool_name, "cancelled",
 			   (clock_now_ns() - call->started_ns) / 1000000u, call->args_len);
 		call->run_name = strdup(call->run->id);
 	}
-	call->done = NULL;
 	call->run = NULL;
-	call_cancel(call);
 }

@@ -8,6 +8,7 @@
 struct call_request {
 	struct view *view;
 	struct run *run; /* NULL: a direct call */
+	struct approver *approver; /* of a direct call: whom to ask; may be NULL */
 	const char *server, *tool; /* any spelling; server may be empty when tool is mcp__server__tool */
 	struct buf *args; /* moved in */
 	int64_t timeout_ms; /* 0: limits.call_ms; more than that is cut to it */
@@ -16,6 +17,13 @@ struct call_request {
 struct call *calls_start(const struct call_request *request, call_done_fn *done, void *user);
 /* Cancels it; done is not called any more, and its run is not touched any more. */
 void calls_forget(struct call *call);
+
+/* ---- callform.c: questions of servers, as upstream_events wants them; user is the shared upstream ---- */
+bool calls_can_ask(void *user);
+void calls_on_ask(void *user, struct upstream *u, struct upstream_ask *ask, struct span params);
+/* It is being freed: its calls hear of their end later. */
+void calls_server_gone(struct shared_upstream *shared);
+void calls_on_ask_gone(void *user, struct upstream_ask *ask);
 
 /* ---- builtins.c: tools of the broker itself, server "hawser" ---- */
 /* done(user, json or NULL, error or NULL) once, possibly inside this call. -ENOENT: no such tool; -EINVAL: arguments.

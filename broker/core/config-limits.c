@@ -16,6 +16,7 @@ const struct json_field config_limits_table[] = {
 	LIMIT(run_most_ms, 100, 86400000, 900000, "Most wall time that a run may ask for, in ms."),
 	LIMIT(cpu_ms, 100, 86400000, 60000, "CPU time of a run over all its processes, in ms."),
 	LIMIT(call_ms, 100, 86400000, 60000, "Time of one tool call, in ms."),
+	LIMIT(ask_ms, 1000, 86400000, 600000, "Time that a person has to answer a question, in ms."),
 	LIMIT(memory, 64LL * MIB, 1024LL * 1024 * MIB, 512LL * MIB, "Memory of a sandbox, in bytes."),
 	LIMIT(disk, 1LL * MIB, 1024LL * 1024 * MIB, 256LL * MIB, "Room in /tmp and home of a sandbox, in bytes."),
 	LIMIT(processes, 8, 32768, 128, "Processes and threads in a sandbox."),

@@ -17,6 +17,7 @@ struct config_limits {
 	int64_t run_most_ms; /* most that a request may ask for, 900,000 */
 	int64_t cpu_ms; /* CPU time of a run over all its processes, 60,000; at least run_ms is not implied */
 	int64_t call_ms; /* one tool call, 60,000 */
+	int64_t ask_ms; /* a person's time to answer a question, 600,000 */
 	int64_t memory; /* bytes a sandbox, 512 MiB */
 	int64_t disk; /* bytes of /tmp and home in a sandbox, 256 MiB */
 	int64_t processes; /* 128 */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The root object: owns everything, makes it in order, takes it apart in the opposite one. */
+#include "broker/core/ask.h"
 #include "broker/core/calls.h"
 #include "broker/core/runs.h"
 
@@ -111,6 +112,8 @@ int core_new(struct loop *loop, struct spawner *spawner, const struct core_optio
 		r = open_host(core, err);
 	if (r == 0)
 		r = loop_timer_new(loop, on_tidy, core, &core->tidy, err);
+	if (r == 0 && !(core->approvals = approvals_new(core)))
+		r = error_set(err, -ENOMEM, "no memory for the broker");
 	if (r < 0) {
 		core_free(core);
 		return r;
@@ -193,6 +196,7 @@ struct core *core_free(struct core *core)
 		client_free(core->clients);
 	upstreams_tidy(core, clock_now_ms(), true);
 	settle(core); /* calls that were given up are told so, and let go of their views */
+	approvals_free(core->approvals);
 	pools_free_all(core);
 	host_free(core->host);
 	audit_close(core->audit);
@@ -250,7 +254,7 @@ int call_start(struct client *c, const char *server, const char *tool, struct sp
 	       struct call **ret, struct error *err)
 {
 	_cleanup_buf_ struct buf copy = BUF_INIT(0);
-	struct call_request request = {.server = server, .tool = tool, .args = &copy};
+	struct call_request request = {.server = server, .tool = tool, .args = &copy, .approver = c->approver};
 	int r = client_view(c, &request.view, err);
 
 	if (r < 0)

@@ -51,6 +51,7 @@ struct core { /* core.c */
 	struct view *views;
 	struct client *clients;
 	struct run *runs; /* by id, oldest first */
+	struct approvals *approvals; /* approvals.c */
 	struct pool *pools; /* by key */
 	uint64_t tools_generation; /* counts changes of any tool list */
 	size_t upstreams_leaving; /* their processes have not ended yet; only while the broker stops */
@@ -72,6 +73,7 @@ struct shared_upstream {
 	struct upstream *upstream;
 	struct redact *redact;
 	char *log_path;
+	struct call *calls; /* that were sent to it, oldest first */
 	unsigned users; /* views that name it */
 	uint64_t unused_ms; /* since when there are none */
 };
@@ -99,6 +101,7 @@ struct view {
 	struct redact *redact;
 	struct view_server *servers; /* config->server_count */
 	struct pool *pool;
+	struct json_strings granted; /* always.c: "server.tool" that a person allowed since */
 	struct catalogue *catalogue; /* catalogue.c; made anew when tools_generation moves */
 };
 struct view *view_ref(struct view *view);
@@ -111,6 +114,7 @@ struct client {
 	char **variables; /* names asked for */
 	char **env; /* what the client brought, "K=V" */
 	struct view *view;
+	struct approver *approver; /* who is asked about its runs and calls; NULL: nobody */
 };
 /* The view of a client, made anew if its files have changed. */
 int client_view(struct client *c, struct view **ret, struct error *err) _must_check_;
@@ -218,6 +222,11 @@ int runs_budget(const struct run *run, struct buf *out) _must_check_;
 void runs_count(struct run *run, const char *server, const char *tool, const char *kind, uint64_t ms, uint64_t bytes);
 void runs_on_call(struct run *run, struct machine_call *machine_call);
 void runs_on_call_cancelled(struct run *run, struct machine_call *machine_call);
+/* runwait.c: a call of the run begins to wait for a person, or waits no more. */
+void runs_wait_begin(struct run *run);
+void runs_wait_end(struct run *run);
+/* A call of the run was opened or has ended: the run may or may not stand still now. */
+void runs_wait_review(struct run *run);
 
 /* ---- environments.c ---- */
 /* Index of the environment of that name, -1 for NULL. -ENOENT: the error names those that there are. */

@@ -16,6 +16,7 @@ static void free_link(struct run_link *link)
 {
 	DL_DELETE(link->run->links, link);
 	link->run->calls_open--;
+	runs_wait_review(link->run);
 	free(link);
 }
 
@@ -73,6 +74,7 @@ void runs_on_call(struct run *run, struct machine_call *machine_call)
 	machine_call_take_args(machine_call, &args);
 	request.args = &args;
 	link->call = calls_start(&request, on_reply, link);
+	runs_wait_review(run);
 }
 
 void runs_on_call_cancelled(struct run *run, struct machine_call *machine_call)

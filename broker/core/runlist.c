@@ -39,8 +39,9 @@ int runs_budget(const struct run *run, struct buf *out)
 			  "{\"calls\":{\"used\":%llu,\"limit\":%lld},\"wall_ms\":{\"used\":%llu,\"limit\":%llu},"
 			  "\"cpu_ms\":{\"limit\":%lld},\"memory\":{\"limit\":%lld},\"output\":{\"limit\":%lld}}",
 			  (unsigned long long)run->calls, (long long)l->calls,
-			  (unsigned long long)(clock_now_ms() - run->started_ms), (unsigned long long)run->wall_ms,
-			  (long long)l->cpu_ms, (long long)l->memory, (long long)l->output);
+			  (unsigned long long)(clock_now_ms() - run->started_ms - run_held_ms(run)),
+			  (unsigned long long)run->wall_ms, (long long)l->cpu_ms, (long long)l->memory,
+			  (long long)l->output);
 }
 
 /* ---- reading ---- */
@@ -114,6 +115,7 @@ void run_free(struct run *run)
 	runfiles_done(&run->files);
 	loop_timer_free(run->backstop);
 	run_drop_data(run);
+	loop_timer_free(run->hold_timer);
 	json_table_done(run_request_table, run_request_count, &run->request);
 	free(run->cancel_reason);
 	free(run->file_problem);

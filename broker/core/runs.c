@@ -165,7 +165,7 @@ static void on_started(void *user)
 
 	tell_state(run, "running");
 	if (!run->cancel_reason) /* else the time of grace runs already */
-		loop_timer_start(run->backstop, run->wall_ms + CORE_GRACE_MS);
+		run_arm_backstop(run, run->wall_ms + CORE_GRACE_MS);
 }
 
 static char *error_line(struct run *run, const char *status)
@@ -228,7 +228,8 @@ static void on_end(void *user, const struct machine_run_end *end)
 	run_end(run, status, line);
 }
 
-static const struct machine_run_events machine_events = {.started = on_started, .output = run_on_output, .end = on_end};
+static const struct machine_run_events machine_events = {
+	.started = on_started, .output = run_on_output, .held = run_on_held, .end = on_end};
 
 static void on_backstop(void *user)
 {
@@ -296,7 +297,7 @@ static void on_sandbox(void *user, struct sandbox *sandbox, const struct error *
 		return;
 	}
 	run_drop_data(run);
-	loop_timer_start(run->backstop, run->wall_ms + CORE_GRACE_MS + CORE_START_MS);
+	run_arm_backstop(run, run->wall_ms + CORE_GRACE_MS + CORE_START_MS);
 }
 
 int run_start(struct client *c, const struct run_request *request, const struct run_events *events, void *user,
@@ -336,6 +337,8 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 		r = runfiles_open(&run->files, c->core->state_dir, run->id, err);
 	if (r == 0)
 		r = loop_timer_new(c->core->loop, on_backstop, run, &run->backstop, err);
+	if (r == 0)
+		r = loop_timer_new(c->core->loop, run_on_hold_timer, run, &run->hold_timer, err);
 	if (r < 0) {
 		c->core->runs_open--;
 		runfiles_remove(&run->files);
@@ -368,5 +371,5 @@ void run_cancel(struct run *run, const char *reason)
 	}
 	if (run->machine_run)
 		machine_run_cancel(run->machine_run, "cancelled");
-	loop_timer_start(run->backstop, CORE_GRACE_MS);
+	run_arm_backstop(run, CORE_GRACE_MS);
 }

@@ -49,6 +49,13 @@ struct run {
 	uint64_t started_ms, wall_ms;
 	uint64_t calls, calls_open;
 	bool over_budget; /* a call was refused for that */
+	/* runwait.c */
+	uint64_t calls_waiting; /* of those that are open: for a person */
+	struct loop_timer *hold_timer; /* an answer for many calls opens and closes no holds */
+	bool hold_asked, hold_refused; /* the guest was asked to stop its processes; said no, until nothing waits */
+	uint64_t held_since_ms; /* 0: its clock runs */
+	uint64_t held_ms; /* so far */
+	uint64_t backstop_ms; /* when the backstop fires, if the clock runs */
 	struct run_link *links;
 	struct tool_count *counts;
 	char *cancel_reason;
@@ -64,6 +71,14 @@ struct run {
 /* runs.c: the one end of a run, whoever is first; error is one line, or NULL. No effect on one that has
  * ended. */
 void run_end(struct run *run, const char *status, const char *error);
+
+/* runwait.c: the backstop fires after ms of the run's clock. */
+void run_arm_backstop(struct run *run, uint64_t ms);
+void run_on_hold_timer(void *user);
+/* As machine_run_events wants it. */
+void run_on_held(void *user, bool held);
+/* Time that the run's wall clock stood still. */
+uint64_t run_held_ms(const struct run *run);
 
 /* runoutput.c: the output of a run, as machine_run_events wants it. */
 void run_on_output(void *user, uint16_t channel, const uint8_t *data, size_t len);

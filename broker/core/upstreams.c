@@ -4,7 +4,7 @@
  * uses one. A
  * view holds its servers; one that nobody holds for CORE_UPSTREAM_IDLE_MS is ended.
  */
-#include "broker/core/internal.h"
+#include "broker/core/calls.h"
 
 #include "base/clock.h"
 
@@ -31,6 +31,7 @@ static void free_shared(struct shared_upstream *shared, void (*gone)(void *user)
 {
 	HASH_DEL(shared->core->upstreams, shared);
 	upstream_close(shared->upstream, gone, shared->core);
+	calls_server_gone(shared);
 	redact_unref(shared->redact);
 	free(shared->log_path);
 	free(shared->key);
@@ -40,7 +41,8 @@ static void free_shared(struct shared_upstream *shared, void (*gone)(void *user)
 static int start_shared(struct shared_upstream *shared, const struct config_server *server,
 			const struct config_resolved *resolved, const char *const *inherited, struct error *err)
 {
-	static const struct upstream_events events = {.changed = on_changed};
+	static const struct upstream_events events = {
+		.changed = on_changed, .can_ask = calls_can_ask, .ask = calls_on_ask, .ask_gone = calls_on_ask_gone};
 	struct upstream_options o = {
 		.name = server->name,
 		.command = resolved->command,

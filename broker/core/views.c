@@ -31,6 +31,7 @@ struct view *view_unref(struct view *view)
 	}
 	free(view->servers);
 	catalogue_free(view->catalogue);
+	strings_free(view->granted.items);
 	if (view->pool)
 		pools_put(view->pool);
 	policy_free(view->policy);

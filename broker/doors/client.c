@@ -17,6 +17,7 @@ struct door_client {
 	struct client *client, *next; /* next waits for variables */
 	struct client *retired[RETIRED_MAX];
 	size_t retired_count;
+	struct approver *approver; /* NULL: nobody can be asked */
 	struct error fault;
 	char **env; /* "K=V", NULL-terminated */
 	size_t env_count;
@@ -67,6 +68,7 @@ struct door_client *door_client_free(struct door_client *d)
 {
 	if (!d)
 		return NULL;
+	door_client_unask(d);
 	door_client_idle(d);
 	client_free(d->client);
 	client_free(d->next);
@@ -131,6 +133,7 @@ static enum door_client_state adopt_next(struct door_client *d)
 	if (d->client)
 		d->retired[d->retired_count++] = d->client;
 	d->client = TAKE_PTR(d->next);
+	client_set_approver(d->client, d->approver);
 	return DOOR_CLIENT_READY;
 }
 
@@ -147,6 +150,43 @@ enum door_client_state door_client_check(struct door_client *d)
 			return DOOR_CLIENT_FAULTY;
 	}
 	return door_client_variables(d)[0] ? DOOR_CLIENT_WANTS_VARIABLES : adopt_next(d);
+}
+
+int door_client_ask(struct door_client *d, bool follows_all, const struct approver_events *events, void *user,
+		    struct error *err)
+{
+	int r;
+
+	if (d->approver)
+		return error_set(err, -EALREADY, "this connection is asked already");
+	r = approver_new(d->core, d->subject, follows_all, events, user, &d->approver, err);
+	if (r < 0)
+		return r;
+	if (d->client)
+		client_set_approver(d->client, d->approver);
+	for (size_t i = 0; i < d->retired_count; i++)
+		client_set_approver(d->retired[i], d->approver);
+	return 0;
+}
+
+struct approver *door_client_approver(const struct door_client *d)
+{
+	return d->approver;
+}
+
+void door_client_unask(struct door_client *d)
+{
+	d->approver = approver_free(d->approver);
+}
+
+struct core *door_client_core(const struct door_client *d)
+{
+	return d->core;
+}
+
+const char *door_client_subject(const struct door_client *d)
+{
+	return d->subject;
 }
 
 struct client *door_client_get(const struct door_client *d)

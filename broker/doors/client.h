@@ -2,7 +2,7 @@
 #ifndef HAWSER_BROKER_DOORS_CLIENT_H
 #define HAWSER_BROKER_DOORS_CLIENT_H
 
-#include "broker/core/core.h"
+#include "broker/core/approvals.h"
 
 /*
  * Who stands at a door: the client of core that belongs to a connection, made anew when its configuration changes. Its
@@ -34,6 +34,14 @@ const char *door_client_fault(const struct door_client *d);
 const char *const *door_client_variables(struct door_client *d);
 /* values: array of "K=V" for those that are set. */
 int door_client_bring(struct door_client *d, const json_t *values, struct error *err) _must_check_;
+/* Who stands here can be asked: about runs and calls of this connection or, follows_all, about everybody's of the
+ * subject. At most one at a time; it ends with the client. */
+int door_client_ask(struct door_client *d, bool follows_all, const struct approver_events *events, void *user,
+		    struct error *err) _must_check_;
+struct approver *door_client_approver(const struct door_client *d);
+void door_client_unask(struct door_client *d);
+struct core *door_client_core(const struct door_client *d);
+const char *door_client_subject(const struct door_client *d);
 /* No run of this connection lasts: clients of earlier configurations may go. */
 void door_client_idle(struct door_client *d);
 

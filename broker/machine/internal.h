@@ -20,9 +20,9 @@ struct sender {
 	bool fin; /* end the direction behind the data */
 };
 
-enum stream_kind { STREAM_RUN, STREAM_CALL };
+enum stream_kind { STREAM_RUN, STREAM_CALL, STREAM_HOLD };
 
-/* An open stream; first member of a run and of a call, so that the table finds both. */
+/* An open stream; first member of a run, a call and a hold, so that the table finds them all. */
 struct stream {
 	UT_hash_handle hh;
 	uint32_t id;
@@ -36,9 +36,15 @@ struct machine_run {
 	char *run_id;
 	struct machine_run_events events;
 	void *user;
+	struct machine_hold *hold; /* NULL: none */
 	bool over; /* its end is being told: no more events */
 	int64_t last_call; /* ids count up, so this one number remembers all that were used */
 	bool repeated; /* one was said again */
+};
+
+struct machine_hold {
+	struct stream stream;
+	struct machine_run *run;
 };
 
 enum call_state {
@@ -89,6 +95,9 @@ void machine_run_finish(struct machine_run *run, const struct machine_run_end *e
 struct machine_run *machine_find_run(struct machine *m, struct span id_literal);
 /* Some run whose end was not told yet, or NULL. */
 struct machine_run *machine_any_run(struct machine *m);
+/* holds.c: the guest's word about a hold */
+void machine_hold_confirmed(struct machine_hold *hold);
+void machine_hold_refused(struct machine_hold *hold);
 /* calls.c */
 void machine_call_on_open(struct machine *m, uint32_t stream, struct span head);
 void machine_call_on_body(struct machine_call *call, const uint8_t *data, size_t len);

@@ -97,7 +97,9 @@ static void on_head(void *user, uint32_t stream, const char *head, size_t len)
 	struct machine_run *run = (struct machine_run *)s;
 
 	(void)head, (void)len;
-	if (s && s->kind == STREAM_RUN && !run->over && !run->stream.machine->dead && run->events.started)
+	if (s && s->kind == STREAM_HOLD)
+		machine_hold_confirmed((struct machine_hold *)s);
+	else if (s && s->kind == STREAM_RUN && !run->over && !run->stream.machine->dead && run->events.started)
 		run->events.started(run->user);
 }
 
@@ -108,7 +110,7 @@ static void on_body(void *user, uint32_t stream, uint16_t channel, const uint8_t
 
 	if (s && s->kind == STREAM_RUN)
 		machine_run_on_body((struct machine_run *)s, channel, data, len);
-	else if (s)
+	else if (s && s->kind == STREAM_CALL)
 		machine_call_on_body((struct machine_call *)s, data, len);
 	tunnel_consumed(m->tunnel, stream, len);
 }
@@ -124,6 +126,10 @@ static void on_end(void *user, uint32_t stream, const char *tail, size_t len)
 		machine_call_on_input_over((struct machine_call *)s);
 		return;
 	}
+	if (s->kind == STREAM_HOLD) {
+		machine_hold_refused((struct machine_hold *)s);
+		return;
+	}
 	if (!tail)
 		end.lost = "the guest ended the run without a word";
 	machine_run_finish((struct machine_run *)s, &end);
@@ -136,8 +142,10 @@ static void drop_stream(struct machine *m, uint32_t stream, const char *why)
 
 	if (s && s->kind == STREAM_RUN)
 		machine_run_finish((struct machine_run *)s, &end);
-	else if (s)
+	else if (s && s->kind == STREAM_CALL)
 		machine_call_drop((struct machine_call *)s);
+	else if (s)
+		machine_hold_refused((struct machine_hold *)s);
 }
 
 static void on_reset(void *user, uint32_t stream, const char *json, size_t len)
@@ -318,6 +326,7 @@ static int copy_endpoint(struct machine *m, const struct machine_endpoint *e)
 static void machine_destroy(void *user)
 {
 	struct machine *m = user;
+	struct machine_run *run;
 	struct stream *s, *next;
 
 	carrier_free(m->carrier);
@@ -326,9 +335,8 @@ static void machine_destroy(void *user)
 		if (s->kind == STREAM_CALL)
 			machine_call_drop((struct machine_call *)s);
 	}
-	HASH_ITER (hh, m->streams, s, next) {
-		machine_run_finish((struct machine_run *)s, &(struct machine_run_end){.lost = "closed"});
-	}
+	while ((run = machine_any_run(m))) /* its hold goes with it */
+		machine_run_finish(run, &(struct machine_run_end){.lost = "closed"});
 	tunnel_free(m->tunnel);
 	if (m->trace_fd >= 0)
 		close(m->trace_fd);

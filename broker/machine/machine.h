@@ -60,6 +60,9 @@ struct machine_run_events {
 	/* Output of one channel (frame.h CHANNEL_*), borrowed. The frame is acknowledged when this returns: it must be
 	 * in the run's event file by then. */
 	void (*output)(void *user, uint16_t channel, const uint8_t *data, size_t len);
+	/* After machine_run_hold(): all processes of the run stand still, or (false) they do not, or no more. May be
+	 * NULL. */
+	void (*held)(void *user, bool held);
 	/* Once; the run handle is gone afterwards. */
 	void (*end)(void *user, const struct machine_run_end *end);
 };
@@ -70,6 +73,12 @@ int machine_run_start(struct machine *m, const char *run_id, struct span head_js
 		      struct error *err) _must_check_;
 /* Asks the guest to end it; end still comes. reason: "cancelled", "deadline" or "budget". */
 void machine_run_cancel(struct machine_run *run, const char *reason);
+
+/* Asks the guest to stop all processes of the run once they are idle, until machine_run_release(). A guest that does
+ * not know this says no. */
+void machine_run_hold(struct machine_run *run);
+/* They go on; held() is not called for this. */
+void machine_run_release(struct machine_run *run);
 
 /* What the guest said; borrowed while the call lives. run is the user pointer of its run (never NULL: calls that name
  * no open run are refused before anybody hears of them). args is not checked JSON. */

@@ -46,6 +46,7 @@ void machine_run_finish(struct machine_run *run, const struct machine_run_end *e
 	if (run->over)
 		return;
 	run->over = true;
+	machine_run_release(run);
 	machine_drop_calls_of(m, run);
 	if (!m->dead)
 		run->events.end(run->user, end);

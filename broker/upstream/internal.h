@@ -59,6 +59,9 @@ struct upstream {
 	unsigned garbage; /* lines in a row that are no messages */
 	char *garbage_sample; /* the first of them */
 	bool garbage_warned;
+	struct upstream_ask *asks; /* asks.c */
+	bool may_ask;
+	char *ended; /* how it ended, while its last big lines are still being checked */
 
 	/* tools.c */
 	struct tool_list *tools, *old_tools; /* the list in use; the one before, until "changed" was told */
@@ -105,6 +108,14 @@ void session_warn(const struct upstream *u, const char *event, const char *text)
 void session_initialize(struct upstream *u);
 /* line as transport_events.message. */
 void session_message(struct upstream *u, const struct jsonrpc_message *m, struct buf *line);
+
+/* ---- asks.c ---- */
+/* A request of the server that may be a question to a person. False: it is none that is offered. */
+bool asks_take(struct upstream *u, const struct jsonrpc_message *m);
+/* notifications/cancelled of the server. */
+void asks_cancelled(struct upstream *u, struct span params);
+/* The server has gone, and what it asked. */
+void asks_drop(struct upstream *u);
 
 /* ---- garbage.c ---- */
 void session_garbage(struct upstream *u, struct span line, const char *why);

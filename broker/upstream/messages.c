@@ -8,16 +8,21 @@
 
 /* ---- the handshake ---- */
 
+#define CLIENT_INFO "\"clientInfo\":{\"name\":\"hawser\",\"version\":\"" HAWSER_VERSION "\"}"
+
 void session_initialize(struct upstream *u)
 {
+	static const struct span params[] = {
+		SPAN_LIT("{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{}," CLIENT_INFO "}"),
+		SPAN_LIT("{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"elicitation\":{}}," CLIENT_INFO "}"),
+	};
 	_cleanup_buf_ struct buf message = BUF_INIT(1024);
 	char id[24];
 
 	u->initialize_id = ++u->last_id;
+	u->may_ask = u->events.can_ask && u->events.can_ask(u->user);
 	snprintf(id, sizeof(id), "%" PRIu64, u->initialize_id);
-	if (jsonrpc_write_request(&message, span_of(id, strlen(id)), "initialize",
-				  SPAN_LIT("{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{"
-					   "\"name\":\"hawser\",\"version\":\"" HAWSER_VERSION "\"}}")) == 0)
+	if (jsonrpc_write_request(&message, span_of(id, strlen(id)), "initialize", params[u->may_ask]) == 0)
 		session_send(u, OUTGOING_INITIALIZE, u->initialize_id, &message);
 }
 
@@ -82,6 +87,8 @@ static void take_notification(struct upstream *u, const struct jsonrpc_message *
 		calls_progress(u, m->params);
 	else if (span_string_equals(m->method, "notifications/tools/list_changed"))
 		tools_changed(u);
+	else if (span_string_equals(m->method, "notifications/cancelled"))
+		asks_cancelled(u, m->params);
 }
 
 static void take_answer(struct upstream *u, const struct jsonrpc_message *m, struct buf *line)
@@ -119,7 +126,8 @@ void session_message(struct upstream *u, const struct jsonrpc_message *m, struct
 		u->garbage = 0;
 	switch (m->kind) {
 	case JSONRPC_REQUEST:
-		refuse_request(u, m);
+		if (!asks_take(u, m))
+			refuse_request(u, m);
 		break;
 	case JSONRPC_NOTIFICATION:
 		take_notification(u, m);

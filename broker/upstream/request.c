@@ -112,6 +112,22 @@ void requests_arm(struct upstream *u, uint64_t deadline_ms, uint64_t now_ms)
 	loop_timer_start(u->deadline_timer, deadline_ms > now_ms ? deadline_ms - now_ms : 0);
 }
 
+void upstream_hold(struct upstream_request *r, bool held)
+{
+	uint64_t now = clock_now_ms();
+
+	if (!r->u)
+		return;
+	if (held && r->deadline_ms) {
+		r->left_ms = r->deadline_ms > now ? r->deadline_ms - now : 1;
+		r->deadline_ms = 0;
+	} else if (!held && r->left_ms) {
+		r->deadline_ms = now + r->left_ms;
+		r->left_ms = 0;
+		requests_arm(r->u, r->deadline_ms, now);
+	}
+}
+
 static void time_out(struct upstream *u, struct upstream_request *r)
 {
 	char text[256];

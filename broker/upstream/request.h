@@ -19,6 +19,7 @@ struct upstream_request {
 	char *tool; /* NULL: upstream_ensure() */
 	struct buf args; /* while it waits */
 	uint64_t timeout_ms, deadline_ms; /* 0: none */
+	uint64_t left_ms; /* while it is held: of the time until its deadline */
 	upstream_progress_fn *progress;
 	upstream_done_fn *done;
 	void *user;

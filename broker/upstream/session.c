@@ -47,6 +47,7 @@ static void drop_server(struct upstream *u)
 	u->leaving++;
 	upstream_ref(u);
 	t->ops->end(t, on_left, u);
+	asks_drop(u);
 	loop_timer_stop(u->start_timer);
 	tools_abort(u);
 	free(TAKE_PTR(u->garbage_sample));

@@ -61,9 +61,18 @@ struct upstream_tool {
  */
 enum upstream_state { UPSTREAM_IDLE, UPSTREAM_STARTING, UPSTREAM_READY, UPSTREAM_BACKOFF, UPSTREAM_FAILED };
 
+/* A question of the server to a person (elicitation/create, form mode). */
+struct upstream_ask;
 struct upstream_events {
 	/* State or tool list changed (list_changed included). */
 	void (*changed)(void *user, struct upstream *u);
+	/* Can a person be asked? Looked at when the server starts: only then it hears that it may ask. NULL: no. */
+	bool (*can_ask)(void *user);
+	/* It asks; params is borrowed. Answer with upstream_answer() once, inside this call or later, unless ask_gone()
+	 * comes first. */
+	void (*ask)(void *user, struct upstream *u, struct upstream_ask *ask, struct span params);
+	/* The server took it back, or has gone. */
+	void (*ask_gone)(void *user, struct upstream_ask *ask);
 };
 
 int upstream_new(struct loop *loop, struct spawner *spawner, const struct upstream_options *options,
@@ -108,6 +117,10 @@ int upstream_ensure(struct upstream *u, upstream_done_fn *done, void *user, stru
 int upstream_call_take(struct upstream *u, const char *tool, struct buf *args, uint64_t timeout_ms,
 		       upstream_progress_fn *progress, upstream_done_fn *done, void *user,
 		       struct upstream_request **ret, struct error *err) _must_check_;
+/* The clock of a request stands still while held: its server waits for a person. */
+void upstream_hold(struct upstream_request *request, bool held);
+/* result: {"action":"accept"|"decline"|"cancel","content":{...}} as raw JSON. ask is gone. */
+void upstream_answer(struct upstream_ask *ask, struct span result);
 /* Sends notifications/cancelled; done is called with CANCELLED on the next turn. */
 void upstream_cancel(struct upstream_request *request, const char *reason);
 

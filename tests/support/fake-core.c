@@ -5,7 +5,7 @@
  * ends "big N"       a value of N bytes       "... request ..."  the request as it came       anything else: the value
  * 1
  */
-#include "broker/core/core.h"
+#include "broker/core/approvals.h"
 
 #include "base/ids.h"
 
@@ -429,4 +429,85 @@ void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void
 {
 	loop_defer(core->loop, done, user);
 	tell(user, "wall", "there is none: this is a core for tests", 1);
+}
+
+/* ---- nobody is ever asked ---- */
+
+int approver_new(struct core *core, const char *subject, bool follows_all, const struct approver_events *events,
+		 void *user, struct approver **ret, struct error *err)
+{
+	return error_set(err, -ENOTSUP, "this core asks nobody");
+}
+
+struct approver *approver_free(struct approver *approver)
+{
+	return NULL;
+}
+
+void client_set_approver(struct client *c, struct approver *approver)
+{
+}
+
+void approver_catch_up(struct approver *approver)
+{
+}
+
+void approver_decline(struct approver *approver, const struct approval *a)
+{
+}
+
+const char *approval_id(const struct approval *a)
+{
+	return "";
+}
+
+const char *approval_outcome(const struct approval *a)
+{
+	return NULL;
+}
+
+const char *approval_by(const struct approval *a)
+{
+	return NULL;
+}
+
+const char *approval_note(const struct approval *a)
+{
+	return NULL;
+}
+
+struct span approval_form(const struct approval *a)
+{
+	return SPAN_NONE;
+}
+
+bool approval_has_always(const struct approval *a)
+{
+	return false;
+}
+
+int approval_text(const struct approval *a, struct buf *out)
+{
+	return 0;
+}
+
+int approval_json(const struct approval *a, struct buf *out)
+{
+	return buf_append_str(out, "{}");
+}
+
+int approvals_list(struct core *core, const char *subject, struct buf *out)
+{
+	return buf_append_str(out, "[]");
+}
+
+int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,
+		    struct buf *note, struct error *err)
+{
+	return error_set(err, -ENOENT, "there is no question %s", id);
+}
+
+int approvals_forget(struct client *c, const char *name, struct error *err)
+{
+	return error_set(err, -ENOENT, "no rule allows %s", name);
 }

@@ -41,11 +41,15 @@ struct child *park_take(struct guest *g, int language, const struct child_limits
 /* ---- reap.c: the processes of a run ---- */
 struct reap_tally {
 	size_t alive; /* processes, zombies not counted */
+	size_t moving; /* of those: not stopped */
 	uint64_t cpu_ms; /* of the living, and of children that they waited for */
 	uint64_t rss; /* bytes, sum over the living */
 };
 /* Looks at all processes of the run, as far as it gets until until_ms; kills them when kill_them is set. */
 void reap_look(struct guest *g, struct run *run, bool kill_them, uint64_t until_ms, struct reap_tally *ret);
+/* Sends a signal to all processes of the run. Where several runs are open, one that is forked meanwhile may be missed:
+ * look again. */
+void reap_signal(struct guest *g, struct run *run, int signo);
 /* Raises cpu_ms and peak memory (bytes) to what this one process has used; finer than a look, which counts in ticks.
  * false: it is ending by itself and has given its memory back; wait() will know. */
 bool reap_usage(pid_t pid, uint64_t *cpu_ms, uint64_t *max_rss);

@@ -57,6 +57,13 @@ static struct call *call_of(struct guest *g, uint32_t id)
 	return s && s->kind == STREAM_CALL ? (struct call *)s : NULL;
 }
 
+static struct hold *hold_of(struct guest *g, uint32_t id)
+{
+	struct guest_stream *s = guest_stream_find(g, id);
+
+	return s && s->kind == STREAM_HOLD ? (struct hold *)s : NULL;
+}
+
 static void on_up(void *user, bool resumed)
 {
 	struct guest *g = user;
@@ -77,6 +84,8 @@ static void on_open(void *user, uint32_t stream, const char *head, size_t len)
 		tunnel_reset(g->tunnel, stream, bad, sizeof(bad) - 1);
 	else if (span_string_equals(span_member(object, "kind"), "run"))
 		run_open(g, stream, object);
+	else if (span_string_equals(span_member(object, "kind"), "hold"))
+		hold_open(g, stream, object);
 	else
 		tunnel_reset(g->tunnel, stream, unknown, sizeof(unknown) - 1);
 }
@@ -118,22 +127,28 @@ static void on_reset(void *user, uint32_t stream, const char *json, size_t len)
 {
 	struct run *run = run_of(user, stream);
 	struct call *call = call_of(user, stream);
+	struct hold *hold = hold_of(user, stream);
 
 	if (run)
 		run_reset(run, span_of(json, len));
 	else if (call)
 		call_reset(call, json, len);
+	else if (hold)
+		hold_reset(hold);
 }
 
 static void on_stream_lost(void *user, uint32_t stream)
 {
 	struct run *run = run_of(user, stream);
 	struct call *call = call_of(user, stream);
+	struct hold *hold = hold_of(user, stream);
 
 	if (run)
 		run_lost(run);
 	else if (call)
 		call_lost(call);
+	else if (hold)
+		hold_reset(hold);
 }
 
 static void on_writable(void *user, uint32_t stream)

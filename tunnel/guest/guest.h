@@ -18,8 +18,8 @@ enum { GUEST_LANGUAGES = 3, GUEST_RUNS_MAX = 16 };
 /* Interpreters; head.c says which languages need which. */
 enum guest_language { LANGUAGE_JAVASCRIPT, LANGUAGE_PYTHON, LANGUAGE_BASH };
 
-/* What one stream of the tunnel is to us; first member of struct run and struct call. */
-enum stream_kind { STREAM_RUN, STREAM_CALL };
+/* What one stream of the tunnel is to us; first member of struct run, struct call and struct hold. */
+enum stream_kind { STREAM_RUN, STREAM_CALL, STREAM_HOLD };
 struct guest_stream {
 	enum stream_kind kind;
 	uint32_t id;

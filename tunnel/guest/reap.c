@@ -154,7 +154,26 @@ void reap_look(struct guest *g, struct run *run, bool kill_them, uint64_t until_
 		else if (kill_them && !alone)
 			kill(p->pid, SIGKILL);
 		ret->alive++;
+		ret->moving += p->state != 'T' && p->state != 't';
 	}
+	free(t.all);
+}
+
+void reap_signal(struct guest *g, struct run *run, int signo)
+{
+	struct table t = {0};
+	pid_t self = getpid();
+
+	if (g->pid1 && g->run_count == 1) { /* all at once, parked interpreters too: no fork slips through */
+		kill(-1, signo);
+		return;
+	}
+	read_table(&t, UINT64_MAX);
+	if (t.count > 0)
+		qsort(t.all, t.count, sizeof(*t.all), by_pid);
+	for (size_t i = 0; i < t.count; i++)
+		if (belongs(g, run, &t, &t.all[i], self))
+			kill(t.all[i].pid, signo);
 	free(t.all);
 }
 

@@ -51,6 +51,7 @@ static void run_set_state(struct run *run, enum run_state state)
 		break;
 	case RUN_STOPPING:
 	case RUN_DRAINING:
+		hold_drop(run);
 		loop_timer_stop(run->wall);
 		loop_timer_start(run->tick, RUN_END_TICK_MS);
 		if (run->stop_ms == 0)
@@ -69,7 +70,7 @@ static void run_set_state(struct run *run, enum run_state state)
 static void run_look(struct run *run, bool kill_them, struct reap_tally *ret)
 {
 	/* While it runs, what was not seen before its deadline does not matter any more. */
-	uint64_t until_ms = run->state == RUN_RUNNING ? run->started_ms + run->limits.wall_ms : UINT64_MAX;
+	uint64_t until_ms = run->state == RUN_RUNNING ? hold_deadline_ms(run) : UINT64_MAX;
 	uint64_t cpu;
 
 	reap_look(run->guest, run, kill_them, until_ms, ret);

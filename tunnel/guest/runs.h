@@ -24,6 +24,7 @@ struct run_limits {
 
 struct shim_link;
 struct output;
+struct hold;
 
 struct run {
 	struct guest_stream stream; /* first */
@@ -50,8 +51,10 @@ struct run {
 	bool clear; /* no process of it is left */
 	/* usage */
 	uint64_t started_ms, ended_ms;
+	uint64_t held_ms; /* of that: all its processes stood still, and its wall clock */
 	uint64_t reaped_cpu_ms, peak_cpu_ms, max_rss, peak_rss;
 	/* parts */
+	struct hold *hold; /* NULL: none */
 	struct loop_timer *wall, *tick;
 	uint64_t stop_ms; /* when STOPPING or DRAINING must be over */
 	struct output *outputs[3];
@@ -90,6 +93,15 @@ void run_stop(struct run *run, enum run_verdict verdict, const char *reason, con
 /* A part came to its end (a pipe, the main link): looks on the next turn whether the run is over. */
 void run_part_over(struct run *run);
 void run_add_usage(struct run *run, const struct rusage *usage);
+
+/* ---- hold.c: streams `hold` ---- */
+void hold_open(struct guest *g, uint32_t stream, struct span head);
+/* The broker wants the run to go on, or the conversation is over: lost. */
+void hold_reset(struct hold *hold);
+/* The run is being ended: nothing of it goes on. */
+void hold_drop(struct run *run);
+/* When the run's wall clock ends it; UINT64_MAX while it stands still. */
+uint64_t hold_deadline_ms(const struct run *run);
 
 /* ---- tail.c ---- */
 /* The JSON of TAIL. */

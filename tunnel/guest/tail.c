@@ -145,7 +145,7 @@ static int append_exit(const struct run *run, struct buf *out)
 int run_tail_json(struct run *run, struct buf *out)
 {
 	struct ending e = {0};
-	uint64_t wall = run->started_ms ? run->ended_ms - run->started_ms : 0;
+	uint64_t wall = run->started_ms ? run->ended_ms - run->started_ms - run->held_ms : 0;
 	uint64_t cpu = run->reaped_cpu_ms > run->peak_cpu_ms ? run->reaped_cpu_ms : run->peak_cpu_ms;
 	int r;
 

@@ -29,6 +29,11 @@ static const struct {
 	{"tools.servers", true, method_tools_servers},
 	{"tools.logs", true, method_tools_logs},
 	{"call", true, method_call},
+	{"approvals.list", false, method_approvals_list},
+	{"approvals.answer", false, method_approvals_answer},
+	{"approvals.here", false, method_approvals_here},
+	{"approvals.follow", false, method_approvals_follow},
+	{"policy.forget", true, method_policy_forget},
 	{"config.check", false, method_config_check},
 	{"config.show", true, method_config_show},
 	{"doctor", false, method_doctor},
@@ -118,6 +123,14 @@ void request_notify(struct request *q, const char *method, struct span members)
 	    jsonrpc_write_request(&out, SPAN_NONE, method, span_of(buf_head(&params), params.len)) < 0)
 		return;
 	send_buf(q->conn, &out);
+}
+
+void conn_notify(struct conn *c, const char *method, struct span params)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(LOCAL_QUEUE_MAX);
+
+	if (jsonrpc_write_request(&out, SPAN_NONE, method, params) == 0)
+		send_buf(c, &out);
 }
 
 /* ---- lines ---- */
@@ -227,6 +240,10 @@ static void abandon(struct request *q)
 {
 	if (q->run) {
 		request_abandon_run(q);
+		request_free(q);
+		return;
+	}
+	if (q->lasts) {
 		request_free(q);
 		return;
 	}

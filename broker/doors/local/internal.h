@@ -46,6 +46,7 @@ struct request {
 	struct run *run;
 	struct call *call;
 	bool live, lagging;
+	bool lasts; /* until the connection ends: nobody owes it a callback */
 	size_t sent[4]; /* of run.start: bytes of live output by channel */
 	void *state; /* of the method, on the heap */
 	struct request *prev, *next;
@@ -63,9 +64,13 @@ struct request *request_free(struct request *q);
 /* A notification about the request: body is the JSON members behind "id", for instance "\"text\":\"x\"". */
 void request_notify(struct request *q, const char *method, struct span members);
 
+/* A notification of the connection itself; params is a raw object. */
+void conn_notify(struct conn *c, const char *method, struct span params);
+
 typedef void method_fn(struct request *q, struct span params);
 method_fn method_run_start, method_run_cancel, method_tools_search, method_tools_servers, method_tools_logs,
-	method_call, method_config_check, method_config_show, method_doctor;
+	method_call, method_config_check, method_config_show, method_doctor, method_approvals_list,
+	method_approvals_answer, method_approvals_here, method_approvals_follow, method_policy_forget;
 
 /* Before the connection of a request goes: stops what it stands for. */
 void request_abandon_run(struct request *q);

@@ -134,6 +134,7 @@ static void on_state(void *user, const char *what)
 	struct mcp_request *q = user;
 
 	snprintf(q->what, sizeof(q->what), "%s", what);
+	tell_progress(q);
 }
 
 static void on_output(void *user, unsigned channel, const uint8_t *data, size_t len)
@@ -159,9 +160,9 @@ static void on_yield(void *user)
 
 	run_follow(run, NULL, NULL);
 	r = buf_printf(&text,
-		       "Still running after %.0f s. Call wait_run {\"run_id\":\"%s\"} to wait for its result, or with "
+		       "Still %s after %.0f s. Call wait_run {\"run_id\":\"%s\"} to wait for its result, or with "
 		       "\"cancel\":true to end it.\n",
-		       (double)(clock_now_ms() - q->started_ms) / 1000, run_id(run));
+		       q->what[0] ? q->what : "running", (double)(clock_now_ms() - q->started_ms) / 1000, run_id(run));
 	if (r == 0 && run_progress_text(run, &text) == 0 &&
 	    buf_printf(&structured, "{\"run_id\":\"%s\",\"status\":\"running\"}", run_id(run)) == 0) {
 		size_t max = (size_t)limits(q)->reply;

@@ -23,6 +23,10 @@ struct mcp {
 	size_t request_count;
 	char **parked; /* lines, oldest first */
 	size_t parked_count;
+	/* asking.c */
+	char client_name[48];
+	struct mcp_question *questions; /* the first one is before the person */
+	size_t question_count;
 };
 
 /* One tools/call (or another request) from its line to its answer. Lives on without its session while core still owes
@@ -62,6 +66,13 @@ struct mcp_request *mcp_request_free(struct mcp_request *q);
 void mcp_notify(struct mcp *m, const char *method, struct span params);
 /* Ends the request without an answer and gives up what it stands for. */
 void mcp_abandon(struct mcp_request *q, const char *reason);
+
+/* ---- asking.c: questions to the person behind the client ---- */
+/* Of the params of initialize: can the client put a form to a person? Then it is asked. */
+void mcp_asking_init(struct mcp *m, struct span params);
+void mcp_asking_done(struct mcp *m);
+/* An answer of the client; one that belongs to no question is passed over. */
+void mcp_asking_answered(struct mcp *m, const struct jsonrpc_message *message);
 
 /* ---- describe.c ---- */
 int mcp_put_initialize(struct mcp *m, struct buf *out) _must_check_;

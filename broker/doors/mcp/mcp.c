@@ -30,6 +30,7 @@ struct mcp *mcp_free(struct mcp *m)
 		return NULL;
 	while (m->requests)
 		mcp_abandon(m->requests, "the client hung up");
+	mcp_asking_done(m);
 	for (size_t i = 0; i < m->parked_count; i++)
 		free(m->parked[i]);
 	free(m->parked);
@@ -219,6 +220,7 @@ static void method_initialize(struct mcp_request *q, const struct jsonrpc_messag
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (wanted.p && span_string_equals(wanted, known[i]))
 			q->m->revision = (enum mcp_revision)i;
+	mcp_asking_init(q->m, message->params);
 	if (buf_printf(&out, "{\"protocolVersion\":\"%s\",", known[q->m->revision]) < 0 ||
 	    mcp_put_initialize(q->m, &out) < 0)
 		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "no memory");
@@ -393,8 +395,9 @@ static void on_message(struct mcp *m, const struct jsonrpc_message *message)
 		else if (span_string_equals(message->method, "hawser/env"))
 			on_variables(m, message->params);
 		return;
-	case JSONRPC_RESPONSE: /* nothing was asked */
+	case JSONRPC_RESPONSE:
 	case JSONRPC_ERROR:
+		mcp_asking_answered(m, message);
 		return;
 	case JSONRPC_INVALID:
 	case JSONRPC_BATCH:

@@ -26,9 +26,11 @@ struct rig {
 	struct carrier *carrier;
 	struct machine *machine;
 	struct machine_run *run;
-	int calls, cancelled, outputs, ends;
 	const int *ids; /* of the guest's calls, ends with 0 */
 	int64_t last_id;
+	int calls, cancelled, outputs, ends, held, not_held;
+	bool knows_holds; /* else as a guest of before: the kind is unknown */
+	bool stays; /* no end after the last call */
 	bool free_at_first_call; /* else: lost when all calls are there */
 	bool gone; /* no event may come any more */
 	char lost[64];
@@ -42,7 +44,16 @@ static void guest_on_open(void *user, uint32_t stream, const char *head, size_t 
 	struct rig *rig = user;
 	struct error err = ERROR_INIT;
 
-	(void)head, (void)len;
+	if (memmem(head, len, "\"hold\"", 6)) {
+		static const char unknown[] = "{\"reason\":\"unknown_kind\"}", held[] = "{\"held\":true}";
+
+		if (!rig->knows_holds)
+			tunnel_reset(rig->guest, stream, unknown, sizeof(unknown) - 1);
+		else
+			assert_int_equal(tunnel_head(rig->guest, stream, held, sizeof(held) - 1, NULL, 0, false, &err),
+					 0);
+		return;
+	}
 	assert_int_equal(tunnel_head(rig->guest, stream, started, sizeof(started) - 1, NULL, 0, false, &err), 0);
 	for (const int *id = rig->ids; *id; id++) {
 		uint32_t call;
@@ -90,7 +101,7 @@ static void on_call(void *user, struct machine_call *call)
 	if (rig->free_at_first_call) {
 		rig->gone = true;
 		rig->machine = machine_free(rig->machine);
-	} else if (rig->calls == CALLS) {
+	} else if (rig->calls == CALLS && !rig->stays) {
 		machine_lost(rig->machine, "its keeper ended");
 	}
 }
@@ -111,6 +122,15 @@ static void on_output(void *user, uint16_t channel, const uint8_t *data, size_t 
 	(void)channel, (void)data, (void)len;
 	assert_false(rig->gone);
 	rig->outputs++;
+}
+
+static void on_held(void *user, bool held)
+{
+	struct rig *rig = user;
+
+	assert_false(rig->gone);
+	rig->held += held;
+	rig->not_held += !held;
 }
 
 static void on_end(void *user, const struct machine_run_end *end)
@@ -176,7 +196,7 @@ static int tear_down(void **state)
 
 static void start(struct rig *rig)
 {
-	static const struct machine_run_events events = {.output = on_output, .end = on_end};
+	static const struct machine_run_events events = {.output = on_output, .held = on_held, .end = on_end};
 	static const char head[] = "{\"kind\":\"run\",\"run\":\"run_x\"}";
 	struct error err = ERROR_INIT;
 
@@ -229,12 +249,57 @@ static void test_freed_in_its_event(void **state)
 	assert_int_equal(rig->outputs + rig->ends + rig->cancelled, 0);
 }
 
+static void turn_until(struct rig *rig, const int *count, int wanted)
+{
+	for (int i = 0; i < 200 && *count < wanted; i++)
+		loop_turn(rig->loop, 50);
+	assert_int_equal(*count, wanted);
+}
+
+/* A guest that does not know holds refuses the stream; the next one is refused again, and the run goes on. */
+static void test_hold_of_an_older_guest(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->stays = true;
+	start(rig);
+	turn_until(rig, &rig->calls, CALLS);
+	machine_run_hold(rig->run);
+	turn_until(rig, &rig->not_held, 1);
+	machine_run_release(rig->run); /* there is nothing to release */
+	machine_run_hold(rig->run);
+	turn_until(rig, &rig->not_held, 2);
+	assert_int_equal(rig->held + rig->ends, 0);
+}
+
+/* Released and held again; what is open when the run is lost goes with it. */
+static void test_hold(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->stays = rig->knows_holds = true;
+	start(rig);
+	turn_until(rig, &rig->calls, CALLS);
+	for (int i = 1; i <= 3; i++) {
+		machine_run_hold(rig->run);
+		machine_run_hold(rig->run); /* it is held once */
+		turn_until(rig, &rig->held, i);
+		if (i < 3)
+			machine_run_release(rig->run);
+	}
+	machine_lost(rig->machine, "its keeper ended");
+	assert_int_equal(rig->ends, 1);
+	assert_int_equal(rig->not_held, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_lost_with_open_calls, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_id_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_freed_in_its_event, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hold_of_an_older_guest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hold, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

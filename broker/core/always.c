@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* "Always": the narrowest rule that lets the tool through goes into the configuration, above the one that asked. */
+#include "broker/core/ask.h"
+#include "broker/core/config-rule.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { GRANTED_MAX = 1000 };
+
+void ask_name_rule(struct approval *a)
+{
+	if (!a->view->config->path || !config_rule_can_name(a->server, a->tool))
+		return;
+	if (sscanf(a->rule, "rules[%zu]", &a->above) != 1)
+		a->above = 0; /* no rule matched: it may stand anywhere */
+	if (asprintf(&a->always, "%s.%s", a->server, a->tool) < 0)
+		a->always = NULL;
+}
+
+static bool is_listed(const struct json_strings *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i], name) == 0)
+			return true;
+	return false;
+}
+
+bool ask_is_granted(const struct view *view, const char *server, const char *tool)
+{
+	_cleanup_free_ char *name = NULL;
+
+	if (view->granted.count == 0 || asprintf(&name, "%s.%s", server, tool) < 0)
+		return false;
+	return is_listed(&view->granted, name);
+}
+
+static void grant(struct view *view, const char *name)
+{
+	struct json_strings *list = &view->granted;
+	char **items;
+
+	if (list->count >= GRANTED_MAX || is_listed(list, name))
+		return;
+	items = realloc(list->items, (list->count + 2) * sizeof(*items));
+	if (!items)
+		return;
+	list->items = items;
+	items[list->count] = strdup(name);
+	if (items[list->count])
+		items[++list->count] = NULL;
+}
+
+bool ask_write_rule(struct approval *a)
+{
+	const char *path = a->view->config->path;
+	_cleanup_error_ struct error err = ERROR_INIT;
+	int r, n;
+
+	if (!a->always)
+		return false;
+	/* The number of the rule is that of the file which the run began with. */
+	if (config_is_stale(a->view->config))
+		r = error_set(&err, -ESTALE, "%s has changed since: add to policy.rules: - allow: %s", path, a->always);
+	else
+		r = config_rule_add(path, a->always, a->above, &err);
+	if (r == 0)
+		n = asprintf(&a->note, "written to %s: - allow: %s; hawser policy forget %s takes it back", path,
+			     a->always, a->always);
+	else
+		n = asprintf(&a->note, "allowed for this once, as no rule was written: %s", error_text(&err));
+	if (n < 0)
+		a->note = NULL;
+	log_info("approval_always", LOG_S("approval", a->id), LOG_S("note", a->note ? a->note : ""));
+	if (r == 0)
+		grant(a->view, a->always);
+	return r == 0;
+}
+
+int approvals_forget(struct client *c, const char *name, struct error *err)
+{
+	struct view *view;
+	int r = client_view(c, &view, err);
+
+	if (r < 0)
+		return r;
+	if (!view->config->path)
+		return error_set(err, -ENOENT, "there is no configuration, so there is no rule in it");
+	return config_rule_remove(view->config->path, name, err);
+}

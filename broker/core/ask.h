@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_CORE_ASK_H
+#define HAWSER_BROKER_CORE_ASK_H
+
+#include "broker/core/approvals.h"
+#include "broker/core/internal.h"
+
+/* The inside of questions, for approvals.c, asktext.c and call*.c. */
+
+/* ---- approvals.c ---- */
+enum ask_outcome { ASK_OPEN, ASK_APPROVED, ASK_REFUSED, ASK_EXPIRED, ASK_WITHDRAWN, ASK_NOBODY };
+
+struct ask_end {
+	enum ask_outcome outcome;
+	const char *id, *by; /* borrowed; by is NULL if nobody answered */
+	struct span content; /* of a form that was filled in */
+	bool dismissed; /* refused by closing it */
+};
+typedef void ask_done_fn(void *user, const struct ask_end *end);
+
+/* Embedded in whoever waits for the answer. Several that ask the same wait behind one question. */
+struct ask_waiter {
+	struct ask_waiter *prev, *next;
+	struct approval *approval; /* NULL: waits for nothing */
+	struct span args; /* borrowed as long as it waits */
+	uint64_t since_ns;
+	ask_done_fn *done;
+	void *user;
+};
+/* A question: all of it is plain values, so that it can be kept and asked again. */
+struct approval {
+	UT_hash_handle hh;
+	struct approvals *all;
+	char id[ID_TEXT_MAX];
+	struct view *view; /* subject, secrets */
+	struct run *run; /* NULL: a direct call. It outlives the question: its calls wait for it */
+	struct approver *own;
+	char *server, *tool, *rule;
+	struct buf arguments; /* lines for a person */
+	size_t calls, kinds; /* that wait; different arguments among them */
+	struct buf form; /* a server asks by a form: its JSON Schema; empty: policy asks about a call */
+	struct ask_waiter *waiters;
+	struct loop_timer *timer; /* to be asked; then, to expire */
+	bool asked;
+	uint64_t asked_ms, expires_ms;
+	char *always; /* the rule that "always" would write: NAME of allow: NAME; NULL: none can be written */
+	size_t above; /* the rule that asked: its number */
+	enum ask_outcome outcome;
+	char *by, *note;
+};
+struct approver {
+	struct approver *prev, *next;
+	struct core *core;
+	char *subject;
+	bool follows_all;
+	struct approver_events events;
+	void *user;
+};
+enum { ASK_RECENT = 64 }; /* answered questions that a second answer is told about */
+struct approvals { /* approvals.c */
+	struct core *core;
+	struct approval *open; /* by id, oldest first */
+	struct approver *approvers;
+	struct loop_timer *check; /* somebody left: is there anybody for each question? */
+	struct {
+		char id[ID_TEXT_MAX];
+		enum ask_outcome outcome;
+		char by[64];
+	} recent[ASK_RECENT];
+	size_t recent_next;
+};
+const char *ask_outcome_name(enum ask_outcome outcome);
+
+struct ask_request {
+	struct view *view;
+	struct run *run; /* NULL: a direct call */
+	struct approver *own; /* of the client that it comes from, or NULL */
+	const char *server, *tool, *rule;
+	struct span args;
+};
+struct approvals *approvals_new(struct core *core);
+struct approvals *approvals_free(struct approvals *all);
+/* False: nobody is there. Else done once, never inside this call, unless ask_leave() comes first. */
+bool ask_person(const struct ask_request *request, struct ask_waiter *waiter, ask_done_fn *done,
+		void *user) _must_check_;
+/* A question of a server, during a call of it: message is its words, form the schema of the answer. */
+bool ask_form(const struct ask_request *request, struct span message, struct span form, struct ask_waiter *waiter,
+	      ask_done_fn *done, void *user) _must_check_;
+/* Does not wait any more; a question that nobody waits for is withdrawn on the next turn. */
+void ask_leave(struct ask_waiter *waiter);
+
+/* ---- always.c ---- */
+/* Sets a->always and a->above. */
+void ask_name_rule(struct approval *a);
+/* Writes the rule; a->note says what came of it. True: the tool is allowed from now on, also in runs that go on. */
+bool ask_write_rule(struct approval *a);
+/* Was "always" said of this tool since the view was made? */
+bool ask_is_granted(const struct view *view, const char *server, const char *tool);
+
+/* ---- approvers.c ---- */
+/* Is there anybody who may answer it? */
+bool ask_has_somebody(const struct approval *a);
+void ask_tell_asked(struct approval *a);
+void ask_tell_over(struct approval *a);
+/* Ends it: whoever waits is told, whoever was asked too. by may be NULL. a is gone. */
+void ask_over(struct approval *a, enum ask_outcome outcome, const char *by);
+/* The same with what else there is to tell the waiters: end has everything but id and by. */
+void ask_over_with(struct approval *a, const struct ask_end *end, const char *by);
+
+/* ---- asktext.c: pure ---- */
+enum {
+	ASK_TEXT_MAX = 8 << 10, /* bytes of a whole question */
+	ASK_ARGS_MAX = 2 << 10, /* of one call's arguments in it */
+	ASK_VALUE_MAX = 240, /* of one value */
+};
+/* Appends n bytes of text so that each character of it is seen: those that command a terminal, turn text around or have
+ * no width become \uXXXX. */
+int ask_put_visible(struct buf *out, const char *text, size_t n) _must_check_;
+/* "name: value", a line (begun with indent) or a part of one line for each argument. args is a checked object. */
+int ask_put_arguments(struct buf *out, struct span args, const struct redact *redact, bool lines) _must_check_;
+
+#endif

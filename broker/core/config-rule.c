@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/core/config-rule.h"
+
+#include "broker/core/config-tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+bool config_rule_can_name(const char *server, const char *tool)
+{
+	const char *const names[] = {server, tool};
+
+	if (strncmp(server, "mcp__", 5) == 0)
+		return false;
+	for (size_t i = 0; i < 2; i++)
+		for (const char *p = names[i]; *p || p == names[i]; p++)
+			if (*p <= 0x20 || *p >= 0x7f || strchr("*?", *p))
+				return false;
+	return strlen(server) + strlen(tool) < 250;
+}
+
+/* ---- what the change is to be ---- */
+
+static struct config_node *read_text(bool is_json, struct span text)
+{
+	struct config_faults faults = {.text = BUF_INIT(4096)};
+	struct config_node *root = is_json ? config_read_json("", text.p, text.len, &faults)
+					   : config_read_yaml("", text.p, text.len, &faults);
+
+	config_faults_done(&faults);
+	return root;
+}
+
+static json_t *json_of(bool is_json, struct span text)
+{
+	struct config_node *root = read_text(is_json, text);
+	json_t *value = root && root->kind == CONFIG_OBJECT ? config_node_json(root) : NULL;
+
+	config_node_free(root);
+	return value;
+}
+
+static ssize_t find_rule(json_t *rules, const json_t *rule)
+{
+	for (size_t i = 0; i < json_array_size(rules); i++)
+		if (json_equal(json_array_get(rules, i), rule))
+			return (ssize_t)i;
+	return -1;
+}
+
+/* The file as it must read afterwards; *at is where in the rules. NULL: there is nothing to take out. */
+static json_t *expected_of(json_t *before, bool add, const char *name, size_t *at)
+{
+	json_auto_t *after = json_deep_copy(before), *rule = json_pack("{s:s}", "allow", name);
+	json_t *policy = json_object_get(after, "policy"), *rules = json_object_get(policy, "rules");
+	ssize_t found;
+
+	if (!add) {
+		found = find_rule(rules, rule);
+		*at = (size_t)found;
+		return found >= 0 && json_array_remove(rules, (size_t)found) == 0 ? TAKE_PTR(after) : NULL;
+	}
+	if (!json_is_object(policy)) {
+		policy = json_object();
+		json_object_set_new(after, "policy", policy);
+	}
+	if (!json_is_array(rules)) {
+		rules = json_array();
+		json_object_set_new(policy, "rules", rules);
+	}
+	if (json_array_insert(rules, *at, rule) < 0)
+		return NULL;
+	return TAKE_PTR(after);
+}
+
+/* ---- the text ---- */
+
+int config_rule_edit(bool is_json, bool add, struct span text, const char *name, size_t above, struct buf *out)
+{
+	json_auto_t *before = json_of(is_json, text), *expected = NULL, *after = NULL;
+	int r;
+
+	if (!before)
+		return -ENOTSUP;
+	expected = expected_of(before, add, name, &above);
+	if (!expected)
+		return add ? -ENOTSUP : -ENOENT;
+	r = is_json ? config_rule_edit_json(add, text, name, above, out)
+		    : config_rule_edit_yaml(add, text, name, above, out);
+	if (r < 0)
+		return -ENOTSUP;
+	after = json_of(is_json, span_of(buf_head(out), out->len));
+	return after && json_equal(after, expected) ? 0 : -ENOTSUP;
+}
+
+/* ---- the file ---- */
+
+static int read_file(const char *path, struct buf *out, mode_t *mode, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	uint8_t *room;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set_errno(err, -errno, "reading %s", path);
+	room = S_ISREG(st.st_mode) ? buf_reserve(out, CONFIG_FILE_MAX) : NULL;
+	if (!room || st.st_size >= CONFIG_FILE_MAX || read(fd, room, CONFIG_FILE_MAX) != st.st_size)
+		return error_set(err, -EIO, "reading %s: it is no file of less than %d bytes", path, CONFIG_FILE_MAX);
+	buf_commit(out, (size_t)st.st_size);
+	*mode = st.st_mode & 07777;
+	return 0;
+}
+
+/* A new file in the place of the old one, so that nobody ever reads half of it. */
+static int replace_file(const char *path, const struct buf *text, mode_t mode, struct error *err)
+{
+	_cleanup_free_ char *temporary = NULL;
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (asprintf(&temporary, "%s.new-XXXXXX", path) < 0) {
+		temporary = NULL;
+		return error_set(err, -ENOMEM, "no memory for a path");
+	}
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return error_set_errno(err, -errno, "writing beside %s", path);
+	if (write(fd, buf_head(text), text->len) == (ssize_t)text->len && fchmod(fd, mode) == 0 && fsync(fd) == 0 &&
+	    rename(temporary, path) == 0)
+		return 0;
+	r = error_set_errno(err, errno ? -errno : -ENOSPC, "writing %s", path);
+	unlink(temporary);
+	return r;
+}
+
+static int change_file(const char *path, bool add, const char *name, size_t above, struct error *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(CONFIG_FILE_MAX), out = BUF_INIT(CONFIG_FILE_MAX);
+	size_t n = strlen(path);
+	char real[PATH_MAX];
+	mode_t mode = 0600;
+	int r;
+
+	if (!realpath(path, real)) /* one that is a link stays one */
+		return error_set_errno(err, -errno, "reading %s", path);
+	r = read_file(real, &text, &mode, err);
+	if (r < 0)
+		return r;
+	r = config_rule_edit(n > 5 && strcmp(path + n - 5, ".json") == 0, add, span_of(buf_head(&text), text.len), name,
+			     above, &out);
+	if (r == -ENOENT)
+		return error_set(err, r, "%s has no rule that allows exactly %s", path, name);
+	if (r < 0 && add)
+		return error_set(err, r,
+				 "%s is written in a way that needs a hand: add to policy.rules, as number %zu: "
+				 "- allow: %s",
+				 path, above, name);
+	if (r < 0)
+		return error_set(err, r,
+				 "%s is written in a way that needs a hand: take out of policy.rules: - allow: %s",
+				 path, name);
+	return replace_file(real, &out, mode, err);
+}
+
+int config_rule_add(const char *path, const char *name, size_t above, struct error *err)
+{
+	return change_file(path, true, name, above, err);
+}
+
+int config_rule_remove(const char *path, const char *name, struct error *err)
+{
+	return change_file(path, false, name, 0, err);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HAWSER_BROKER_CORE_CONFIG_RULE_H
+#define HAWSER_BROKER_CORE_CONFIG_RULE_H
+
+#include "base/span.h"
+
+#include <stdbool.h>
+
+/*
+ * One rule `allow: NAME` put into the operator's file, or taken out of it again, and nothing else of it touched:
+ * comments, order and spelling stay. What was written is read again and must be the file of before with this one
+ * change; otherwise the file is left alone and the error says what to write by hand.
+ */
+
+/* Can a rule name this tool and no other? */
+bool config_rule_can_name(const char *server, const char *tool);
+/* above: number of the rule that it must stand above; 0 where none matched (any place is good). */
+int config_rule_add(const char *path, const char *name, size_t above, struct error *err) _must_check_;
+/* -ENOENT: there is no rule that allows exactly this name. */
+int config_rule_remove(const char *path, const char *name, struct error *err) _must_check_;
+
+/* The change of a text, pure: 0, -ENOENT (remove: no such rule), -ENOTSUP (must be done by hand). */
+int config_rule_edit(bool is_json, bool add, struct span text, const char *name, size_t above,
+		     struct buf *out) _must_check_;
+
+#endif

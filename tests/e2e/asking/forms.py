@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A server that asks a person while it works on a call: the same people are asked, by its own form."""
+import json
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "support"))
+# pylint: disable=wrong-import-position
+from follower import Follower, Program
+from hawser import FIXTURE, TOP, Home, wait_for
+from mcp import answer, client, until, value
+from tap import Cases, Skip
+from terminal import Terminal
+
+cases = Cases()
+SCHEMA = {"type": "object", "properties": {
+    "name": {"type": "string", "title": "Your name", "minLength": 2},
+    "size": {"type": "string", "enum": ["small", "large"]},
+    "count": {"type": "integer", "default": 3},
+    "sure": {"type": "boolean"}}, "required": ["name", "sure"]}
+FILLED = {"name": "Anna", "size": "small", "count": 3, "sure": True}
+
+
+def asking(**limits):
+    return Home({"mcpServers": {"fixture": {"command": sys.executable, "args": [FIXTURE]}}, "limits": limits})
+
+
+def ask(schema=None, message="Who are you?\nReally?", **more):
+    params = {"message": message, "requestedSchema": schema or SCHEMA, **more}
+    return "const r = await fixture.ask({method: 'elicitation/create', params: %s}); return r.result ?? r" % json.dumps(params)
+
+
+@cases.table([
+    ("accepted", {"action": "accept", "content": FILLED}, {"action": "accept", "content": FILLED}),
+    ("declined", {"action": "decline"}, {"action": "decline"}),
+    ("dismissed", {"action": "cancel"}, {"action": "cancel"}),
+    ("what does not fit is not passed on", {"action": "accept", "content": {"name": "x"}}, {"action": "decline"}),
+])
+def by_the_mcp_client(said, heard):
+    with asking() as home, client(home) as mcp:
+        call = mcp.begin_tool("execute_code", code=ask())
+        question = until(mcp, "elicitation/create")
+        assert question["params"]["requestedSchema"] == SCHEMA, question
+        lines = question["params"]["message"].split("\n")
+        assert lines[0] == "fixture.ask asks you (the words are the server's):", lines
+        assert lines[1:3] == ["  Who are you?", "  Really?"], lines
+        answer(mcp, question, said)
+        assert value(mcp.reply(call)) == heard
+        with open(home.path("state", "hawser", "audit.jsonl"), encoding="utf-8") as f:
+            line = json.loads(f.read().splitlines()[-1])
+        assert line["verdict"] == "allow" and line["answered_by"] == "elicitation of a ???client", line
+        assert "Anna" not in json.dumps(line), line
+
+
+@cases.add
+def nobody_there_then_it_is_not_offered():
+    with asking() as home:
+        error = home.code(ask())["result"]
+        assert error["error"]["code"] == -32601, error
+        assert home.code("return (await fixture.state({})).client.capabilities")["result"] == {}
+
+
+@cases.add
+def somebody_was_there_when_it_started_and_left():
+    with asking() as home:
+        with Follower(home):
+            assert home.code("return (await fixture.state({})).client.capabilities")["result"] == {"elicitation": {}}
+        wait_for(lambda: home.code(ask())["result"] == {"action": "decline"})
+
+
+@cases.add
+def an_address_is_not_opened():
+    with asking() as home, client(home) as mcp:
+        assert value({"result": mcp.code(ask(mode="url", url="https://example.org", elicitationId="1"))}) == {
+            "action": "decline"}
+
+
+@cases.add
+def the_clocks_of_call_and_run_stand_still():
+    with asking(call_ms=1000, run_ms=1500) as home, Follower(home) as follower:
+        with Program(home, ask()) as program:
+            question = follower.asked()
+            wait_for(lambda: json.loads(home.run("approvals", "--json").stdout)[0]["asked_ms"] > 2500)
+            wrong = home.run("approve", question["id"], "--args", '{"name": "Anna"}')
+            assert wrong.returncode == 1 and "/sure" in wrong.stderr, wrong
+            done = home.run("approve", question["id"], "--args", json.dumps(FILLED))
+            assert done.returncode == 0, done
+            result = program.result()
+            assert result["result"] == {"action": "accept", "content": FILLED}, result
+
+
+@cases.add
+def a_call_that_ends_first_takes_it_back():
+    with asking() as home, Follower(home) as follower:
+        with Program(home, ask(), "-t", "1s") as program:
+            follower.asked()
+            program.process.terminate()
+            assert follower.over()["outcome"] == "withdrawn"
+            program.result()
+        with Program(home, "fixture.crash({}).catch(() => 0);" + ask(), "-t", "5s") as program:
+            program.result()
+            assert not json.loads(home.run("approvals", "--json").stdout)
+
+
+@cases.add
+def on_a_terminal():
+    with asking() as home:
+        file = home.write("work/x.js", ask())
+        with Terminal(home, "run", file) as terminal:
+            assert "Who are you?" in terminal.read_until("Answer it? yes or no: ")
+            terminal.type("yes\n")
+            terminal.read_until("Your name (text): ")
+            terminal.type("\n")  # it must be there
+            terminal.read_until("Your name (text): ")
+            terminal.type("Anna\n")
+            terminal.read_until("size (small | large; may be left out): ")
+            terminal.type("huge\n")
+            terminal.read_until("size (small | large; may be left out): ")
+            terminal.type("small\n")
+            terminal.read_until("count (a whole number; else 3): ")
+            terminal.type("\n")
+            terminal.read_until("sure (yes or no): ")
+            terminal.type("yes\n")
+            assert json.dumps({"action": "accept", "content": FILLED}, separators=(",", ":")) in terminal.end()[0]
+
+
+@cases.table([
+    ("no", "no\n", {"action": "decline"}),
+    ("^D in the middle", "yes\n\x04", {"action": "decline"}),
+])
+def declined_on_a_terminal(typed, heard):
+    with asking() as home:
+        file = home.write("work/x.js", ask())
+        with Terminal(home, "run", file) as terminal:
+            terminal.read_until("yes or no: ")
+            terminal.type(typed[0:4] if "\x04" in typed else typed)
+            if "\x04" in typed:
+                terminal.read_until("Your name (text): ")
+                terminal.type("\x04")
+            assert json.dumps(heard, separators=(",", ":")) in terminal.end()[0]
+
+
+@cases.add
+def a_form_that_a_terminal_cannot_put():
+    schema = {"type": "object", "properties": {"x": {"type": "array", "items": {"type": "string"}}}}
+    with asking() as home:
+        file = home.write("work/x.js", ask(schema))
+        with Terminal(home, "run", file) as terminal:
+            terminal.read_until("cannot be filled in at a terminal")
+            terminal.type("no\n")
+            assert '{"action":"decline"}' in terminal.end()[0]
+
+
+@cases.add
+def a_real_server():
+    package = os.path.join(os.environ.get("HAWSER_PEERS", os.path.join(TOP, "tests", ".peers")), "everything",
+                           "node_modules", "@modelcontextprotocol", "server-everything", "dist", "index.js")
+    if not os.path.exists(package):
+        raise Skip("npm package @modelcontextprotocol/server-everything is missing: tests/peers everything")
+    with Home({"mcpServers": {"everything": {"command": "node", "args": [package], "trusted": True}},
+               "policy": {"default": "allow"}}) as home, client(home) as mcp:
+        names = json.loads(home.run("tools", "elicitation", "--json").stdout)
+        names = [t["name"] for t in (names["results"] if isinstance(names, dict) else names)]
+        tool = [n for n in names if "licit" in n and "async" not in n and "url" not in n]
+        if not tool:
+            raise Skip("server-everything offers no elicitation tool: %s" % names)
+        call = mcp.begin_tool("execute_code", code="return call_tool('everything', %s, {})" % json.dumps(tool[0]))
+        question = until(mcp, "elicitation/create")
+        properties = question["params"]["requestedSchema"]["properties"]
+        assert properties, question
+        answer(mcp, question, {"action": "decline"})
+        said = mcp.reply(call)["result"]
+        assert "declin" in json.dumps(said).lower(), said
+
+
+if __name__ == "__main__":
+    sys.exit(cases.main())

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include "broker/core/ask.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct redact *secrets(void)
+{
+	static const struct redact_secret list[] = {{"TOKEN", "hunter2-hunter2", 15}};
+	struct error err = ERROR_INIT;
+	struct redact *r;
+
+	assert_int_equal(redact_new(list, 1, &r, &err), 0);
+	return r;
+}
+
+static char *shown(const char *args, size_t len, bool lines)
+{
+	struct redact *redact = secrets();
+	struct buf out = BUF_INIT(64 << 10);
+	struct error err = ERROR_INIT;
+	struct span value;
+
+	assert_int_equal(span_check(span_of(args, len), false, &value, &err), 0);
+	assert_int_equal(ask_put_arguments(&out, value, redact, lines), 0);
+	redact_unref(redact);
+	return buf_steal(&out, NULL);
+}
+
+static const struct {
+	const char *args, *shown;
+} rows[] = {
+	{"{}", "(no arguments)"},
+	{"{\"path\":\"/a b\", \"n\" : 0.10}", "path: \"/a b\", n: 0.10"},
+	{"{\"p\":\"\\u002fetc\\u002fpasswd\"}", "p: \"/etc/passwd\""}, /* no escape that could be done without */
+	{"{\"p\":\"\\u001b[2J\\r\\n\\u0000\"}", "p: \"\\u001b[2J\\r\\n\\u0000\""},
+	{"{\"p\":\"a\xe2\x80\xae"
+	 "b\xe2\x80\x8b\xc2\xad\xef\xbb\xbf\"}",
+	 "p: \"a\\u202eb\\u200b\\u00ad\\ufeff\""},
+	{"{\"p\":\"\xf3\xa0\x81\x81\"}", "p: \"\\U000e0041\""}, /* tag characters */
+	{"{\"p\":\"\xc2\x9b"
+	 "1m\"}",
+	 "p: \"\\u009b1m\""},
+	{"{\"p\":\"\xc3\xbc \xf0\x9f\x9a\xa2\"}", "p: \"\xc3\xbc \xf0\x9f\x9a\xa2\""},
+	{"{\"a\\nb\":1,\"\":2}", "\"a\\nb\": 1, \"\": 2"},
+	{"{\"o\":{ \"x\" : [ 1 , \"\\u0041\" ] }}", "o: {\"x\":[1,\"A\"]}"},
+	{"{\"t\":\"hunter2-hunter2\"}", "t: \"[redacted:TOKEN]\""},
+	{"{\"t\":[\"x hunter2\\u002dhunter2 y\"]}", "t: [\"x [redacted:TOKEN] y\"]"},
+	{"{\"hunter2-hunter2\":1}", "[redacted:TOKEN]: 1"},
+};
+
+static void test_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char *text = shown(rows[i].args, strlen(rows[i].args), false);
+
+		assert_string_equal(text, rows[i].shown);
+		free(text);
+	}
+}
+
+/* A secret that the cut would go through is blanked before. */
+static void test_long_values(void **state)
+{
+	char args[1024] = "{\"t\":\"", *text;
+
+	(void)state;
+	memset(args + 6, 'x', 230);
+	strcpy(args + 236, "hunter2-hunter2 and so on, and so on, and so on\", \"b\": 1}");
+	text = shown(args, strlen(args), true);
+	assert_null(strstr(text, "hunter"));
+	assert_non_null(strstr(text, "[redacted ... ("));
+	assert_non_null(strstr(text, "\n  b: 1"));
+	free(text);
+}
+
+static void test_many_and_large(void **state)
+{
+	struct buf args = BUF_INIT(4 << 20);
+	char *text;
+
+	(void)state;
+	assert_int_equal(buf_append_str(&args, "{\"k\":0"), 0);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(buf_printf(&args, ",\"k%d\":%d", i, i), 0);
+	assert_int_equal(buf_append_str(&args, "}"), 0);
+	text = shown((const char *)buf_head(&args), args.len, true);
+	assert_non_null(strstr(text, "... and 977 arguments that are not shown"));
+	assert_true(strlen(text) < ASK_ARGS_MAX + 256);
+	free(text);
+	buf_clear(&args);
+	assert_int_equal(buf_append_str(&args, "{\"a\":\""), 0);
+	for (int i = 0; i < 40000; i++)
+		assert_int_equal(buf_append_str(&args, "0123456789"), 0);
+	assert_int_equal(buf_append_str(&args, "\"}"), 0);
+	text = shown((const char *)buf_head(&args), args.len, true);
+	assert_non_null(strstr(text, "{\"a\":\"0123456789"));
+	assert_non_null(strstr(text, " ... (400008 bytes)"));
+	assert_true(strlen(text) < ASK_ARGS_MAX);
+	free(text);
+	buf_done(&args);
+}
+
+/* Bytes that are no UTF-8 never get here as such; they are shown all the same. */
+static void test_bytes(void **state)
+{
+	struct buf out = BUF_INIT(1024);
+
+	(void)state;
+	assert_int_equal(ask_put_visible(&out, "a\xff\xc3", 3), 0);
+	assert_int_equal(buf_append(&out, "", 1), 0);
+	assert_string_equal(buf_head(&out), "a\\ufffd\\ufffd");
+	buf_done(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_long_values),
+		cmocka_unit_test(test_many_and_large),
+		cmocka_unit_test(test_bytes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include "broker/core/config-rule.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* NULL after: it must be done by hand, and the file is left alone. back: taking the rule out gives the text of before.
+ */
+static const struct {
+	const char *what;
+	bool is_json;
+	const char *before, *name;
+	size_t above;
+	const char *after;
+	bool back;
+} edits[] = {
+	{"above the rule that asked", false,
+	 "# mine\npolicy:   # all of it\n  rules:\n    - allow: a.*  # reads\n\n    # writes\n    - ask: b.*\n",
+	 "b.write", 1,
+	 "# mine\npolicy:   # all of it\n  rules:\n    - allow: a.*  # reads\n\n    # writes\n    - allow: b.write\n   "
+	 " - ask: b.*\n",
+	 true},
+	{"no indentation", false, "policy:\n  rules:\n  - ask: '*'\nlimits: {run_ms: 5s}\n", "b.write", 0,
+	 "policy:\n  rules:\n  - allow: b.write\n  - ask: '*'\nlimits: {run_ms: 5s}\n", true},
+	{"a name that YAML would read as something else", false, "policy:\n  rules:\n    - ask: \"*\"\n", "1.5", 0,
+	 "policy:\n  rules:\n    - allow: \"1.5\"\n    - ask: \"*\"\n", true},
+	{"a policy without rules", false, "policy:\n  default: ask # me\nlimits:\n  pool: 0\n", "b.write", 0,
+	 "policy:\n  rules:\n    - allow: b.write\n  default: ask # me\nlimits:\n  pool: 0\n", false},
+	{"no policy, no line end", false, "mcpServers:\n  b: {command: x}", "b.write", 0,
+	 "mcpServers:\n  b: {command: x}\n\npolicy:\n  rules:\n    - allow: b.write\n", false},
+	{"a rule over several lines", false, "policy:\n  rules:\n    - ask:\n        - a.*\n        - b.*\n", "b.write",
+	 0, "policy:\n  rules:\n    - allow: b.write\n    - ask:\n        - a.*\n        - b.*\n", true},
+	{"rules in one line", false, "policy: {rules: [{ask: \"*\"}]}\n", "b.write", 0, NULL, false},
+	{"rules that are none", false, "policy:\n  rules: []\n", "b.write", 0, NULL, false},
+	{"a dash alone", false, "policy:\n  rules:\n    -\n      ask: a.*\n", "b.write", 0, NULL, false},
+	{"no YAML", false, "a: b: c\n", "b.write", 0, NULL, false},
+	{"JSON, a rule a line", true,
+	 "{\n  \"policy\": {\"rules\": [\n    {\"allow\": \"a.*\"},\n    {\"ask\": \"b.*\"}\n  ]}\n}\n", "b.write", 1,
+	 "{\n  \"policy\": {\"rules\": [\n    {\"allow\": \"a.*\"},\n    {\"allow\": \"b.write\"},\n    {\"ask\": "
+	 "\"b.*\"}\n  ]}\n}\n",
+	 true},
+	{"JSON in one line", true, "{\"n\": 1.50, \"policy\":{\"rules\":[{\"ask\":\"b.*\"}]}}", "b.write", 0,
+	 "{\"n\": 1.50, \"policy\":{\"rules\":[{\"allow\": \"b.write\"}, {\"ask\":\"b.*\"}]}}", true},
+	{"JSON with rules that are none", true, "{\"policy\":{\"rules\":[ ]}}", "b.write", 0,
+	 "{\"policy\":{\"rules\":[{\"allow\": \"b.write\"} ]}}", true},
+	{"JSON with a policy without rules", true, "{\"policy\": {\"default\": \"ask\"}}", "b.write", 0,
+	 "{\"policy\": {\"rules\": [{\"allow\": \"b.write\"}], \"default\": \"ask\"}}", false},
+	{"JSON without a policy", true, "{\n  \"limits\": {}\n}\n", "b.write", 0,
+	 "{\n  \"policy\": {\"rules\": [{\"allow\": \"b.write\"}]},\n  \"limits\": {}\n}\n", false},
+};
+
+static void test_edits(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(edits); i++) {
+		struct span before = span_of(edits[i].before, strlen(edits[i].before));
+		struct buf out = BUF_INIT(1 << 20), back = BUF_INIT(1 << 20);
+		int r = config_rule_edit(edits[i].is_json, true, before, edits[i].name, edits[i].above, &out);
+
+		print_message("# %s\n", edits[i].what);
+		assert_int_equal(r, edits[i].after ? 0 : -ENOTSUP);
+		if (edits[i].after) {
+			assert_int_equal(out.len, strlen(edits[i].after));
+			assert_memory_equal(buf_head(&out), edits[i].after, out.len);
+			r = config_rule_edit(edits[i].is_json, false, span_of(buf_head(&out), out.len), edits[i].name,
+					     0, &back);
+			assert_int_equal(r, 0);
+		}
+		if (edits[i].back) {
+			assert_int_equal(back.len, before.len);
+			assert_memory_equal(buf_head(&back), before.p, back.len);
+		}
+		buf_done(&out);
+		buf_done(&back);
+	}
+}
+
+static void test_remove(void **state)
+{
+	static const char one[] = "policy:\n  rules:\n    - allow: a.b\nlimits: {}\n";
+	struct buf out = BUF_INIT(4096);
+
+	(void)state;
+	assert_int_equal(config_rule_edit(false, false, SPAN_LIT(one), "a.*", 0, &out), -ENOENT);
+	assert_int_equal(config_rule_edit(false, false, SPAN_LIT(one), "a.b", 0, &out), 0);
+	assert_int_equal(buf_append(&out, "", 1), 0);
+	assert_string_equal(buf_head(&out), "policy:\n  rules: []\nlimits: {}\n");
+	buf_done(&out);
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	assert_true(config_rule_can_name("files", "write_file"));
+	assert_true(config_rule_can_name("my-fs", "it's.odd\"\\"));
+	assert_false(config_rule_can_name("files", "write*"));
+	assert_false(config_rule_can_name("files", "a?"));
+	assert_false(config_rule_can_name("files", ""));
+	assert_false(config_rule_can_name("files", "a b"));
+	assert_false(config_rule_can_name("mcp__files", "a"));
+	assert_false(config_rule_can_name("files", "\xc3\xa4"));
+}
+
+/* A link stays one, the mode stays, and nothing is left beside it. */
+static void test_file(void **state)
+{
+	static const char text[] = "policy:\n  rules:\n    - ask: a.*\n";
+	char dir[] = "/tmp/hawser-rule-XXXXXX", path[64], link[64];
+	struct error err = ERROR_INIT;
+	struct stat st;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/real.yaml", dir);
+	snprintf(link, sizeof(link), "%s/hawser.yaml", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(symlink("real.yaml", link), 0);
+	assert_int_equal(config_rule_add(link, "a.b", 0, &err), 0);
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	assert_int_equal(config_rule_remove(link, "a.b", &err), 0);
+	assert_int_equal(config_rule_remove(link, "a.b", &err), -ENOENT);
+	assert_non_null(strstr(error_text(&err), "no rule that allows exactly a.b"));
+	error_done(&err);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, sizeof(text) - 1);
+	unlink(link);
+	unlink(path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_edits),
+		cmocka_unit_test(test_remove),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
