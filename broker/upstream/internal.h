@@ -68,6 +68,8 @@ struct upstream {
 	unsigned failures; /* in a row */
 	uint64_t initialize_id;
 	bool has_tools;
+	unsigned offers; /* enum upstream_offer; of the last server that was ready */
+	uint64_t offer_ids[2]; /* prompts/list and resources/list, while they are open */
 	unsigned garbage; /* lines in a row that are no messages */
 	char *garbage_sample; /* the first of them */
 	bool garbage_warned;
@@ -117,6 +119,12 @@ void session_warn(const struct upstream *u, const char *event, const char *text)
 void session_initialize(struct upstream *u);
 /* line as wire_events.message. */
 void session_message(struct upstream *u, const struct jsonrpc_message *m, struct buf *line);
+
+/* ---- offers.c: what a server has beside tools ---- */
+/* capabilities as the server told them. */
+void offers_ask(struct upstream *u, struct span capabilities);
+/* An answer; true: it was one of these. */
+bool offers_answer(struct upstream *u, uint64_t id, const struct jsonrpc_message *m);
 
 /* ---- garbage.c ---- */
 void session_garbage(struct upstream *u, struct span line, const char *why);
