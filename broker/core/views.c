@@ -46,6 +46,8 @@ static const char *look_up(void *user, const char *name)
 	const struct client *c = user;
 	size_t len = strlen(name);
 
+	if (strcmp(name, "PWD") == 0) /* what the environment says of it may be old */
+		return c->info.cwd;
 	for (char **pair = c->env; pair && *pair; pair++)
 		if (strncmp(*pair, name, len) == 0 && (*pair)[len] == '=')
 			return *pair + len + 1;
