@@ -21,8 +21,8 @@ enum { CLI_ALLOW_MAX = 256 };
 
 struct cli_args {
 	const struct cli_verb *verb;
-	const char *config, *language, *timeout, *args, *logs, *log_format;
-	bool json, verbose, servers, help, spawned;
+	const char *config, *language, *timeout, *args, *logs, *log_format, *client;
+	bool json, verbose, servers, help, spawned, dry_run, undo, yes, all, force;
 	const char *allow[CLI_ALLOW_MAX];
 	size_t allow_count;
 	char **operands; /* borrowed from argv */
@@ -62,6 +62,7 @@ int cli_tools(const struct cli_args *args);
 int cli_call(const struct cli_args *args);
 int cli_mcp(const struct cli_args *args);
 int cli_config(const struct cli_args *args);
+int cli_init(const struct cli_args *args);
 int cli_doctor(const struct cli_args *args);
 int cli_audit(const struct cli_args *args);
 int cli_stop(const struct cli_args *args);

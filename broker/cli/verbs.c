@@ -22,6 +22,12 @@ const struct cli_verb cli_verbs[] = {
 	 "For the configuration of an MCP client: {\"command\": \"hawser\", \"args\": [\"mcp\"]}.", cli_mcp},
 	{"serve", "", 0, 0, "spawned log-format", "be the broker, until stopped",
 	 "The other verbs start one of their own if none is there; it leaves after ten idle minutes.", NULL},
+	{"init", "", 0, 0, "dry-run undo client yes all force", "move the servers of your MCP clients behind Hawser",
+	 "Reads the files of Claude Code, Claude Desktop, Cursor, VS Code and Codex, starts each server once, shows "
+	 "what\n"
+	 "would change, and asks. Then the servers stand in hawser.yaml and each client has one entry, `hawser mcp`.\n"
+	 "A copy of each file is kept; hawser init --undo puts them back byte for byte.",
+	 cli_init},
 	{"config", "check|show", 1, 1, "", "check the configuration, or print what it comes to",
 	 "hawser.yaml or hawser.json in $XDG_CONFIG_HOME/hawser (else ~/.config/hawser). The least that is useful:\n\n"
 	 "  mcpServers:\n"
