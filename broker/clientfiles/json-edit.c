@@ -70,7 +70,7 @@ static bool is_blank(char ch)
 }
 
 /* Widens [from, to) to whole lines when nothing else stands on them; else to the blanks on one side. */
-static void widen(struct span text, bool last, size_t *from, size_t *to)
+static void widen(struct span text, bool back, size_t *from, size_t *to)
 {
 	size_t a = *from, b = *to;
 
@@ -83,7 +83,7 @@ static void widen(struct span text, bool last, size_t *from, size_t *to)
 	if ((a == 0 || text.p[a - 1] == '\n') && b < text.len && text.p[b] == '\n') {
 		*from = a;
 		*to = b + 1;
-	} else if (last) {
+	} else if (back) {
 		*from = a;
 	} else {
 		while (*to < text.len && is_blank(text.p[*to]))
@@ -98,7 +98,8 @@ static bool only_blanks(struct span text, size_t from, size_t to)
 	return from == to;
 }
 
-static int take_out(const struct json_edit *j, const struct item *item)
+/* back: what stands before it stays, so the blanks between them are nobody else's. */
+static int take_out(const struct json_edit *j, const struct item *item, bool back)
 {
 	size_t from = item->at, to = item->end;
 	int r = 0;
@@ -107,7 +108,7 @@ static int take_out(const struct json_edit *j, const struct item *item)
 		to = item->comma + 1;
 	else if (item->comma)
 		r = edit_splice(j->edit, item->comma, 1, "");
-	widen(j->text, !item->comma, &from, &to);
+	widen(j->text, !item->comma && back, &from, &to);
 	return r < 0 ? r : edit_splice(j->edit, from, to - from, "");
 }
 
@@ -140,7 +141,7 @@ int json_edit_remove(const struct json_edit *j, struct span object, bool (*goes)
 			r = edit_splice(j->edit, items[i].at, items[i].end - items[i].at, instead);
 			instead = NULL;
 		} else {
-			r = take_out(j, &items[i]);
+			r = take_out(j, &items[i], i == 0 || !items[i - 1].goes);
 		}
 	}
 	return r < 0 ? r : mend_last_comma(j, items, count);

@@ -72,10 +72,11 @@ static const struct {
 	 {"2: mcpServers: hawser is the broker's own name", "5: server x.timeout: 60 is under 100",
 	  "6: server x.disabled: true or false is wanted here, not text"}},
 	{"i.yaml",
-	 "mcpServers:\n  x:\n    command: ${A\n    env: {B: null, '': 1}\n  y: {command: '${input:k}'}\n  z: {command: "
+	 "mcpServers:\n  x:\n    command: ${A\n    env: {B: null, '': 1}\n  y: {command: '${inputs:k}'}\n  z: "
+	 "{command: "
 	 "a, env: [1]}\n",
 	 {"4: server x.env.B: text is wanted here", "4: server x.env:  is no name", "2: server x: ${A has no closing }",
-	  "5: server y: ${input:k} is no variable", "6: server z.env: an object"}},
+	  "5: server y: ${inputs:k} is no variable", "6: server z.env: an object"}},
 	{"j.yaml",
 	 "providers: [process, process, {vm: 3}, 7]\nisolation: strong\nruntimes: {node: bin/node, ruby: /x}\n",
 	 {"1: providers: process stands here twice", "1: providers: the settings of vm", "1: providers: a name or",
