@@ -248,6 +248,18 @@ int init_probe(struct init *in)
 	return status;
 }
 
+void init_remove_check(const char *hawser_path)
+{
+	static const char *const names[] = {".check.yaml", ".check.json"};
+	const char *slash = strrchr(hawser_path, '/');
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && slash; i++) {
+		snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - hawser_path), hawser_path, names[i]);
+		unlink(path);
+	}
+}
+
 int init_check_text(struct init *in, const struct buf *text, bool yaml)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;

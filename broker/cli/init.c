@@ -299,10 +299,14 @@ static void tell_undone(void *user, const char *path, bool edited)
 static int undo(const struct cli_args *args)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
+	char file[PATH_MAX + 32];
 	struct paths paths;
 
-	if (paths_find(&paths, &err) < 0 ||
-	    journal_undo(paths.state, args->force, tell_undone, (void *)(uintptr_t)args, &err) < 0)
+	if (paths_find(&paths, &err) < 0)
+		return cli_say(CLI_FAILED, "%s", error_text(&err));
+	snprintf(file, sizeof(file), "%s/hawser/hawser.yaml", paths.config);
+	init_remove_check(args->config ? args->config : file);
+	if (journal_undo(paths.state, args->force, tell_undone, (void *)(uintptr_t)args, &err) < 0)
 		return cli_say(CLI_FAILED, "%s", error_text(&err));
 	if (args->json)
 		puts("{\"undone\":true}");

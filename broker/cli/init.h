@@ -61,6 +61,8 @@ int init_read_present(struct init *in);
 int init_probe(struct init *in);
 /* Would the broker read this text as its configuration? */
 int init_check_text(struct init *in, const struct buf *text, bool yaml);
+/* What a killed init_check_text() left beside the file. */
+void init_remove_check(const char *hawser_path);
 
 /* init-rules.c */
 int init_take_rules(struct init *in, struct error *err) _must_check_;

@@ -251,6 +251,9 @@ int cli_mcp(const struct cli_args *args)
 	};
 	int status;
 
+	if (getenv("HAWSER_DEPTH")) /* set for every server that Hawser starts */
+		return cli_say(CLI_USAGE,
+			       "this is a server of Hawser, and would stand behind itself; take it out of mcpServers");
 	signal(SIGPIPE, SIG_IGN);
 	status = attach(&r);
 	while (status == CLI_OK)

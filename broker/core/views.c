@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "broker/clientfiles/clientfiles.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -124,6 +125,14 @@ static void pick_inherited(const struct client *c, const char **picked)
 	picked[count] = NULL;
 }
 
+/* What cannot be used although it is written as it should be. */
+static char *find_problem(const struct client *c, const struct config_resolved *resolved)
+{
+	if (clientfile_is_self(resolved->command, look_up((void *)(uintptr_t)c, "PATH")))
+		return strdup("it is Hawser itself, which would stand behind itself; take it out");
+	return NULL;
+}
+
 static int resolve_servers(struct view *view, struct client *c, struct config_resolved *resolved, struct error *err)
 {
 	struct secrets secrets = {0};
@@ -140,6 +149,7 @@ static int resolve_servers(struct view *view, struct client *c, struct config_re
 						 &problem) < 0) {
 			view->servers[i].problem = TAKE_PTR(problem.msg);
 		} else {
+			view->servers[i].problem = find_problem(c, &resolved[i]);
 			r = add_secrets(&secrets, &resolved[i]);
 		}
 		error_done(&problem);
