@@ -21,7 +21,7 @@ const struct cli_option cli_options[] = {
 	{"logs", 0, "SERVER", AT(logs), "print the end of a server's log"},
 	{"args", 0, "JSON", AT(args), "the same as the word JSON"},
 	{"dry-run", 'n', NULL, AT(dry_run), "show what would be done, and change nothing"},
-	{"undo", 0, NULL, AT(undo), "put back what the last init changed"},
+	{"undo", 0, NULL, AT(undo), "take back: what the last init changed; the yes of trust"},
 	{"client", 'c', "NAME", AT(client),
 	 "only this client: claude-code, claude-desktop, cursor, vscode, codex; or project, the files of this folder"},
 	{"yes", 'y', NULL, AT(yes), "do not ask"},

@@ -65,6 +65,7 @@ int cli_config(const struct cli_args *args);
 int cli_init(const struct cli_args *args);
 int cli_doctor(const struct cli_args *args);
 int cli_audit(const struct cli_args *args);
+int cli_trust(const struct cli_args *args);
 int cli_stop(const struct cli_args *args);
 int cli_version(const struct cli_args *args);
 int cli_help(const struct cli_args *args);
@@ -73,6 +74,10 @@ void cli_help_verb(const struct cli_verb *verb);
 /* ---- output ---- */
 /* "hawser: text" on stderr; returns code. */
 int cli_say(int code, const char *fmt, ...) _printf_(2, 3);
+/* Is somebody at a terminal who can answer? */
+bool cli_can_ask(void);
+/* Yes or no, on the terminal. */
+bool cli_ask(const char *question);
 void cli_print_span(struct span text); /* on stdout, with a line break */
 /* A JSON string decoded, anything else as it is written. */
 void cli_print_value(struct span value);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/cli/init.h"
 
+#include "broker/cli/diff.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,30 +49,13 @@ static void done(struct init *in)
 
 /* ---- questions ---- */
 
-static bool is_asked(void)
-{
-	return isatty(0) && isatty(2);
-}
-
-/* 1 yes, 0 no. */
-static int ask(const char *question)
-{
-	char answer[16] = "";
-
-	fflush(stdout);
-	fprintf(stderr, "%s [y/N] ", question);
-	if (!fgets(answer, sizeof(answer), stdin))
-		return 0;
-	return answer[0] == 'y' || answer[0] == 'Y';
-}
-
 /* Somebody else may have written a project's file: its servers are started only after a yes of their own. */
 static void ask_for_project(struct init *in, const struct clientfile_section *section)
 {
 	char question[512];
 	bool yes = in->args->yes;
 
-	if (!yes && is_asked()) {
+	if (!yes && cli_can_ask()) {
 		for (size_t i = 0; i < in->item_count; i++) {
 			char *text = in->items[i].section == section
 					     ? json_dumps(in->items[i].entry->server, JSON_COMPACT)
@@ -82,7 +67,7 @@ static void ask_for_project(struct init *in, const struct clientfile_section *se
 		}
 		snprintf(question, sizeof(question), "%.400s belongs to this folder. Start and move its servers?",
 			 section->file->path);
-		yes = ask(question);
+		yes = cli_ask(question);
 	}
 	for (size_t i = 0; !yes && i < in->item_count; i++)
 		if (in->items[i].section == section && in->items[i].fate != INIT_STAYS) {
@@ -188,6 +173,11 @@ static void print_json(const struct init *in, bool written)
 		cli_print_span(span_of(buf_head(&out), out.len));
 }
 
+static void print_change(const struct journal_change *c)
+{
+	diff_print(c->there ? c->path : NULL, &c->before, c->path, &c->after);
+}
+
 /* ---- the way ---- */
 
 static int find_where(struct init *in, struct error *err)
@@ -246,9 +236,9 @@ static int write_changes(struct init *in)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
 
-	if (!in->args->yes && !is_asked())
+	if (!in->args->yes && !cli_can_ask())
 		return cli_say(CLI_USAGE, "nobody can be asked here; say --yes, or look with --dry-run");
-	if (!in->args->yes && !ask("Write these files?"))
+	if (!in->args->yes && !cli_ask("Write these files?"))
 		return cli_say(CLI_FAILED, "nothing was changed");
 	if (journal_write(in->state, &in->changes, &err) < 0)
 		return cli_say(CLI_FAILED, "%s", error_text(&err));
@@ -268,7 +258,7 @@ static int go(struct init *in)
 	if (!in->args->json) {
 		print_plan(in);
 		for (size_t i = 0; i < in->changes.count; i++)
-			init_print_diff(&in->changes.items[i]);
+			print_change(&in->changes.items[i]);
 		if (in->changes.count == 0)
 			puts("nothing to do");
 	}

@@ -12,7 +12,7 @@
  * hawser init:
  *
  *   clients' files -> items (init-plan.c: names, who wins) -> probe (init-probe.c: each started once) -> rules
- *   (init-rules.c) -> new texts (init-changes.c) -> diff (init-diff.c) -> one question -> journal
+ *   (init-rules.c) -> new texts (init-changes.c) -> diff -> one question -> journal
  */
 enum { INIT_ITEMS_MAX = 1024, INIT_RULES_MAX = 512 };
 
@@ -69,8 +69,5 @@ int init_take_rules(struct init *in, struct error *err) _must_check_;
 
 /* init-changes.c */
 int init_make_changes(struct init *in, struct error *err) _must_check_;
-
-/* init-diff.c: unified, for people. */
-void init_print_diff(const struct journal_change *change);
 
 #endif

@@ -236,7 +236,12 @@ static int view_new(struct client *c, struct config *config, struct view **ret, 
 
 static int load(struct client *c, struct config **ret, struct error *err)
 {
-	return config_load(c->info.config_path, c->info.config_home, ret, err);
+	const struct config_from from = {.path = c->info.config_path,
+					 .config_home = c->info.config_home,
+					 .cwd = c->info.cwd,
+					 .state_dir = c->core->state_dir};
+
+	return config_load(&from, ret, err);
 }
 
 static int list_variables(struct client *c, const struct config *config)

@@ -29,7 +29,8 @@ static int load(const char *name, struct config **ret, struct error *err)
 	_cleanup_free_ char *path = NULL;
 
 	assert_true(asprintf(&path, "%s/%s", dir, name) > 0);
-	return config_load(path, dir, ret, err);
+	return config_load(&(const struct config_from){.path = path, .config_home = dir, .cwd = dir, .state_dir = dir},
+			   ret, err);
 }
 
 static struct config *load_good(const char *name, const char *text)
@@ -240,7 +241,7 @@ static void test_search(void **state)
 	struct config *c = NULL;
 
 	assert_true(asprintf(&folder, "%s/hawser", dir) > 0);
-	assert_int_equal(config_load(NULL, dir, &c, &err), 0);
+	assert_int_equal(config_load(&(const struct config_from){.config_home = dir}, &c, &err), 0);
 	assert_null(c->path);
 	assert_string_equal(c->providers[0].name, "process");
 	assert_int_equal(c->limits.runs, 16);
@@ -249,11 +250,11 @@ static void test_search(void **state)
 	write_file("hawser/hawser.json", "{}");
 	assert_true(config_is_stale(c));
 	config_free(c);
-	assert_int_equal(config_load(NULL, dir, &c, &err), 0);
+	assert_int_equal(config_load(&(const struct config_from){.config_home = dir}, &c, &err), 0);
 	assert_non_null(strstr(c->path, "hawser.json"));
 	config_free(c);
 	write_file("hawser/hawser.yaml", "");
-	assert_int_equal(config_load(NULL, dir, &c, &err), -EINVAL);
+	assert_int_equal(config_load(&(const struct config_from){.config_home = dir}, &c, &err), -EINVAL);
 	assert_non_null(strstr(err.msg, "keep one of the two"));
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a change does to a file, line by line: the longest common lines between the ends that are equal anyway. */
-#include "broker/cli/init.h"
+#include "broker/cli/diff.h"
+
+#include "broker/cli/cli.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -112,12 +114,12 @@ static void print_changed(const struct diff *d)
 	}
 }
 
-void init_print_diff(const struct journal_change *c)
+void diff_print(const char *a_name, const struct buf *a, const char *b_name, const struct buf *b)
 {
 	struct diff d = {0};
 
-	printf("--- %s%s\n+++ %s\n", c->there ? c->path : "/dev/null", "", c->path);
-	if (split(&c->before, &d.a) == 0 && split(&c->after, &d.b) == 0) {
+	printf("--- %s\n+++ %s\n", a_name ? a_name : "/dev/null", b_name);
+	if (split(a, &d.a) == 0 && split(b, &d.b) == 0) {
 		measure(&d);
 		print_equal(&d, 0, d.from, false, true);
 		print_changed(&d);
