@@ -119,7 +119,7 @@ static int edit_json(const struct init *in, const struct clientfile_section *sec
 		if (r < 0)
 			return -ENOMEM;
 	}
-	return json_edit_remove(&j, section->object, goes, &going, member);
+	return json_edit_remove(&j, section->object, goes, &going, (const char *const *)&member, member ? 1 : 0);
 }
 
 /* ---- TOML ---- */

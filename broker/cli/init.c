@@ -275,15 +275,20 @@ static int go(struct init *in)
 
 /* ---- undo ---- */
 
-static void tell_undone(void *user, const char *path, bool edited)
+static void tell_undone(void *user, const char *path, enum journal_fate fate)
 {
+	static const char *const words[] = {
+		[JOURNAL_RESTORED] = "is as it was",
+		[JOURNAL_EDITED] = "was edited since",
+		[JOURNAL_MENDED] = "was edited since: the servers are put back, the edits stay",
+		[JOURNAL_OVERWRITTEN] = "is as it was; what was edited since is kept in the journal",
+	};
 	const struct cli_args *args = user;
 
-	if (edited && !args->force)
-		cli_say(0, "%s was edited since", path);
+	if (fate == JOURNAL_EDITED)
+		cli_say(0, "%s %s", path, words[fate]);
 	else if (!args->json)
-		printf("%s is as it was%s\n", path,
-		       edited ? " before; what was edited since is kept in the journal" : "");
+		printf("%s %s\n", path, words[fate]);
 }
 
 static int undo(const struct cli_args *args)

@@ -3,9 +3,11 @@
 
 #include "base/json.h"
 #include "broker/cli/journal-files.h"
+#include "broker/clientfiles/edit.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -41,9 +43,11 @@ static void find_newest(void *user, const char *name)
 	char *end;
 	long n = strtol(name, &end, 10);
 
-	if (strcmp(end, ".new") == 0 || strcmp(end, ".gone") == 0)
+	bool dead_probe = strncmp(name, "probe-", 6) == 0 && kill(atoi(name + 6), 0) < 0 && errno == ESRCH;
+
+	if (strcmp(end, ".new") == 0 || strcmp(end, ".gone") == 0 || dead_probe)
 		files_remove_folder(j->dir, name);
-	else if (!*end && n > j->newest)
+	else if (!*end && end > name && n > j->newest && n < INT_MAX)
 		j->newest = (int)n;
 }
 
@@ -186,8 +190,8 @@ int journal_write(const char *state_dir, const struct journal_changes *changes, 
 struct undo {
 	struct journal j;
 	char folder[PATH_MAX + 16];
-	bool force;
-	void (*told)(void *user, const char *path, bool edited);
+	bool force, keep; /* keep: what was edited is kept in the folder */
+	journal_told_fn *told;
 	void *user;
 };
 
@@ -205,12 +209,23 @@ static int read_list(struct undo *u, json_t **ret, struct error *err)
 	return r < 0 ? error_wrap(err, "%s", path) : 0;
 }
 
-enum state { AS_BEFORE, AS_AFTER, EDITED };
+enum state { AS_BEFORE, AS_AFTER, EDITED, MENDED };
 
 struct found {
 	enum state state;
-	struct buf now, before;
+	struct buf now, before, mended;
 };
+
+/* An edited file with the change taken out of it, where that can be done. */
+static bool mend(const char *path, const struct buf *after, struct found *f)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	size_t n = strlen(path);
+
+	return n > 5 && strcmp(path + n - 5, ".json") == 0 && f->now.len > 0 &&
+	       json_edit_back(span_of(buf_head(&f->before), f->before.len), span_of(buf_head(after), after->len),
+			      span_of(buf_head(&f->now), f->now.len), &f->mended, &err) == 0;
+}
 
 static int look(const struct undo *u, size_t i, const json_t *item, struct found *f, struct error *err)
 {
@@ -239,30 +254,40 @@ static int look(const struct undo *u, size_t i, const json_t *item, struct found
 		f->state = AS_BEFORE;
 	else
 		f->state = files_equal(&f->now, &after) ? AS_AFTER : EDITED;
+	if (f->state == EDITED && there && !u->force && mend(path, &after, f))
+		f->state = MENDED;
 	return 0;
+}
+
+static int keep_edited(const struct undo *u, size_t i, const struct found *f, struct error *err)
+{
+	char kept[PATH_MAX + 128];
+
+	snprintf(kept, sizeof(kept), "%s/%zu.edited", u->folder, i);
+	unlink(kept);
+	return files_create(kept, buf_head(&f->now), f->now.len, err);
 }
 
 static int put_back(const struct undo *u, size_t i, const json_t *item, const struct found *f, struct error *err)
 {
+	static const enum journal_fate fates[] = {
+		[AS_AFTER] = JOURNAL_RESTORED, [EDITED] = JOURNAL_OVERWRITTEN, [MENDED] = JOURNAL_MENDED};
 	const char *path = json_string_value(json_object_get(item, "path"));
 	const char *made = json_string_value(json_object_get(item, "made"));
-	char kept[PATH_MAX + 128];
 	int r = 0;
 
 	files_remove_temporary(path);
-	if (f->state == EDITED && f->now.len > 0) {
-		snprintf(kept, sizeof(kept), "%s/%zu.edited", u->folder, i);
-		unlink(kept);
-		r = files_create(kept, buf_head(&f->now), f->now.len, err);
-	}
+	if ((f->state == EDITED || f->state == MENDED) && f->now.len > 0)
+		r = keep_edited(u, i, f, err);
 	if (r == 0 && f->state != AS_BEFORE) {
 		if (json_is_true(json_object_get(item, "there")))
-			r = files_replace(path, &f->before, (mode_t)json_integer_value(json_object_get(item, "mode")),
+			r = files_replace(path, f->state == MENDED ? &f->mended : &f->before,
+					  (mode_t)json_integer_value(json_object_get(item, "mode")),
 					  (uid_t)json_integer_value(json_object_get(item, "uid")),
 					  (gid_t)json_integer_value(json_object_get(item, "gid")), err);
 		else if (unlink(path) < 0 && errno != ENOENT)
 			r = error_set_errno(err, -errno, "removing %s", path);
-		u->told(u->user, path, f->state == EDITED);
+		u->told(u->user, path, fates[f->state]);
 	}
 	if (r == 0 && made)
 		files_remove_folders(path, made);
@@ -276,12 +301,14 @@ static int take_back(struct undo *u, const json_t *list, struct error *err)
 	int r = found ? 0 : error_set(err, -ENOMEM, "no memory");
 
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		found[i].now.max = found[i].before.max = JOURNAL_FILE_MAX;
+		found[i].now.max = found[i].before.max = found[i].mended.max = JOURNAL_FILE_MAX;
 		r = look(u, i, json_array_get(list, i), &found[i], err);
 		if (r == 0 && found[i].state == EDITED && !u->force) {
-			u->told(u->user, json_string_value(json_object_get(json_array_get(list, i), "path")), true);
+			u->told(u->user, json_string_value(json_object_get(json_array_get(list, i), "path")),
+				JOURNAL_EDITED);
 			edited++;
 		}
+		u->keep = u->keep || found[i].state == EDITED || found[i].state == MENDED;
 	}
 	if (r == 0 && edited > 0)
 		r = error_set(err, -ESTALE,
@@ -293,13 +320,13 @@ static int take_back(struct undo *u, const json_t *list, struct error *err)
 	for (size_t i = 0; found && i < count; i++) {
 		buf_done(&found[i].now);
 		buf_done(&found[i].before);
+		buf_done(&found[i].mended);
 	}
 	free(found);
 	return r;
 }
 
-int journal_undo(const char *state_dir, bool force, void (*told)(void *user, const char *path, bool edited), void *user,
-		 struct error *err)
+int journal_undo(const char *state_dir, bool force, journal_told_fn *told, void *user, struct error *err)
 {
 	struct undo u = {.force = force, .told = told, .user = user};
 	char gone[PATH_MAX + 32], name[32];
@@ -317,11 +344,11 @@ int journal_undo(const char *state_dir, bool force, void (*told)(void *user, con
 		r = read_list(&u, &list, err);
 	if (r == 0)
 		r = take_back(&u, list, err);
-	if (r == 0 && force) /* what was edited is kept there */
+	if (r == 0 && u.keep)
 		snprintf(gone, sizeof(gone), "%s/undone-%d-%lld", u.j.dir, u.j.newest, (long long)getpid());
 	if (r == 0 && rename(u.folder, gone) < 0)
 		r = error_set_errno(err, -errno, "renaming %s", u.folder);
-	if (r == 0 && !force)
+	if (r == 0 && !u.keep)
 		files_remove_folder(u.j.dir, name);
 	journal_close(&u.j);
 	return r;

@@ -31,11 +31,16 @@ struct json_edit {
 	struct span text, plain;
 	struct edit *edit;
 };
-/* Takes members out whose key goes() says; instead (a whole member, or NULL) takes the place of the first of them. */
+/* Takes members out whose key goes() says; instead (count whole members) takes the place of the first of them, or, when
+ * none goes, comes in front of all. */
 int json_edit_remove(const struct json_edit *j, struct span object, bool (*goes)(void *user, struct span key),
-		     void *user, const char *instead) _must_check_;
+		     void *user, const char *const *instead, size_t count) _must_check_;
 /* Puts items (whole members, or elements) in front of the first or behind the last that is there. */
 int json_edit_insert(const struct json_edit *j, struct span container, bool first, const char *const *items,
 		     size_t count) _must_check_;
+/* json-back.c: takes the change before -> after back in now, an edited form of after. What the change took away is put
+ * back, what it added goes; all other edits stay. Done twice it changes nothing more. */
+int json_edit_back(struct span before, struct span after, struct span now, struct buf *out,
+		   struct error *err) _must_check_;
 
 #endif

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { ITEMS_MAX = 1024 };
+enum { ITEMS_MAX = 1024, TEXT_MAX = 17 * 1024 * 1024 };
 
 struct item {
 	size_t at, end; /* from the key to behind the value */
@@ -124,30 +124,7 @@ static int mend_last_comma(const struct json_edit *j, const struct item *items, 
 	return edit_splice(j->edit, items[stays - 1].comma, 1, "");
 }
 
-int json_edit_remove(const struct json_edit *j, struct span object, bool (*goes)(void *user, struct span key),
-		     void *user, const char *instead)
-{
-	_cleanup_free_ struct item *items = NULL;
-	struct span key, value;
-	size_t count, at = 0;
-	int r = list_items(j, object, &items, &count);
-
-	for (size_t i = 0; r == 0 && i < count && span_next_member(object, &at, &key, &value); i++) {
-		items[i].goes = goes(user, key);
-		if (!items[i].goes)
-			continue;
-		if (instead) {
-			items[i].goes = false;
-			r = edit_splice(j->edit, items[i].at, items[i].end - items[i].at, instead);
-			instead = NULL;
-		} else {
-			r = take_out(j, &items[i], i == 0 || !items[i - 1].goes);
-		}
-	}
-	return r < 0 ? r : mend_last_comma(j, items, count);
-}
-
-/* ---- insertion ---- */
+/* ---- new ones ---- */
 
 /* What stands between two items: a line break with the indentation of the one at a place, or a blank. */
 static int separator(const struct json_edit *j, size_t at, struct buf *out)
@@ -182,7 +159,7 @@ static int join(const struct buf *between, const char *const *items, size_t coun
 static int fill_empty(const struct json_edit *j, struct span container, const char *const *items, size_t count)
 {
 	size_t open = offset(j, container.p), close = open + container.len - 1, line = open, indent;
-	_cleanup_buf_ struct buf between = BUF_INIT(4096), out = BUF_INIT(1 << 20);
+	_cleanup_buf_ struct buf between = BUF_INIT(4096), out = BUF_INIT(TEXT_MAX);
 	_cleanup_free_ char *text = NULL;
 	int r;
 
@@ -208,7 +185,7 @@ static int fill_empty(const struct json_edit *j, struct span container, const ch
 int json_edit_insert(const struct json_edit *j, struct span container, bool first, const char *const *items,
 		     size_t count)
 {
-	_cleanup_buf_ struct buf between = BUF_INIT(4096), out = BUF_INIT(1 << 20);
+	_cleanup_buf_ struct buf between = BUF_INIT(4096), out = BUF_INIT(TEXT_MAX);
 	_cleanup_free_ struct item *there = NULL;
 	_cleanup_free_ char *text = NULL;
 	size_t n;
@@ -237,4 +214,42 @@ int json_edit_insert(const struct json_edit *j, struct span container, bool firs
 	if (first)
 		return edit_splice(j->edit, there[0].at, 0, text);
 	return edit_splice(j->edit, there[n - 1].comma ? there[n - 1].comma + 1 : there[n - 1].end, 0, text);
+}
+
+/* The items where another one stood. */
+static int replace(const struct json_edit *j, const struct item *item, const char *const *instead, size_t count)
+{
+	_cleanup_buf_ struct buf between = BUF_INIT(4096), out = BUF_INIT(TEXT_MAX);
+	_cleanup_free_ char *text = NULL;
+	int r = separator(j, item->at, &between);
+
+	if (r == 0)
+		r = join(&between, instead, count, &out);
+	text = r == 0 ? buf_steal(&out, NULL) : NULL;
+	return text ? edit_splice(j->edit, item->at, item->end - item->at, text) : -ENOMEM;
+}
+
+int json_edit_remove(const struct json_edit *j, struct span object, bool (*goes)(void *user, struct span key),
+		     void *user, const char *const *instead, size_t instead_count)
+{
+	_cleanup_free_ struct item *items = NULL;
+	struct span key, value;
+	size_t count, at = 0;
+	int r = list_items(j, object, &items, &count);
+
+	for (size_t i = 0; r == 0 && i < count && span_next_member(object, &at, &key, &value); i++) {
+		items[i].goes = goes(user, key);
+		if (!items[i].goes)
+			continue;
+		if (instead_count > 0) {
+			items[i].goes = false;
+			r = replace(j, &items[i], instead, instead_count);
+			instead_count = 0;
+		} else {
+			r = take_out(j, &items[i], i == 0 || !items[i - 1].goes);
+		}
+	}
+	if (r == 0)
+		r = mend_last_comma(j, items, count);
+	return r == 0 && instead_count > 0 ? json_edit_insert(j, object, true, instead, instead_count) : r;
 }

@@ -99,6 +99,8 @@ int jsonc_plain(struct span text, struct buf *out, struct span *ret, struct erro
 
 	if (!room)
 		return error_set(err, -E2BIG, "over %zu bytes", out->max);
+	if (memchr(text.p, '\0', text.len))
+		return error_set(err, -EINVAL, "a zero byte");
 	memcpy(room, text.p, text.len);
 	b.text = room;
 	if (text.len >= 3 && memcmp(room, "\xef\xbb\xbf", 3) == 0)

@@ -202,20 +202,39 @@ def it_never_lists_itself_whatever_its_name_and_never_stands_behind_itself():
 
 
 @cases.add
-def a_file_that_was_edited_since_is_not_overwritten_without_force():
+def a_json_file_that_was_edited_since_keeps_its_edits():
+    with home_with(SAMPLES) as home:
+        init(home, "--yes")
+        with open(home.path("h/.claude.json"), encoding="utf-8") as f:
+            now = json.load(f)
+        now["numStartups"] = 4
+        now["mcpServers"]["mine"] = {"command": "x"}
+        home.write("h/.claude.json", json.dumps(now, indent=1))  # as Claude Code does
+        undone = good(home.run("init", "--undo"))
+        assert undone.stdout.count("is as it was") == 6 and "edits stay" in undone.stdout, undone.stdout
+        with open(home.path("h/.claude.json"), encoding="utf-8") as f:
+            now = json.load(f)
+        assert now["numStartups"] == 4 and sorted(now["mcpServers"]) == ["mine", "shared", "user"], now
+        assert now["mcpServers"]["user"] == {"type": "stdio", **ONE, "env": {}}, now
+        assert now["projects"][os.path.realpath(home.path("work"))]["mcpServers"] == {"local": ONE}, now
+
+
+@cases.add
+def a_file_that_was_edited_since_and_cannot_be_mended_is_not_overwritten_without_force():
     with home_with(SAMPLES) as home:
         before = snapshot(home)
         init(home, "--yes")
-        with open(home.path("h/.cursor/mcp.json"), "a", encoding="utf-8") as f:
-            f.write("\n// mine\n")
+        for name in ("h/.codex/config.toml", "config/hawser/hawser.yaml"):
+            with open(home.path(name), "a", encoding="utf-8") as f:
+                f.write("\n# mine\n")
         edited = snapshot(home)
         undone = good(home.run("init", "--undo"), 1)
-        assert "mcp.json was edited since" in undone.stderr and "--force" in undone.stderr, undone.stderr
+        assert "config.toml was edited since" in undone.stderr and "--force" in undone.stderr, undone.stderr
         assert differing(edited, snapshot(home)) == []
         good(home.run("init", "--undo", "--force"))
         assert differing(before, snapshot(home)) == []
         kept = [f for top, _, names in os.walk(home.path("state")) for f in names if f.endswith(".edited")]
-        assert len(kept) == 1, kept
+        assert len(kept) == 2, kept
 
 
 @cases.add

@@ -23,6 +23,28 @@ static void collect(struct span object, const size_t *odd, struct buf *out)
 			FUZZ_CHECK(buf_append(out, value.p, value.len) == 0);
 }
 
+/* In a file that nobody edited since: every key is there again, and a second time changes nothing. */
+static void take_back(struct span before, struct span after)
+{
+	_cleanup_buf_ struct buf once = BUF_INIT(1 << 22), twice = BUF_INIT(1 << 22), plain = BUF_INIT(1 << 22);
+	_cleanup_buf_ struct buf old = BUF_INIT(1 << 22);
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct span root, was, key, value;
+	size_t at = 0;
+
+	if (json_edit_back(before, after, after, &once, &err) < 0)
+		return; /* too much of something */
+	FUZZ_CHECK(jsonc_plain(span_of(buf_head(&once), once.len), &plain, &root, &err) == 0);
+	FUZZ_CHECK(jsonc_plain(before, &old, &was, &err) == 0);
+	while (span_next_member(was, &at, &key, &value)) {
+		_cleanup_free_ char *name = span_strdup(key, 4096);
+
+		FUZZ_CHECK(!name || span_member(root, name).p);
+	}
+	FUZZ_CHECK(json_edit_back(before, after, span_of(buf_head(&once), once.len), &twice, &err) == 0);
+	FUZZ_CHECK(once.len == twice.len && memcmp(buf_head(&once), buf_head(&twice), once.len) == 0);
+}
+
 static void remove_members(struct span text, struct span plain, struct span root, size_t odd, const char *instead)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(1 << 22), again = BUF_INIT(1 << 22);
@@ -32,14 +54,16 @@ static void remove_members(struct span text, struct span plain, struct span root
 	const struct json_edit j = {text, plain, &edit};
 	struct span rest;
 
-	if (json_edit_remove(&j, root, goes, &odd, instead) < 0)
+	if (json_edit_remove(&j, root, goes, &odd, &instead, instead ? 1 : 0) < 0)
 		return; /* too many */
 	FUZZ_CHECK(edit_apply(&edit, text, &out) == 0);
 	FUZZ_CHECK(jsonc_plain(span_of(buf_head(&out), out.len), &again, &rest, &err) == 0);
+	take_back(text, span_of(buf_head(&out), out.len));
 	collect(root, &odd, &before);
 	collect(rest, &odd, &after);
 	if (!instead)
-		FUZZ_CHECK(before.len == after.len && memcmp(buf_head(&before), buf_head(&after), before.len) == 0);
+		FUZZ_CHECK(before.len == after.len &&
+			   (before.len == 0 || memcmp(buf_head(&before), buf_head(&after), before.len) == 0));
 }
 
 static void add_members(struct span text)

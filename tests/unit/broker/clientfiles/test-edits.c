@@ -57,8 +57,9 @@ static void test_remove(void **state)
 		if (jsonc_plain(j.text, &plain, &root, &err) < 0)
 			fail_msg("%zu: %s", i, error_text(&err));
 		j.plain = span_of(buf_head(&plain), plain.len);
-		assert_int_equal(
-			json_edit_remove(&j, root, goes, (void *)(uintptr_t)removals[i].gone, removals[i].instead), 0);
+		assert_int_equal(json_edit_remove(&j, root, goes, (void *)(uintptr_t)removals[i].gone,
+						  &removals[i].instead, removals[i].instead ? 1 : 0),
+				 0);
 		assert_int_equal(edit_apply(&edit, j.text, &out), 0);
 		assert_int_equal(buf_append(&out, "", 1), 0);
 		assert_string_equal((char *)buf_head(&out), removals[i].wanted);
@@ -167,6 +168,37 @@ static void test_yaml_text(void **state)
 		"mcpServers:\n  \"a b\":\n    command: \"\\u007f\\u0085\\u2028\\ufeff\xf0\x9f\x98\x80\\n\"\n");
 }
 
+static const struct {
+	const char *before, *after, *now, *wanted; /* NULL: refused */
+} backs[] = {
+	{"{\n  \"n\": 1,\n  \"s\": {\n    \"a\": {\"x\": 1 /* c */},\n    \"b\": 2\n  }\n}",
+	 "{\n  \"n\": 1,\n  \"s\": {\n    \"h\": {}\n  }\n}",
+	 "{\n  \"n\": 2, // new\n  \"s\": {\n    \"h\": {},\n    \"mine\": 3\n  }\n}",
+	 "{\n  \"n\": 2, // new\n  \"s\": {\n    \"a\": {\"x\": 1 /* c */},\n    \"b\": 2,\n    \"mine\": 3\n  }\n}"},
+	{"{\"s\": {\"a\": 1}}", "{\"s\": {\"h\": 0}}", "{\"s\": {\"h\": 7, \"a\": 5}}",
+	 "{\"s\": {\"h\": 7, \"a\": 5}}"},
+	{"{\"s\": {\"a\": 1}}", "{\"s\": {\"h\": 0}}", "{\"t\": 1}", "{\"t\": 1}"},
+	{"{\"s\": {\"a\": 1}}", "{\"s\": {\"h\": 0}}", "[]", NULL},
+};
+
+static void test_back(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(backs); i++) {
+		_cleanup_buf_ struct buf out = BUF_INIT(4096);
+		_cleanup_error_ struct error err = ERROR_INIT;
+		int r = json_edit_back(span_of(backs[i].before, strlen(backs[i].before)),
+				       span_of(backs[i].after, strlen(backs[i].after)),
+				       span_of(backs[i].now, strlen(backs[i].now)), &out, &err);
+
+		if ((r < 0) != !backs[i].wanted)
+			fail_msg("%zu: %s", i, error_text(&err));
+		if (r < 0)
+			continue;
+		assert_int_equal(buf_append(&out, "", 1), 0);
+		assert_string_equal((char *)buf_head(&out), backs[i].wanted);
+	}
+}
+
 static void test_overlap(void **state)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(64);
@@ -181,7 +213,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),     cmocka_unit_test(test_remove),  cmocka_unit_test(test_add),
-		cmocka_unit_test(test_yaml_text), cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_yaml_text), cmocka_unit_test(test_overlap), cmocka_unit_test(test_back),
 	};
 
 	return cmocka_run_group_tests_name("broker/clientfiles/edits", tests, NULL, NULL);
