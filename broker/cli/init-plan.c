@@ -44,10 +44,26 @@ static const struct init_item *named(const struct init *in, const char *name)
 	return NULL;
 }
 
-/* What hawser.yaml has of this name, in the words of `config show`. */
+/* Was it read live (include) from a file whose servers are items now? Then it goes where they go. */
+static bool is_from_client(const struct init *in, const json_t *server)
+{
+	const char *from = json_string_value(json_object_get(server, "from"));
+
+	for (size_t i = 0; from && i < in->files.file_count; i++) {
+		size_t n = strlen(in->files.files[i]->path);
+
+		if (strncmp(from, in->files.files[i]->path, n) == 0 && from[n] == ':')
+			return true;
+	}
+	return false;
+}
+
+/* What Hawser has of this name already, in the words of `config show`. */
 static const json_t *present(const struct init *in, const char *name)
 {
-	return json_object_get(json_object_get(in->present, "mcpServers"), name);
+	const json_t *server = json_object_get(json_object_get(in->present, "mcpServers"), name);
+
+	return server && !is_from_client(in, server) ? server : NULL;
 }
 
 /* Only what init can see equal is: a secret that is not shown might be another one. */

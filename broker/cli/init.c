@@ -215,6 +215,7 @@ static int prepare(struct init *in)
 	ask_for_projects(in);
 	if (init_take_rules(in, &err) < 0)
 		return cli_say(CLI_FAILED, "%s", error_text(&err));
+	init_ask_inputs(in);
 	status = init_probe(in);
 	init_settle(in);
 	if (status == CLI_OK && init_make_changes(in, &err) < 0)

@@ -64,6 +64,9 @@ int init_check_text(struct init *in, const struct buf *text, bool yaml);
 /* What a killed init_check_text() left beside the file. */
 void init_remove_check(const char *hawser_path);
 
+/* init-inputs.c: asks for inputs of VS Code on a terminal; the values go into the environment of this process. */
+void init_ask_inputs(const struct init *in);
+
 /* init-rules.c */
 int init_take_rules(struct init *in, struct error *err) _must_check_;
 

@@ -171,6 +171,17 @@ def two_different_servers_of_one_name_are_both_kept():
 
 
 @cases.add
+def what_was_included_live_is_moved_and_not_lost():
+    with home_with({"h/.cursor/mcp.json": '{"mcpServers": {"a": {$S}}}'}, "include: [cursor]\n") as home:
+        good(home.run("call", "a.add", '{"a": 1, "b": 2}'))
+        told = init(home, "--yes")
+        assert told["servers"][0]["fate"] == "moves" and len(told["files"]) == 2, told
+        good(home.run("call", "a.add", '{"a": 1, "b": 2}'))
+        again = init(home, "--yes")
+        assert again["servers"] == [] and not again["written"], again
+
+
+@cases.add
 def lists_of_claude_code_become_rules_and_a_project_may_only_take_away():
     settings = {"permissions": {"allow": ["Bash(ls)", "mcp__user__add", "mcp__shared"], "deny": ["mcp__user__fail"],
                                 "ask": ["mcp__shared__echo"]}}
@@ -280,7 +291,7 @@ def on_terminal(home, answers, *args):
         except OSError:
             break
         talk += data
-        if talk.count(b"[y/N] ") > asked:
+        if talk.count(b"[y/N] ") + talk.count(b"not now): ") > asked:
             os.write(fd, answers[asked] + b"\n")
             asked += 1
     os.close(fd)
@@ -297,6 +308,18 @@ def on_a_terminal_it_asks_and_a_project_wants_a_yes_of_its_own():
         assert status == 0 and "wants a yes" in talk and "--undo" in talk, talk
         assert "work/.mcp.json" not in differing(before, snapshot(home))
         assert "user" in talk and "allowed" in talk
+
+
+@cases.add
+def inputs_of_vs_code_are_asked_for_on_a_terminal_and_named_where_nobody_is():
+    with home_with({"config/Code/User/mcp.json": SAMPLES["config/Code/User/mcp.json"]}) as home:
+        del home.env["HAWSER_INPUT_THE_KEY"]
+        told = init(home, "--dry-run")
+        assert told["servers"][0]["fate"] == "stays" and "HAWSER_INPUT_THE_KEY" in told["servers"][0]["why"], told
+        status, talk = on_terminal(home, [b"s3cret", b"y"], "init")
+        assert status == 0 and "s3cret" not in talk and "allowed" in talk, talk
+        assert home.run("call", "code.add", '{"a": 1, "b": 2}').returncode == 1
+        good(home.run("call", "code.add", '{"a": 1, "b": 2}', env={"HAWSER_INPUT_THE_KEY": "x"}))
 
 
 CALLS = "write,fsync,rename,mkdir,unlink,unlinkat,rmdir,fchmod"
