@@ -96,7 +96,7 @@ static void print_equal(const struct diff *d, size_t from, size_t to, bool befor
 
 static void print_changed(const struct diff *d)
 {
-	size_t i = d->from, k = d->from, same = 0;
+	size_t i = d->from, k = i, same = 0;
 
 	while (i < d->a_to || k < d->b_to) {
 		if (d->cells && i < d->a_to && k < d->b_to && equal(d->a.items[i], d->b.items[k])) {

@@ -115,7 +115,7 @@ static int take_file(struct init *in, const char *path, bool only_less, struct e
 /* deny, ask, allow */
 static void sort_rules(struct init *in)
 {
-	struct hawserfile_rule sorted[INIT_RULES_MAX];
+	struct hawserfile_rule sorted[INIT_RULES_MAX] = {{NULL, NULL}};
 	size_t n = 0;
 
 	for (size_t v = 0; v < ARRAY_SIZE(verdicts); v++)

@@ -132,9 +132,9 @@ static void test_entries(void **state)
 		assert_int_equal(e->disabled, rows[i].disabled);
 		assert_int_equal(!e->stays, !rows[i].stays);
 		if (rows[i].stays)
-			assert_non_null(strstr(e->stays, rows[i].stays));
+			assert_true(e->stays && strstr(e->stays, rows[i].stays));
 		if (rows[i].note)
-			assert_non_null(strstr(e->notes, rows[i].note));
+			assert_true(e->notes && strstr(e->notes, rows[i].note));
 		clientfiles_done(&all);
 		snprintf(path, sizeof(path), "%s/%s", dir, rows[i].file);
 		assert_int_equal(unlink(path), 0);
