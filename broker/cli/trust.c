@@ -39,7 +39,7 @@ static int look(const char *path, struct trust *ret, struct error *err)
 	t.target = realpath(path, NULL);
 	r = t.target ? files_read(t.target, &t.now) : -errno;
 	t.pin = t.target ? pins_path(paths.state, t.target) : NULL;
-	if (r == 0 && !t.pin)
+	if (r >= 0 && !t.pin)
 		r = -ENOMEM;
 	if (r < 0) {
 		trust_done(&t);

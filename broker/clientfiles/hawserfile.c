@@ -12,7 +12,7 @@ enum { ITEM_MAX = 1024 * 1024 };
 
 static void free_items(char **items, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; items && i < count; i++)
 		free(items[i]);
 	free(items);
 }

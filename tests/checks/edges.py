@@ -45,8 +45,8 @@ ALLOWED = {
     # a thin client that speaks MCP comes in here and is handed on
     'broker/doors/local': ['base', 'broker/core', 'broker/doors', 'broker/doors/mcp'],
     'broker/doors/mcp': ['base', 'broker/core', 'broker/doors'],
-    # a thin client is another process: of the broker it knows what the local door says, and the files of clients. The audit log is
-    # a file with a format: `hawser audit verify` reads it without the broker that wrote it
+    # a thin client is another process: of the broker it knows what the local door says, nothing else. The audit log is
+    # a file with a format: `hawser audit verify` reads it without the broker that wrote it; so are the files of clients
     'broker/cli': ['base', 'broker/clientfiles', 'broker/doors/local', 'broker/audit'],
     # main.c puts it together
     'broker': ['base', 'broker/core', 'broker/doors', 'broker/doors/local', 'broker/doors/mcp', 'broker/cli',
