@@ -144,7 +144,8 @@ static int edit_toml(const struct init *in, const struct clientfile_section *sec
 	if (r < 0 || !wants_entry(in, section))
 		return r;
 	value = entry_value(in, section);
-	r = buf_printf(&out, "%s%s[mcp_servers.%s]%s", text.len && text.p[text.len - 1] != '\n' ? line : "", line,
+	r = buf_printf(&out, "%s%s[mcp_servers.%s]%s",
+		       text.p && text.len > 0 && text.p[text.len - 1] != '\n' ? line : "", line,
 		       entry_name(in, section), line);
 	json_object_foreach (value, key, item) { /* texts and lists of texts are written as in JSON */
 		char *as_json = json_dumps(item, JSON_ENCODE_ANY);

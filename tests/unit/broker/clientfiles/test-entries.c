@@ -125,7 +125,10 @@ static void test_entries(void **state)
 				e = &all.sections[k].entries[n];
 			}
 		}
-		assert_non_null(e);
+		if (!e) {
+			fail_msg("%zu: no entry", i);
+			continue;
+		}
 		assert_string_equal(e->name, rows[i].name);
 		if (server ? !json_equal(server, e->server) : !!e->server)
 			fail_msg("%zu: %s", i, json_dumps(e->server, 0));
