@@ -23,8 +23,8 @@ enum { CLI_ALLOW_MAX = 256 };
 
 struct cli_args {
 	const struct cli_verb *verb;
-	const char *config, *language, *timeout, *args, *logs, *log_format, *eval, *data, *text, *environment;
-	bool json, verbose, servers, help, spawned, man, fix_hints, follow, always;
+	const char *config, *language, *timeout, *args, *logs, *log_format, *eval, *data, *text, *environment, *client;
+	bool json, verbose, servers, help, spawned, man, fix_hints, follow, always, dry_run, undo, yes, all, force;
 	struct cli_words {
 		const char *items[CLI_ALLOW_MAX];
 		size_t count;
@@ -73,9 +73,11 @@ int cli_tools(const struct cli_args *args);
 int cli_call(const struct cli_args *args);
 int cli_mcp(const struct cli_args *args);
 int cli_config(const struct cli_args *args);
+int cli_init(const struct cli_args *args);
 int cli_doctor(const struct cli_args *args);
 int cli_doctor_hints(const struct cli_args *args);
 int cli_audit(const struct cli_args *args);
+int cli_trust(const struct cli_args *args);
 int cli_stop(const struct cli_args *args);
 int cli_completion(const struct cli_args *args);
 int cli_approvals(const struct cli_args *args);
@@ -93,6 +95,10 @@ enum cli_colour { CLI_PLAIN, CLI_GOOD, CLI_BAD, CLI_DIM };
 const char *cli_colour(FILE *stream, enum cli_colour colour);
 /* "hawser: text" on stderr; returns code. */
 int cli_say(int code, const char *fmt, ...) _printf_(2, 3);
+/* Is somebody at a terminal who can answer? */
+bool cli_can_ask(void);
+/* Yes or no, on the terminal. */
+bool cli_ask(const char *question);
 void cli_print_span(struct span text); /* on stdout, with a line break */
 /* A JSON string decoded, anything else as it is written. */
 void cli_print_value(struct span value);

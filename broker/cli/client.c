@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/cli/client.h"
 
+#include "broker/cli/trust.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -227,8 +229,12 @@ static int greet(struct wire *w, const struct cli_args *args, const struct paths
 	r = client_values(span_member(answer, "variables"), &values, err);
 	if (r == 0)
 		r = ask(w, "env", &values, &answer, err);
-	if (r == 0)
+	if (r == 0) {
+		struct span files = span_member(answer, "unapproved");
+
 		w->fault = cli_member(answer, "fault");
+		w->unapproved = files.p ? strndup(files.p, files.len) : NULL;
+	}
 	return r;
 }
 
@@ -273,6 +279,8 @@ void wire_close(struct wire *w)
 	w->framer = (struct jsonrpc_framer){0};
 	free(w->fault);
 	w->fault = NULL;
+	free(w->unapproved);
+	w->unapproved = NULL;
 }
 
 int wire_watch_signals(struct wire *w, struct error *err)
@@ -293,6 +301,11 @@ int wire_open_or_say(const struct cli_args *args, bool needs_config, struct wire
 
 	if (wire_open(args, true, ret, &err) < 0)
 		return cli_say(CLI_UNREACHABLE, "%s", error_text(&err));
+	if (ret->unapproved && needs_config && trust_ask(span_of(ret->unapproved, strlen(ret->unapproved)), true) > 0) {
+		wire_close(ret); /* the configuration is another one now */
+		if (wire_open(args, true, ret, &err) < 0)
+			return cli_say(CLI_UNREACHABLE, "%s", error_text(&err));
+	}
 	if (ret->fault && needs_config) {
 		cli_say(CLI_USAGE, "the configuration is wrong\n%s", ret->fault);
 		wire_close(ret);

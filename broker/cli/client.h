@@ -18,6 +18,7 @@ struct wire {
 	struct jsonrpc_framer framer;
 	int64_t last_id;
 	char *fault; /* what hello said of the configuration; NULL: it is fine */
+	char *unapproved; /* JSON array: files of the project that wait for a yes (trust.h); NULL: none */
 };
 
 /* Connects; starts a broker if none is there and start is set (else -ENOENT). Then hello and env. */

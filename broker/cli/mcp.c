@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "broker/cli/client.h"
 #include "broker/cli/memory.h"
+#include "broker/cli/trust.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -57,6 +58,8 @@ static int attach(struct relay *r)
 		r->w.fd = -1;
 		return cli_say(CLI_UNREACHABLE, "%s", error_text(&err));
 	}
+	if (r->w.unapproved) /* stdin is the client's: nobody can be asked */
+		trust_ask(span_of(r->w.unapproved, strlen(r->w.unapproved)), false);
 	status = wire_ask(&r->w, "mcp.attach", SPAN_LIT("{}"), NULL, NULL, &answer);
 	if (status != CLI_OK)
 		wire_close(&r->w);
@@ -251,6 +254,9 @@ int cli_mcp(const struct cli_args *args)
 	};
 	int status;
 
+	if (getenv("HAWSER_DEPTH")) /* set for every server that Hawser starts */
+		return cli_say(CLI_USAGE,
+			       "this is a server of Hawser, and would stand behind itself; take it out of mcpServers");
 	signal(SIGPIPE, SIG_IGN);
 	status = attach(&r);
 	while (status == CLI_OK)

@@ -31,6 +31,20 @@ int cli_say(int code, const char *fmt, ...)
 	return code;
 }
 
+bool cli_can_ask(void)
+{
+	return isatty(0) && isatty(2);
+}
+
+bool cli_ask(const char *question)
+{
+	char answer[16] = "";
+
+	fflush(stdout);
+	fprintf(stderr, "%s [y/N] ", question);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
 void cli_print_span(struct span text)
 {
 	if (text.len > 0)

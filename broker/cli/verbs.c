@@ -25,6 +25,17 @@ const struct cli_verb cli_verbs[] = {
 	 "For the configuration of an MCP client: {\"command\": \"hawser\", \"args\": [\"mcp\"]}.", cli_mcp},
 	{"serve", "", 0, 0, "spawned log-format", "be the broker, until stopped",
 	 "The other verbs start one of their own if none is there; it leaves after ten idle minutes.", NULL},
+	{"init", "", 0, 0, "dry-run undo client yes all force", "move the servers of your MCP clients behind Hawser",
+	 "Reads the files of Claude Code, Claude Desktop, Cursor, VS Code and Codex, starts each server once, shows "
+	 "what\n"
+	 "would change, and asks. Then the servers stand in hawser.yaml and each client has one entry, `hawser mcp`.\n"
+	 "A copy of each file is kept; hawser init --undo puts them back byte for byte.",
+	 cli_init},
+	{"trust", "FILE", 1, 1, "yes undo", "say yes to a project's file that include: [project] names",
+	 "A file that came with a project is used only after one yes to its very text. Shows it, or what changed, and "
+	 "asks.\n"
+	 "--undo takes the yes back.",
+	 cli_trust},
 	{"config", "check|show", 1, 1, "", "check the configuration, or print what it comes to",
 	 "hawser.yaml or hawser.json in $XDG_CONFIG_HOME/hawser (else ~/.config/hawser). The least that is useful:\n\n"
 	 "  mcpServers:\n"
@@ -32,7 +43,10 @@ const struct cli_verb cli_verbs[] = {
 	 "      command: npx\n"
 	 "      args: [-y, \"@modelcontextprotocol/server-filesystem\", \"${HOME}/Documents\"]\n\n"
 	 "Keys: mcpServers, include, policy, limits, providers, isolation, runtimes, environments.\n"
-	 "include: [FILE] takes the mcpServers of another client's file.\n"
+	 "include: [FILE] takes the mcpServers of another client's file, live; so do the names claude-code, cursor, "
+	 "vscode,\n"
+	 "claude-desktop, codex, and project: the files of the folder that hawser is called in (see hawser help "
+	 "trust).\n"
 	 "check reads the files and starts nothing; hawser doctor starts the servers.",
 	 cli_config},
 	{"doctor", "", 0, 0, "fix-hints", "try the real way of a run and say what fails and what to do",

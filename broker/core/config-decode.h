@@ -2,6 +2,7 @@
 #ifndef HAWSER_BROKER_CORE_CONFIG_DECODE_H
 #define HAWSER_BROKER_CORE_CONFIG_DECODE_H
 
+#include "broker/clientfiles/clientfiles.h"
 #include "broker/core/config-tree.h"
 #include "broker/core/config.h"
 
@@ -47,6 +48,10 @@ void config_server_done(struct config_server *s);
 /* config-paths.c */
 void config_decode_runtimes(struct config_reader *reader, const struct config_node *n);
 void config_decode_environments(struct config_reader *reader, const struct config_node *n);
+/* config.c: remembers what a file looks like, so that a change of it is seen; also one that is not there yet. */
+int config_watch(struct config_whole *w, const char *path) _must_check_;
+/* config-clients.c: the servers of a named client, or of the project. line: of its name, in reader->file. */
+void config_include_client(struct config_reader *reader, const struct config_from *from, const char *name, int line);
 /* The whole main file. */
 void config_decode_file(struct config_reader *reader, const struct config_node *root);
 

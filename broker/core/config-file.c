@@ -15,7 +15,9 @@ struct file_read {
 #define AT(member) .kind = JSON_KIND_RAW, .offset = offsetof(struct file_read, member)
 static const struct json_field file_table[] = {
 	{.name = "mcpServers", AT(servers), .alias = "servers", .text = "MCP servers, as other clients write them."},
-	{.name = "include", AT(include), .text = "Files whose mcpServers are read too."},
+	{.name = "include",
+	 AT(include),
+	 .text = "Files whose mcpServers are read too; or clients by name, and project."},
 	{.name = "policy", AT(policy), .text = "Who may call what."},
 	{.name = "limits", AT(limits), .text = "Limits and defaults."},
 	{.name = "providers", AT(providers), .text = "Where sandboxes come from, in order."},

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/core/config-vars.h"
 
+#include "broker/clientfiles/inputs.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +24,21 @@ static bool name_ok(const char *name, size_t n)
 	return true;
 }
 
+/* Spellings of other clients: ${input:id} (clientfiles/inputs.h), and two of editors. PWD is the client's folder. */
+static bool foreign_name(const char *name, size_t n, struct variable *ret)
+{
+	static const char *const names[][2] = {{"userHome", "HOME"}, {"workspaceFolder", "PWD"}};
+
+	if (n > 6 && strncmp(name, "input:", 6) == 0)
+		return inputs_variable(name + 6, n - 6, ret->name, sizeof(ret->name)) == 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strlen(names[i][0]) == n && strncmp(name, names[i][0], n) == 0) {
+			snprintf(ret->name, sizeof(ret->name), "%s", names[i][1]);
+			return true;
+		}
+	return false;
+}
+
 /* Reads the variable at p ("${"); returns what is behind its }. */
 static const char *parse(const char *p, struct variable *ret, struct error *err)
 {
@@ -35,6 +52,9 @@ static const char *parse(const char *p, struct variable *ret, struct error *err)
 	if (strncmp(name, "env:", 4) == 0)
 		name += 4;
 	n = (size_t)(close - name);
+	ret->preset = NULL;
+	if (foreign_name(name, n, ret))
+		return close + 1;
 	preset = memmem(name, n, ":-", 2);
 	if (preset)
 		n = (size_t)(preset - name);
@@ -46,7 +66,6 @@ static const char *parse(const char *p, struct variable *ret, struct error *err)
 	}
 	memcpy(ret->name, name, n);
 	ret->name[n] = '\0';
-	ret->preset = NULL;
 	if (preset && !(ret->preset = strndup(preset + 2, (size_t)(close - preset - 2)))) {
 		error_set(err, -ENOMEM, "no memory");
 		return NULL;

@@ -6,10 +6,12 @@
 
 #include <stdbool.h>
 
-/* ${VAR}, ${VAR:-preset}, ${env:VAR} in a text. A $ without { is itself; no nesting. Pure. */
+/* ${VAR}, ${VAR:-preset}, ${env:VAR} in a text, and what editors write: ${input:id} (HAWSER_INPUT_ID), ${userHome}
+ * (HOME),
+ * ${workspaceFolder} (PWD). A $ without { is itself; no nesting. Pure. */
 enum { CONFIG_VARIABLE_MAX = 128 /* bytes of a name */, CONFIG_VALUE_MAX = 256 * 1024 /* bytes of a text, replaced */ };
 
-/* Calls see(name, preset or NULL) for each. -EINVAL with the reason in err for what is none of the three forms. */
+/* Calls see(name, preset or NULL) for each. -EINVAL with the reason in err for what is none of these forms. */
 int config_vars_scan(const char *text, int (*see)(void *user, const char *name, const char *preset), void *user,
 		     struct error *err) _must_check_;
 /* Appends the text with its variables replaced. used (may be NULL) hears of each value that came from lookup. An unset

@@ -26,10 +26,14 @@ static bool stamp_equals(const struct config_stamp *a, const struct config_stamp
 	       a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
 }
 
-/* Remembers a file before it is read, so that a change while it is read is seen too. */
-static int watch_file(struct config_whole *w, const char *path)
+/* Before it is read, so that a change while it is read is seen too. */
+int config_watch(struct config_whole *w, const char *path)
 {
-	struct config_stamp *stamps = realloc(w->stamps, (w->stamp_count + 1) * sizeof(*stamps));
+	struct config_stamp *stamps;
+
+	if (config_strings_has(&w->c.files, path))
+		return 0;
+	stamps = realloc(w->stamps, (w->stamp_count + 1) * sizeof(*stamps));
 
 	if (!stamps || config_strings_add(&w->c.files, path) < 0)
 		return -ENOMEM;
@@ -83,7 +87,7 @@ static struct config_node *read_tree(struct config_reader *reader, const char *p
 	const char *p;
 	size_t len;
 
-	if (watch_file(reader->whole, path) < 0) {
+	if (config_watch(reader->whole, path) < 0) {
 		config_fault(reader->faults, path, 1, "no memory");
 		return NULL;
 	}
@@ -148,8 +152,19 @@ static void read_include(struct config_reader *main_reader, const struct config_
 	config_decode_servers(&reader, servers);
 }
 
-/* The last file of the list comes first: the main file has won already, and of two includes the later wins. */
-static void read_includes(struct config_reader *reader, const struct config_node *include)
+static void read_one_include(struct config_reader *reader, const struct config_from *from,
+			     const struct config_node *item)
+{
+	if (clientfile_is_name(item->text) && from->cwd)
+		config_include_client(reader, from, item->text, item->line);
+	else
+		read_include(reader, item);
+}
+
+/* The last of the list comes first: the main file has won already, and of two includes the later wins; but a project's
+ * files win wherever they stand. */
+static void read_includes(struct config_reader *reader, const struct config_from *from,
+			  const struct config_node *include)
 {
 	const struct config_node *items[INCLUDES_MAX], *item;
 	size_t count = 0;
@@ -163,11 +178,13 @@ static void read_includes(struct config_reader *reader, const struct config_node
 		if (item->kind != CONFIG_STRING || !*item->text)
 			config_complain(reader, item->line, "include: the path of a file is wanted here, not %s",
 					config_kind_name(item->kind));
+		else if (strcmp(item->text, "project") == 0)
+			read_one_include(reader, from, item);
 		else
 			items[count++] = item;
 	}
 	while (count > 0)
-		read_include(reader, items[--count]);
+		read_one_include(reader, from, items[--count]);
 }
 
 /* ---- load ---- */
@@ -195,7 +212,7 @@ static int find_main(struct config_whole *w, const char *config_home, char **ret
 	return w->config_home ? 0 : error_set(err, -ENOMEM, "no memory");
 }
 
-static void load_main(struct config_reader *reader)
+static void load_main(struct config_reader *reader, const struct config_from *from)
 {
 	_cleanup_(config_node_freep) struct config_node *root = NULL;
 
@@ -203,10 +220,10 @@ static void load_main(struct config_reader *reader)
 	if (!root)
 		return;
 	config_decode_file(reader, root);
-	read_includes(reader, config_node_member(root, "include"));
+	read_includes(reader, from, config_node_member(root, "include"));
 }
 
-int config_load(const char *path, const char *config_home, struct config **ret, struct error *err)
+int config_load(const struct config_from *from, struct config **ret, struct error *err)
 {
 	struct config_whole *w = calloc(1, sizeof(*w));
 	struct config_faults faults = {0};
@@ -220,16 +237,16 @@ int config_load(const char *path, const char *config_home, struct config **ret, 
 		config_free(w ? &w->c : NULL);
 		return error_set(err, -ENOMEM, "no memory");
 	}
-	if (path) {
-		w->c.path = strdup(path);
+	if (from->path) {
+		w->c.path = strdup(from->path);
 		r = w->c.path ? 0 : error_set(err, -ENOMEM, "no memory");
 	} else {
-		r = find_main(w, config_home, &w->c.path, err);
+		r = find_main(w, from->config_home, &w->c.path, err);
 	}
 	if (r == 0) {
 		reader.file = w->c.path ? w->c.path : "(no file)";
 		if (w->c.path)
-			load_main(&reader);
+			load_main(&reader, from);
 		else
 			config_decode_file(&reader, &nothing);
 		r = config_faults_finish(&faults, err);
@@ -290,6 +307,7 @@ struct config *config_free(struct config *c)
 	}
 	config_strings_done(&c->variables);
 	config_strings_done(&c->notes);
+	config_strings_done(&c->unapproved);
 	free(w->config_home);
 	free(w->stamps);
 	free(w->limit_lines);

@@ -88,12 +88,20 @@ struct config {
 	size_t environment_count;
 	struct json_strings variables; /* names of all variables that occur */
 	struct json_strings notes; /* for doctor: collisions of identifiers and the like */
+	struct json_strings unapproved; /* files of the project that are included and that nobody said yes to */
+};
+
+/* Whose configuration it is. All absolute, but that path NULL means: search. */
+struct config_from {
+	const char *path, *config_home;
+	const char *cwd; /* the client's folder, for include: [project] */
+	const char *state_dir; /* where its yes to files of a project is kept; NULL: there is none */
 };
 
 /* path NULL: $XDG_CONFIG_HOME/hawser/hawser.{yaml,json} (config_home says the first part); nothing there is not an
  * error: path stays NULL. On failure err has one line a fault, each "FILE:LINE: what; what to do". Files are at most 1
- * MiB. */
-int config_load(const char *path, const char *config_home, struct config **ret, struct error *err) _must_check_;
+ * MiB, those of other clients 16. */
+int config_load(const struct config_from *from, struct config **ret, struct error *err) _must_check_;
 struct config *config_free(struct config *c);
 /* Have any of its files changed (mtime, size, inode) since it was read? */
 bool config_is_stale(const struct config *c);

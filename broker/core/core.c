@@ -219,6 +219,47 @@ int tools_search(struct client *c, const struct search_request *request, search_
 
 static const char *const upstream_states[] = {"idle", "starting", "ready", "backoff", "failed"};
 
+static json_t *describe_offers(const struct upstream *u)
+{
+	static const char *const names[] = {"prompts", "resources", "a wish for sampling"}; /* by bit */
+	unsigned offers = u ? upstream_offers(u) : 0;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (offers & 1u << i)
+			json_array_append_new(list, json_string(names[i]));
+	return list;
+}
+
+/* How many of its tools policy allows, asks about and denies, as far as it can be said without arguments. */
+static json_t *describe_verdicts(const struct view *view, const struct config_server *config, const struct upstream *u)
+{
+	static const struct policy_facts no_facts;
+	json_int_t counts[3] = {0};
+	size_t count = 0;
+	const struct upstream_tool *tools = u ? upstream_tools(u, &count) : NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		struct policy_call call = {
+			.subject = view->subject,
+			.server = config->name,
+			.tool = tools[i].name,
+			.args = SPAN_LIT("{}"),
+			.trusted = config->trusted,
+			.read_only = tools[i].read_only,
+			.destructive = tools[i].destructive,
+			.idempotent = tools[i].idempotent,
+			.open_world = tools[i].open_world,
+		};
+		struct policy_decision decision;
+
+		policy_decide(view->policy, &call, &no_facts, &decision);
+		counts[decision.verdict]++;
+	}
+	return json_pack("{s:I, s:I, s:I}", "allow", counts[POLICY_ALLOW], "deny", counts[POLICY_DENY], "ask",
+			 counts[POLICY_ASK]);
+}
+
 static json_t *describe_server(const struct view *view, const struct view_server *server)
 {
 	const struct upstream *u = server->shared ? server->shared->upstream : NULL;
@@ -226,14 +267,14 @@ static json_t *describe_server(const struct view *view, const struct view_server
 
 	if (u)
 		upstream_tools(u, &count);
-	(void)view;
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:s*}", "name", server->config->name, "id", server->config->id,
-			 "state", u ? upstream_states[upstream_state(u)] : "unusable", "problem",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:s*, s:o, s:o}", "name", server->config->name, "id",
+			 server->config->id, "state", u ? upstream_states[upstream_state(u)] : "unusable", "problem",
 			 u                 ? upstream_problem(u)
 			 : server->problem ? server->problem
 					   : "",
 			 "tools", (json_int_t)count, "trusted", server->config->trusted, "log",
-			 server->shared ? server->shared->log_path : NULL);
+			 server->shared ? server->shared->log_path : NULL, "offers", describe_offers(u), "verdicts",
+			 describe_verdicts(view, server->config, u));
 }
 
 int tools_servers(struct client *c, struct buf *out)

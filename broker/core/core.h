@@ -119,7 +119,8 @@ extern const size_t search_request_count;
 typedef void search_done_fn(void *user, struct buf *json, const struct error *err);
 int tools_search(struct client *c, const struct search_request *request, search_done_fn *done, void *user,
 		 struct error *err) _must_check_;
-/* One JSON array: servers with state, problem, tool count, log path. Does not start anything. */
+/* One JSON array: servers with state, problem, tool count, log path, what they have beside tools, and how many of their
+ * tools policy allows, asks about and denies. Does not start anything. */
 int tools_servers(struct client *c, struct buf *out) _must_check_;
 
 /* ---- a direct call, through the same pipeline as those from code ---- */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "broker/clientfiles/clientfiles.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -47,6 +48,8 @@ static const char *look_up(void *user, const char *name)
 	const struct client *c = user;
 	size_t len = strlen(name);
 
+	if (strcmp(name, "PWD") == 0) /* what the environment says of it may be old */
+		return c->info.cwd;
 	for (char **pair = c->env; pair && *pair; pair++)
 		if (strncmp(*pair, name, len) == 0 && (*pair)[len] == '=')
 			return *pair + len + 1;
@@ -123,6 +126,14 @@ static void pick_inherited(const struct client *c, const char **picked)
 	picked[count] = NULL;
 }
 
+/* What cannot be used although it is written as it should be. */
+static char *find_problem(const struct client *c, const struct config_resolved *resolved)
+{
+	if (clientfile_is_self(resolved->command, look_up((void *)(uintptr_t)c, "PATH")))
+		return strdup("it is Hawser itself, which would stand behind itself; take it out");
+	return NULL;
+}
+
 static int resolve_servers(struct view *view, struct client *c, struct config_resolved *resolved, struct error *err)
 {
 	struct secrets secrets = {0};
@@ -139,6 +150,7 @@ static int resolve_servers(struct view *view, struct client *c, struct config_re
 						 &problem) < 0) {
 			view->servers[i].problem = TAKE_PTR(problem.msg);
 		} else {
+			view->servers[i].problem = find_problem(c, &resolved[i]);
 			r = add_secrets(&secrets, &resolved[i]);
 		}
 		error_done(&problem);
@@ -225,7 +237,12 @@ static int view_new(struct client *c, struct config *config, struct view **ret, 
 
 static int load(struct client *c, struct config **ret, struct error *err)
 {
-	return config_load(c->info.config_path, c->info.config_home, ret, err);
+	const struct config_from from = {.path = c->info.config_path,
+					 .config_home = c->info.config_home,
+					 .cwd = c->info.cwd,
+					 .state_dir = c->core->state_dir};
+
+	return config_load(&from, ret, err);
 }
 
 static int list_variables(struct client *c, const struct config *config)

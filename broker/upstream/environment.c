@@ -50,7 +50,7 @@ static int put(char **env, size_t *n, const char *pair, struct error *err)
 
 int environment_build(const char *const *inherited, const char *const *config, char ***ret, struct error *err)
 {
-	char **env = calloc(strings_count(inherited) + strings_count(config) + 1, sizeof(*env));
+	char **env = calloc(strings_count(inherited) + strings_count(config) + 2, sizeof(*env));
 	size_t n = 0;
 	int r = 0;
 
@@ -61,6 +61,8 @@ int environment_build(const char *const *inherited, const char *const *config, c
 			r = put(env, &n, *inherited, err);
 	for (; r == 0 && config && *config; config++)
 		r = put(env, &n, *config, err);
+	if (r == 0) /* `hawser mcp` in there, under whatever name, knows that it would stand behind itself */
+		r = put(env, &n, "HAWSER_DEPTH=1", err);
 	if (r < 0) {
 		strings_free(env);
 		return r;

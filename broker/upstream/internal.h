@@ -56,6 +56,8 @@ struct upstream {
 	unsigned failures; /* in a row */
 	uint64_t initialize_id;
 	bool has_tools;
+	unsigned offers; /* enum upstream_offer; of the last server that was ready */
+	uint64_t offer_ids[2]; /* prompts/list and resources/list, while they are open */
 	unsigned garbage; /* lines in a row that are no messages */
 	char *garbage_sample; /* the first of them */
 	bool garbage_warned;
@@ -116,6 +118,11 @@ bool asks_take(struct upstream *u, const struct jsonrpc_message *m);
 void asks_cancelled(struct upstream *u, struct span params);
 /* The server has gone, and what it asked. */
 void asks_drop(struct upstream *u);
+/* ---- offers.c: what a server has beside tools ---- */
+/* capabilities as the server told them. */
+void offers_ask(struct upstream *u, struct span capabilities);
+/* An answer; true: it was one of these. */
+bool offers_answer(struct upstream *u, uint64_t id, const struct jsonrpc_message *m);
 
 /* ---- garbage.c ---- */
 void session_garbage(struct upstream *u, struct span line, const char *why);

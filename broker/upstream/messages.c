@@ -58,21 +58,45 @@ static void take_initialized(struct upstream *u, const struct jsonrpc_message *m
 	u->has_tools = span_type(span_pointer(m->result, "/capabilities/tools")) == SPAN_OBJECT;
 	if (jsonrpc_write_request(&message, SPAN_NONE, "notifications/initialized", SPAN_NONE) == 0)
 		session_send(u, OUTGOING_INITIALIZED, 0, &message);
+	offers_ask(u, span_member(m->result, "capabilities"));
 	tools_fetch(u);
 }
 
 /* ---- messages ---- */
 
-static void refuse_request(struct upstream *u, const struct jsonrpc_message *m)
+/* The one folder that a server may take for its client's: the one it was started in. */
+static int write_roots(const struct upstream *u, struct buf *out)
 {
-	_cleanup_buf_ struct buf message = BUF_INIT(4096);
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+	int r = buf_append_str(out, "{\"roots\":[{\"uri\":\"file://");
+
+	for (const char *p = u->cwd; r == 0 && *p; p++)
+		r = strchr(plain, *p) ? buf_append(out, p, 1) : buf_printf(out, "%%%02X", (unsigned char)*p);
+	return r < 0 ? r : buf_append_str(out, "\"}]}");
+}
+
+static int answer_roots(const struct upstream *u, const struct jsonrpc_message *m, struct buf *message)
+{
+	_cleanup_buf_ struct buf roots = BUF_INIT(16 * 1024);
+	int r = write_roots(u, &roots);
+
+	return r < 0 ? r : jsonrpc_write_response(message, m->id, span_of(buf_head(&roots), roots.len));
+}
+
+static void answer_request(struct upstream *u, const struct jsonrpc_message *m)
+{
+	_cleanup_buf_ struct buf message = BUF_INIT(20 * 1024);
 	_cleanup_free_ char *method = span_strdup(m->method, 128);
 	char text[256];
 	int r;
 
 	if (span_string_equals(m->method, "ping")) {
 		r = jsonrpc_write_response(&message, m->id, SPAN_LIT("{}"));
+	} else if (span_string_equals(m->method, "roots/list") && u->cwd) {
+		r = answer_roots(u, m, &message);
 	} else {
+		if (span_string_equals(m->method, "sampling/createMessage"))
+			u->offers |= UPSTREAM_SAMPLING;
 		snprintf(text, sizeof(text), "Hawser does not offer %s: it declared no such capability",
 			 method ? method : "this method");
 		r = jsonrpc_write_error(&message, m->id, JSONRPC_METHOD_NOT_FOUND, text, SPAN_NONE);
@@ -101,7 +125,7 @@ static void take_answer(struct upstream *u, const struct jsonrpc_message *m, str
 		take_initialized(u, m);
 	else if ((uint64_t)id == u->list_id)
 		tools_answer(u, m, line);
-	else
+	else if (!offers_answer(u, (uint64_t)id, m))
 		calls_answer(u, (uint64_t)id, m, line);
 }
 
@@ -127,7 +151,7 @@ void session_message(struct upstream *u, const struct jsonrpc_message *m, struct
 	switch (m->kind) {
 	case JSONRPC_REQUEST:
 		if (!asks_take(u, m))
-			refuse_request(u, m);
+			answer_request(u, m);
 		break;
 	case JSONRPC_NOTIFICATION:
 		take_notification(u, m);

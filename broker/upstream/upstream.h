@@ -90,6 +90,10 @@ const char *upstream_problem(const struct upstream *u);
 const struct upstream_tool *upstream_tools(const struct upstream *u, size_t *ret_count);
 const struct upstream_tool *upstream_find(const struct upstream *u, const char *tool);
 pid_t upstream_pid(const struct upstream *u);
+/* What the server has that Hawser does not carry. Of prompts and resources the lists were asked for: many servers
+ * declare them and have none. Known when it is READY; a list that has not been answered by then counts. */
+enum upstream_offer { UPSTREAM_PROMPTS = 1, UPSTREAM_RESOURCES = 2, UPSTREAM_SAMPLING = 4 };
+unsigned upstream_offers(const struct upstream *u);
 
 enum upstream_outcome {
 	UPSTREAM_OK, /* result: the raw "result" object */

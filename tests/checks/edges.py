@@ -37,15 +37,17 @@ ALLOWED = {
     'broker/host': ['base', 'providers/include', 'providers/keeper'],
     'broker/upstream': ['base'],
     'broker/machine': ['base', 'tunnel/proto', 'tunnel/carrier'],
-    'broker/core': ['base', 'broker/machine', 'broker/upstream', 'broker/host', 'broker/store', 'broker/audit', 'policy',
+    # files of MCP clients: who reads the configuration and who moves servers into it stand on it
+    'broker/clientfiles': ['base'],
+    'broker/core': ['base', 'broker/clientfiles', 'broker/machine', 'broker/upstream', 'broker/host', 'broker/store', 'broker/audit', 'policy',
                     'policy/schema', 'policy/redact'],
     'broker/doors': ['base', 'broker/core'],
     # a thin client that speaks MCP comes in here and is handed on
     'broker/doors/local': ['base', 'broker/core', 'broker/doors', 'broker/doors/mcp'],
     'broker/doors/mcp': ['base', 'broker/core', 'broker/doors'],
     # a thin client is another process: of the broker it knows what the local door says, nothing else. The audit log is
-    # a file with a format: `hawser audit verify` reads it without the broker that wrote it
-    'broker/cli': ['base', 'broker/doors/local', 'broker/audit'],
+    # a file with a format: `hawser audit verify` reads it without the broker that wrote it; so are the files of clients
+    'broker/cli': ['base', 'broker/clientfiles', 'broker/doors/local', 'broker/audit'],
     # main.c puts it together
     'broker': ['base', 'broker/core', 'broker/doors', 'broker/doors/local', 'broker/doors/mcp', 'broker/cli',
                'policy/redact'],

@@ -156,7 +156,10 @@ int client_new(struct core *core, const struct client_info *info, struct client 
 	if (!c)
 		return error_set(err, -ENOMEM, "no memory");
 	c->core = core;
-	r = config_load(info->config_path, info->config_home, &c->config, err);
+	r = config_load(&(const struct config_from){.path = info->config_path,
+						    .config_home = info->config_home,
+						    .cwd = info->cwd},
+			&c->config, err);
 	if (r < 0) {
 		free(c);
 		return r;

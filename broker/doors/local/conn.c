@@ -295,7 +295,19 @@ static const char *member(json_t *params, const char *name)
 	return json_string_value(json_object_get(params, name));
 }
 
-/* What hello and config.check say of the configuration: {"variables":[...]} or {"fault":"..."}. */
+static void add_unapproved(json_t *answer, const struct config *config)
+{
+	json_t *files = json_array();
+
+	for (size_t i = 0; i < config->unapproved.count; i++)
+		json_array_append_new(files, json_string(config->unapproved.items[i]));
+	if (config->unapproved.count > 0)
+		json_object_set(answer, "unapproved", files);
+	json_decref(files);
+}
+
+/* What hello and env say of the configuration: {"variables":[...]} or {"fault":"..."}, and in the end "unapproved",
+ * files of the project that are not used until somebody says yes. */
 static void add_state(struct conn *c, json_t *answer)
 {
 	enum door_client_state state = door_client_check(c->client);
@@ -307,6 +319,8 @@ static void add_state(struct conn *c, json_t *answer)
 	for (; state == DOOR_CLIENT_WANTS_VARIABLES && *names; names++)
 		json_array_append_new(variables, json_string(*names));
 	json_object_set_new(answer, "variables", variables);
+	if (state == DOOR_CLIENT_READY)
+		add_unapproved(answer, client_config(door_client_get(c->client)));
 }
 
 static void answer_json(struct request *q, const json_t *value)

@@ -30,7 +30,8 @@ static int load(const char *name, struct config **ret, struct error *err)
 	_cleanup_free_ char *path = NULL;
 
 	assert_true(asprintf(&path, "%s/%s", dir, name) > 0);
-	return config_load(path, dir, ret, err);
+	return config_load(&(const struct config_from){.path = path, .config_home = dir, .cwd = dir, .state_dir = dir},
+			   ret, err);
 }
 
 static struct config *load_good(const char *name, const char *text)
@@ -73,10 +74,11 @@ static const struct {
 	 {"2: mcpServers: hawser is the broker's own name", "5: server x.timeout: 60 is under 100",
 	  "6: server x.disabled: true or false is wanted here, not text"}},
 	{"i.yaml",
-	 "mcpServers:\n  x:\n    command: ${A\n    env: {B: null, '': 1}\n  y: {command: '${input:k}'}\n  z: {command: "
+	 "mcpServers:\n  x:\n    command: ${A\n    env: {B: null, '': 1}\n  y: {command: '${inputs:k}'}\n  z: "
+	 "{command: "
 	 "a, env: [1]}\n",
 	 {"4: server x.env.B: text is wanted here", "4: server x.env:  is no name", "2: server x: ${A has no closing }",
-	  "5: server y: ${input:k} is no variable", "6: server z.env: an object"}},
+	  "5: server y: ${inputs:k} is no variable", "6: server z.env: an object"}},
 	{"j.yaml",
 	 "providers: [process, process, {vm: 3}, 7]\nisolation: strong\nruntimes: {node: bin/node, ruby: /x}\n",
 	 {"1: providers: process stands here twice", "1: providers: the settings of vm", "1: providers: a name or",
@@ -284,7 +286,7 @@ static void test_search(void **state)
 	struct config *c = NULL;
 
 	assert_true(asprintf(&folder, "%s/hawser", dir) > 0);
-	assert_int_equal(config_load(NULL, dir, &c, &err), 0);
+	assert_int_equal(config_load(&(const struct config_from){.config_home = dir}, &c, &err), 0);
 	assert_null(c->path);
 	assert_string_equal(c->providers[0].name, "process");
 	assert_int_equal(c->limits.runs, 16);
@@ -293,11 +295,11 @@ static void test_search(void **state)
 	write_file("hawser/hawser.json", "{}");
 	assert_true(config_is_stale(c));
 	config_free(c);
-	assert_int_equal(config_load(NULL, dir, &c, &err), 0);
+	assert_int_equal(config_load(&(const struct config_from){.config_home = dir}, &c, &err), 0);
 	assert_non_null(strstr(c->path, "hawser.json"));
 	config_free(c);
 	write_file("hawser/hawser.yaml", "");
-	assert_int_equal(config_load(NULL, dir, &c, &err), -EINVAL);
+	assert_int_equal(config_load(&(const struct config_from){.config_home = dir}, &c, &err), -EINVAL);
 	assert_non_null(strstr(err.msg, "keep one of the two"));
 }
 

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/clientfiles/hawserfile.h"
+
+#include "broker/clientfiles/edit.h"
+#include "broker/clientfiles/jsonc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ITEM_MAX = 1024 * 1024 };
+
+static void free_items(char **items, size_t count)
+{
+	for (size_t i = 0; items && i < count; i++)
+		free(items[i]);
+	free(items);
+}
+
+/* "\"name\": value" */
+static char *member(const char *name, const json_t *value)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(ITEM_MAX);
+	char *text = json_dumps(value, JSON_ENCODE_ANY);
+	int r = text ? buf_append_json(&out, name, strlen(name)) : -ENOMEM;
+
+	if (r == 0)
+		r = buf_printf(&out, ": %s", text);
+	free(text);
+	return r == 0 ? buf_steal(&out, NULL) : NULL;
+}
+
+/* Puts items into the container below parent; one that is not there is made, as open + items + close. */
+static int put(const struct json_edit *j, struct span parent, struct span container, const char *key, const char *open,
+	       bool first, char *const *items, size_t count)
+{
+	_cleanup_buf_ struct buf whole = BUF_INIT(ITEM_MAX);
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	if (count == 0)
+		return 0;
+	if (container.p)
+		return json_edit_insert(j, container, first, (const char *const *)items, count);
+	r = buf_printf(&whole, "\"%s\": %c", key, open[0]);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = buf_printf(&whole, "%s%s", i ? ", " : "", items[i]);
+	if (r == 0)
+		r = buf_append_str(&whole, open + 1);
+	text = r == 0 ? buf_steal(&whole, NULL) : NULL;
+	return text ? json_edit_insert(j, parent, false, (const char *const *)&text, 1) : -ENOMEM;
+}
+
+static int put_servers(const struct json_edit *j, struct span root, const struct hawserfile_addition *a)
+{
+	struct span servers = span_member(root, "mcpServers");
+	char **items = calloc(a->server_count + 1, sizeof(*items));
+	int r = items ? 0 : -ENOMEM;
+
+	if (!servers.p)
+		servers = span_member(root, "servers");
+	for (size_t i = 0; r == 0 && i < a->server_count; i++)
+		if (!(items[i] = member(a->servers[i].name, a->servers[i].value)))
+			r = -ENOMEM;
+	if (r == 0 && servers.p && span_type(servers) != SPAN_OBJECT)
+		r = -EINVAL;
+	if (r == 0)
+		r = put(j, root, servers, "mcpServers", "{}", false, items, a->server_count);
+	free_items(items, a->server_count);
+	return r;
+}
+
+static bool is_allow(const struct hawserfile_rule *rule)
+{
+	return strcmp(rule->verdict, "allow") == 0;
+}
+
+/* The rules of the addition as JSON objects: those that allow, or the others. */
+static int rule_items(const struct hawserfile_addition *a, bool allow, char **items, size_t *ret_count)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->rule_count; i++) {
+		json_auto_t *rule = json_pack("{s:s}", a->rules[i].verdict, a->rules[i].glob);
+
+		if (is_allow(&a->rules[i]) != allow)
+			continue;
+		items[n] = rule ? json_dumps(rule, 0) : NULL;
+		if (!items[n++])
+			return -ENOMEM;
+	}
+	*ret_count = n;
+	return 0;
+}
+
+/* Into a policy that is there. */
+static int put_rules(const struct json_edit *j, struct span root, const struct hawserfile_addition *a)
+{
+	struct span policy = span_member(root, "policy"), rules = span_member(policy, "rules");
+	char **items = calloc(a->rule_count + 1, sizeof(*items));
+	size_t front = 0, back = 0;
+	int r = items ? rule_items(a, false, items, &front) : -ENOMEM;
+
+	if (r == 0)
+		r = rule_items(a, true, items + front, &back);
+	if (r == 0 && (span_type(policy) != SPAN_OBJECT || (rules.p && span_type(rules) != SPAN_ARRAY)))
+		r = -EINVAL;
+	if (r == 0 && rules.p && rules.len > 2) {
+		r = put(j, policy, rules, "rules", "[]", true, items, front);
+		if (r == 0)
+			r = put(j, policy, rules, "rules", "[]", false, items + front, back);
+	} else if (r == 0) {
+		r = put(j, policy, rules, "rules", "[]", false, items, front + back);
+	}
+	free_items(items, a->rule_count);
+	return r;
+}
+
+/* policy with all rules, for a file that has none. */
+static int put_policy(const struct json_edit *j, struct span root, const struct hawserfile_addition *a)
+{
+	json_auto_t *policy = json_pack("{s:[]}", "rules");
+	_cleanup_free_ char *text = NULL;
+
+	for (int allow = 0; allow < 2; allow++)
+		for (size_t i = 0; i < a->rule_count; i++)
+			if (is_allow(&a->rules[i]) == (allow == 1))
+				json_array_append_new(json_object_get(policy, "rules"),
+						      json_pack("{s:s}", a->rules[i].verdict, a->rules[i].glob));
+	text = member("policy", policy);
+	return text ? json_edit_insert(j, root, false, (const char *const *)&text, 1) : -ENOMEM;
+}
+
+static int add_json(struct span text, const struct hawserfile_addition *a, struct edit *edit, struct error *err)
+{
+	_cleanup_buf_ struct buf plain = BUF_INIT(text.len + 1);
+	struct json_edit j = {.text = text, .edit = edit};
+	struct span root;
+	int r = jsonc_plain(text, &plain, &root, err);
+
+	if (r < 0)
+		return r;
+	if (span_type(root) != SPAN_OBJECT)
+		return error_set(err, -EINVAL, "it is no object");
+	j.plain = span_of(buf_head(&plain), plain.len);
+	r = put_servers(&j, root, a);
+	if (r == 0 && a->rule_count > 0)
+		r = span_member(root, "policy").p ? put_rules(&j, root, a) : put_policy(&j, root, a);
+	return r < 0 ? error_set(err, r, "mcpServers or policy is not what it should be") : 0;
+}
+
+static const char *skip_blanks(struct span text)
+{
+	const char *p = text.p;
+
+	while (p < text.p + text.len && strchr(" \t\r\n", *p) && *p)
+		p++;
+	return p;
+}
+
+int hawserfile_add(struct span text, bool yaml, const struct hawserfile_addition *a, struct buf *out, struct error *err)
+{
+	const char *begin = skip_blanks(text);
+	bool braces = begin < text.p + text.len && *begin == '{'; /* YAML may be JSON, too */
+	_cleanup_edit_ struct edit edit = {0};
+	int r;
+
+	if (!yaml && begin == text.p + text.len) {
+		text = SPAN_LIT("{}\n");
+		braces = true;
+	}
+	r = yaml && !braces ? hawserfile_add_yaml(text, a, &edit, err) : add_json(text, a, &edit, err);
+	if (r == 0 && (r = edit_apply(&edit, text, out)) < 0)
+		error_set(err, r, "the new text is too large");
+	return r;
+}

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""include: of named clients: their files are read live; those of a project only after one yes to their very text."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import hawser  # noqa: E402
+from init import good, home_with, on_terminal, SAMPLES, ONE  # noqa: E402
+from shipped import fixture  # noqa: E402
+from tap import Cases  # noqa: E402
+
+cases = Cases()
+ALL = "include: [claude-code, cursor, vscode, claude-desktop, codex]\n"
+
+
+def servers(home):
+    good(home.run("tools"))
+    return {s["name"]: s for s in json.loads(good(home.run("tools", "--servers", "--json")).stdout)}
+
+
+def write_json(home, name, entries):
+    os.makedirs(os.path.dirname(home.path(name)), exist_ok=True)
+    home.write(name, json.dumps({"mcpServers": entries}))
+
+
+@cases.add
+def the_files_of_all_clients_are_read_where_they_are():
+    with home_with(SAMPLES, ALL) as home:
+        found = servers(home)
+        assert sorted(found) == ["code", "codex", "desktop", "local", "shared", "twice", "user"], sorted(found)
+        assert {s["state"] for name, s in found.items() if name != "user"} == {"ready"}, found
+        notes = good(home.run("config", "check")).stdout
+        assert "server shared is not used" in notes and "server url" in notes, notes
+        for name in ("code", "codex", "twice"):
+            assert home.code("return (await call_tool(%r, 'add', {a: 1, b: 2})).sum" % name)["result"] == 3
+
+
+@cases.add
+def a_file_that_changes_is_read_again_without_a_restart():
+    with home_with({}, "include: [cursor, codex]\n") as home, home.mcp() as mcp:
+        def names():
+            return sorted(r["name"] for r in mcp.tool("search_tools", query="")["structuredContent"]["results"])
+        pid = home.broker_pid()
+        assert names() == []
+        write_json(home, "h/.cursor/mcp.json", {"a": fixture("--only", "echo")})
+        assert names() == ["echo"]
+        write_json(home, "h/.cursor/mcp.json", {"a": fixture("--only", "add"), "me": {"command": hawser.HAWSER, "args": ["mcp"]}})
+        assert names() == ["add"]
+        home.write("h/.cursor/mcp.json", "{ broken")
+        assert names() == []
+        assert "line 1" in good(home.run("config", "check")).stdout
+        os.unlink(home.path("h/.cursor/mcp.json"))
+        assert names() == [] and home.broker_pid() == pid
+
+
+@cases.add
+def a_project_wins_but_wants_one_yes_to_its_very_text():
+    with home_with({}, "include: [project, cursor]\n") as home:
+        write_json(home, "h/.cursor/mcp.json", {"a": fixture("--only", "echo"), "b": ONE})
+        write_json(home, "work/.mcp.json", {"a": fixture("--only", "add")})
+        file = home.path("work", ".mcp.json")
+        done = good(home.run("tools"))
+        assert "hawser trust " + file in done.stderr and "a.echo" in done.stdout and "a.add" not in done.stdout, done
+        assert "nobody can be asked" in good(home.run("trust", file), 2).stderr
+        with home.mcp() as mcp:
+            shown = good(home.run("trust", file, "--yes")).stdout
+            assert "would start" in shown and "fixture" in shown, shown
+            results = mcp.tool("search_tools", query="")["structuredContent"]["results"]
+            assert sorted((r["server"], r["name"]) for r in results if r["server"] == "a") == [("a", "add")], results
+        found = servers(home)
+        assert found["a"]["trusted"] is False and found["b"]["trusted"] is True, found
+        assert "policy.rules" in good(home.run("call", "a.add", '{"a": 1, "b": 2}'), 1).stderr
+        write_json(home, "work/.mcp.json", {"a": fixture("--only", "add"), "evil": {"command": "touch", "args": [home.path("bad")]}})
+        done = good(home.run("tools"))
+        assert "hawser trust" in done.stderr and "a.echo" in done.stdout, done
+        assert "has changed" in good(home.run("config", "check")).stdout
+        assert not os.path.exists(home.path("bad"))
+        status, talk = on_terminal(home, [b"n"], "tools")
+        assert status == 0 and "has changed" in talk and "evil" in talk and "a.add" not in talk, talk
+        write_json(home, "work/.mcp.json", {"a": fixture("--only", "add")})
+        assert "a.add" in good(home.run("tools")).stdout, "the text that had its yes is used again"
+        good(home.run("trust", file, "--undo"))
+        assert "a.add" not in good(home.run("tools")).stdout
+        status, talk = on_terminal(home, [b"y"], "tools")
+        assert status == 0 and "would start" in talk and "a.add" in talk, talk
+
+
+if __name__ == "__main__":
+    sys.exit(cases.main())
