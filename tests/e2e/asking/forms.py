@@ -99,9 +99,11 @@ def a_call_that_ends_first_takes_it_back():
             program.process.terminate()
             assert follower.over()["outcome"] == "withdrawn"
             program.result()
-        with Program(home, "fixture.crash({}).catch(() => 0);" + ask(), "-t", "5s") as program:
-            program.result()
-            assert not json.loads(home.run("approvals", "--json").stdout)
+        with Program(home, ask()) as program:
+            follower.asked()
+            home.run("call", "fixture.crash")  # the same server
+            assert follower.over()["outcome"] == "withdrawn"
+            assert "crashing" in program.result()["error"]
 
 
 @cases.add
