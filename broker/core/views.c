@@ -129,7 +129,7 @@ static void pick_inherited(const struct client *c, const char **picked)
 /* What cannot be used although it is written as it should be. */
 static char *find_problem(const struct client *c, const struct config_resolved *resolved)
 {
-	if (clientfile_is_self(resolved->command, look_up((void *)(uintptr_t)c, "PATH")))
+	if (resolved->command && clientfile_is_self(resolved->command, look_up((void *)(uintptr_t)c, "PATH")))
 		return strdup("it is Hawser itself, which would stand behind itself; take it out");
 	return NULL;
 }

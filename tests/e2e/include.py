@@ -29,10 +29,10 @@ def write_json(home, name, entries):
 def the_files_of_all_clients_are_read_where_they_are():
     with home_with(SAMPLES, ALL) as home:
         found = servers(home)
-        assert sorted(found) == ["code", "codex", "desktop", "local", "shared", "twice", "user"], sorted(found)
-        assert {s["state"] for name, s in found.items() if name != "user"} == {"ready"}, found
+        assert sorted(found) == ["code", "codex", "desktop", "local", "shared", "twice", "url", "user"], sorted(found)
+        assert {s["state"] for name, s in found.items() if name not in ("user", "url")} == {"ready"}, found
         notes = good(home.run("config", "check")).stdout
-        assert "server shared is not used" in notes and "server url" in notes, notes
+        assert "server shared is not used" in notes, notes
         for name in ("code", "codex", "twice"):
             assert home.code("return (await call_tool(%r, 'add', {a: 1, b: 2})).sum" % name)["result"] == 3
 

@@ -79,9 +79,12 @@ def completion(shell, words, there, absent):
         for name, text in ((shell, hawser("completion", shell)), ("run.js", "")):
             with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
                 f.write(text)
-        done = SHELLS[shell](folder, words)
-        assert not done.stderr, done.stderr
-        got = set(re.findall(r"[\w.-]+", re.sub(r"\t.*", "", done.stdout)))  # fish has a description behind a tab
+        for _ in range(3 if shell == "zsh" else 1):  # zsh lists nothing when it already sees the keys that come next
+            done = SHELLS[shell](folder, words)
+            assert not done.stderr, done.stderr
+            got = set(re.findall(r"[\w.-]+", re.sub(r"\t.*", "", done.stdout)))  # fish has a description behind a tab
+            if there <= got:
+                break
         assert there <= got and not absent & got, (done.stdout, there - got, absent & got)
 
 
