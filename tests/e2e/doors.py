@@ -360,6 +360,33 @@ def revision(asked, given):
         assert mcp.ask("ping") == {}
 
 
+CLAIM = "io.modelcontextprotocol/protocolVersion"
+
+
+@cases.table([
+    ("discover", "server/discover", "2026-07-28", "2026-07-28"), ("tools", "tools/list", "2031-01-01", "2031-01-01"),
+    ("a call", "tools/call", "2026-07-28", "2026-07-28"), ("initialize", "initialize", "2026-07-28", "2026-07-28"),
+    ("a long one", "server/discover", "2" * 200, "a longer one"),
+])
+def a_revision_without_a_handshake_is_refused_by_name(method, claim, requested):
+    with fake() as home, home.mcp(revision=None) as mcp:
+        error = mcp.reply(mcp.begin(method, _meta={CLAIM: claim}))["error"]
+        assert error["code"] == -32022 and "initialize" in error["message"], error
+        assert error["data"] == {"supported": ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"],
+                                 "requested": requested}, error
+        # and the session goes on, in a handshake that may say its own revision as well
+        hello = mcp.ask("initialize", protocolVersion=error["data"]["supported"][2], capabilities={},
+                        clientInfo={"name": "test", "version": "1"}, _meta={CLAIM: "2025-06-18"})
+        assert hello["protocolVersion"] == "2025-06-18", hello
+        assert text_of(mcp.code("x")) == "1"
+
+
+@cases.table([("none", {}), ("a number", {"_meta": {CLAIM: 2026}}), ("no object", {"_meta": 3})])
+def what_claims_no_revision_is_no_such_method(params):
+    with fake() as home, home.mcp() as mcp:
+        assert mcp.reply(mcp.begin("server/discover", **params))["error"]["code"] == -32601
+
+
 @cases.add
 def what_a_model_reads_stays_small():
     with fake() as home, home.mcp() as mcp:
