@@ -366,12 +366,13 @@ CLAIM = "io.modelcontextprotocol/protocolVersion"
 @cases.table([
     ("discover", "server/discover", "2026-07-28", "2026-07-28"), ("tools", "tools/list", "2031-01-01", "2031-01-01"),
     ("a call", "tools/call", "2026-07-28", "2026-07-28"), ("initialize", "initialize", "2026-07-28", "2026-07-28"),
-    ("a long one", "server/discover", "2" * 200, "a longer one"),
+    ("a long one", "server/discover", "2" * 200, "another one"),
 ])
 def a_revision_without_a_handshake_is_refused_by_name(method, claim, requested):
     with fake() as home, home.mcp(revision=None) as mcp:
         error = mcp.reply(mcp.begin(method, _meta={CLAIM: claim}))["error"]
-        assert error["code"] == -32022 and "initialize" in error["message"], error
+        assert error["code"] == -32022, error
+        assert requested in error["message"] and "2024-11-05" in error["message"], error
         assert error["data"] == {"supported": ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"],
                                  "requested": requested}, error
         # and the session goes on, in a handshake that may say its own revision as well

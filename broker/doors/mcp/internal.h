@@ -12,6 +12,7 @@ enum {
 	MCP_ARGUMENTS_MAX = 8 * 1024 * 1024,
 	MCP_PROGRESS_MS = 10000, /* clients reset their patience with each */
 	MCP_PROGRESS_LEAST_MS = 1000,
+	MCP_PROGRESS_SOON_MS = 100, /* from output to progress */
 };
 
 enum { MCP_UNSUPPORTED_REVISION = -32022 }; /* of 2026-07-28 */
@@ -39,9 +40,10 @@ struct mcp_request {
 	char *token; /* progressToken, raw JSON, or NULL */
 	/* execute_code and wait_run */
 	struct run *run;
-	struct loop_timer *yield, *progress;
+	struct loop_timer *yield, *progress; /* progress: NULL without a token */
 	uint64_t started_ms, told_ms;
 	uint64_t beats; /* of progress: must rise */
+	bool soon; /* output is to be told by the next beat */
 	size_t offset; /* wait_run */
 	bool has_offset;
 	char what[96]; /* last state */

@@ -30,36 +30,40 @@ bool mcp_revision_find(struct span name, enum mcp_revision *ret)
 	return false;
 }
 
-static int put_supported(struct span requested, struct buf *out)
+/* The words are for people: a client may show nothing else. */
+static int put_refusal(struct span requested, struct buf *message, struct buf *data)
 {
-	int r = buf_append_str(out, "{\"supported\":[");
+	_cleanup_buf_ struct buf list = BUF_INIT(256);
+	int r = 0;
 
+	if (requested.len > REQUESTED_MAX)
+		requested = SPAN_LIT("\"another one\"");
 	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++)
-		r = buf_printf(out, "%s\"%s\"", i > 0 ? "," : "", names[i]);
+		r = buf_printf(&list, "%s\"%s\"", i > 0 ? ", " : "", names[i]);
 	if (r == 0)
-		r = buf_append_str(out, "],\"requested\":");
-	if (r == 0 && requested.len <= REQUESTED_MAX)
-		r = buf_append(out, requested.p, requested.len);
-	else if (r == 0)
-		r = buf_append_str(out, "\"a longer one\"");
-	return r < 0 ? r : buf_append_str(out, "}");
+		r = buf_printf(message, "MCP %.*s is not spoken here; begin with initialize and one of %.*s",
+			       (int)requested.len, requested.p, (int)list.len, (const char *)buf_head(&list));
+	if (r == 0)
+		r = buf_append(message, "", 1);
+	if (r == 0)
+		r = buf_printf(data, "{\"supported\":[%.*s],\"requested\":%.*s}", (int)list.len,
+			       (const char *)buf_head(&list), (int)requested.len, requested.p);
+	return r;
 }
 
 bool mcp_refuse_revision(struct mcp_request *q, struct span params)
 {
 	struct span claim =
 		params.p ? span_pointer(params, "/_meta/io.modelcontextprotocol~1protocolVersion") : SPAN_NONE;
-	_cleanup_buf_ struct buf data = BUF_INIT(1024);
+	_cleanup_buf_ struct buf message = BUF_INIT(1024), data = BUF_INIT(1024);
 	enum mcp_revision known;
 
 	if (!claim.p || span_type(claim) != SPAN_STRING || mcp_revision_find(claim, &known))
 		return false;
-	if (put_supported(claim, &data) < 0)
+	if (put_refusal(claim, &message, &data) < 0)
 		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "no memory");
 	else
-		mcp_fail_with(
-			q, MCP_UNSUPPORTED_REVISION,
-			"this revision of MCP is not spoken here; begin with initialize and one of data.supported",
-			span_of(buf_head(&data), data.len));
+		mcp_fail_with(q, MCP_UNSUPPORTED_REVISION, (const char *)buf_head(&message),
+			      span_of(buf_head(&data), data.len));
 	return true;
 }
