@@ -66,6 +66,8 @@ PARTS = [
          script('tests/bench/run', '--smoke'), after=['release'], limit=300),
     part('fresh', 'quickstart and quick tests on a fresh Debian 12', script('tests/fresh/run', '--quick'),
          ['mmdebstrap'], limit=900),
+    part('trixie', 'build, demo and quick tests on a fresh Debian 13', script('tests/fresh/run', '--trixie'),
+         ['mmdebstrap'], limit=900),
 ]
 
 QUICK = ('edges', 'gcc', 'unit')
