@@ -264,6 +264,29 @@ def folders_and_socket_are_private():
 
 
 @cases.add
+def one_broker_whatever_the_runtime_folder_is():
+    """MCP clients do not hand XDG_RUNTIME_DIR on; a shell has it."""
+    with fake() as home:
+        assert home.run("run", "-", input="x").returncode == 0
+        runtime, pid = home.env.pop("XDG_RUNTIME_DIR"), home.broker_pid()
+        try:
+            with home.mcp() as mcp:
+                assert text_of(mcp.code("x")) == "1"
+            assert home.broker_pid() == pid
+            assert home.run("stop").returncode == 0 and not os.path.lexists(home.path("state", "hawser", "runtime"))
+            with home.mcp() as mcp:  # now it is the MCP client that starts it
+                assert text_of(mcp.code("x")) == "1"
+                pid = home.broker_pid()
+                os.kill(pid, signal.SIGKILL)  # which leaves its link
+                wait_for(lambda: not alive(pid))
+                assert text_of(mcp.code("x")) == "1"
+            pid = home.broker_pid()
+        finally:
+            home.env["XDG_RUNTIME_DIR"] = runtime
+        assert home.run("run", "-", input="x").returncode == 0 and home.broker_pid() == pid
+
+
+@cases.add
 def hanging_up_cancels_runs():
     with fake() as home:
         home.run("version")
