@@ -37,7 +37,7 @@ SANITIZE = ('-Db_sanitize=address,undefined', '-Db_lundef=false')
 
 PARTS = [
     # cheap static checks first
-    part('edges', 'includes only point down', script('tests/checks/edges.py')),
+    part('edges', 'includes only point down', script('tests/checks/edges.py'), ['git']),
     part('format', 'clang-format leaves the sources as they are', script('tests/checks/format'), ['clang-format']),
     part('lint', 'shell and Python sources', script('tests/checks/lint')),
     # plain, with gcc
