@@ -77,6 +77,10 @@ int paths_find(struct paths *ret, struct error *err)
 		r = put(ret->runtime, err, "%s/run", ret->state);
 	if (r == 0)
 		r = put(ret->socket, err, "%s/broker.sock", ret->runtime);
+	if (r == 0)
+		r = put(ret->link, err, "%s/runtime", ret->state);
+	if (r == 0)
+		r = put(ret->linked_socket, err, "%s/broker.sock", ret->link);
 	if (r < 0)
 		return r;
 	if (strlen(ret->socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
@@ -84,6 +88,8 @@ int paths_find(struct paths *ret, struct error *err)
 			err, -ENAMETOOLONG,
 			"%s is longer than the 107 bytes of a socket's path; set XDG_RUNTIME_DIR to a shorter one",
 			ret->socket);
+	if (strlen(ret->linked_socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		ret->link[0] = ret->linked_socket[0] = '\0';
 	return 0;
 }
 

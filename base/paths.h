@@ -14,6 +14,8 @@ struct paths {
 	char state[PATH_MAX]; /* $XDG_STATE_HOME/hawser, else ~/.local/state/hawser */
 	char runtime[PATH_MAX]; /* $XDG_RUNTIME_DIR/hawser if that folder is ours, else STATE/run */
 	char socket[PATH_MAX]; /* RUNTIME/broker.sock: at most 107 bytes */
+	char link[PATH_MAX]; /* STATE/runtime: to the broker's RUNTIME, for who has another XDG_RUNTIME_DIR */
+	char linked_socket[PATH_MAX]; /* LINK/broker.sock; both are "" where that is too long */
 	char config[PATH_MAX]; /* $XDG_CONFIG_HOME, else ~/.config */
 };
 int paths_find(struct paths *ret, struct error *err) _must_check_;

@@ -73,13 +73,13 @@ static int take_lock(struct broker *b, struct error *err)
 	return 0;
 }
 
-static bool somebody_listens(const struct broker *b)
+static bool somebody_listens(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	memcpy(address.sun_path, b->paths.socket, strlen(b->paths.socket) + 1); /* paths_find() looked at its length */
-	return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+	memcpy(address.sun_path, path, strlen(path) + 1); /* paths_find() looked at its length */
+	return path[0] && fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
 /* For one that a thin client started: another may have been faster (1: its socket is what our starter wants), or one
@@ -89,7 +89,9 @@ static int take_lock_patiently(struct broker *b, struct error *err)
 	struct timespec pause = {.tv_nsec = LOCK_TRY_MS * 1000000L};
 	int r = take_lock(b, err);
 
-	for (int waited = 0; r == 1 && waited < LOCK_WAIT_MS && !somebody_listens(b); waited += LOCK_TRY_MS) {
+	for (int waited = 0; r == 1 && waited < LOCK_WAIT_MS; waited += LOCK_TRY_MS) {
+		if (somebody_listens(b->paths.socket) || somebody_listens(b->paths.linked_socket))
+			break;
 		nanosleep(&pause, NULL);
 		close(b->lock_fd);
 		r = take_lock(b, err);
@@ -166,6 +168,7 @@ static void stop(void *user)
 		return;
 	b->stopping = true;
 	log_info("broker_stopping");
+	unlink(b->paths.link);
 	local_close(b->local); /* who comes now starts the next broker, which waits for our lock */
 	core_shutdown(b->core, on_shut_down, b);
 }
@@ -226,6 +229,15 @@ static int make_core(struct broker *b, struct error *err)
 	return core_new(b->loop, b->spawner, &options, &b->core, err);
 }
 
+/* Under the lock. What is in its way is one that a killed broker left. */
+static int make_link(const struct paths *paths, struct error *err)
+{
+	if (!paths->link[0])
+		return 0;
+	unlink(paths->link);
+	return symlink(paths->runtime, paths->link) < 0 ? error_set_errno(err, -errno, "making %s", paths->link) : 0;
+}
+
 static int make_doors(struct broker *b, struct error *err)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
@@ -245,7 +257,9 @@ static int make_doors(struct broker *b, struct error *err)
 		r = loop_timer_new(b->loop, on_check, b, &b->check, err);
 	if (r == 0)
 		loop_timer_start(b->check, CHECK_MS);
-	return r < 0 ? r : local_new(&options, &b->local, err);
+	if (r == 0)
+		r = local_new(&options, &b->local, err);
+	return r < 0 ? r : make_link(&b->paths, err);
 }
 
 static int begin(struct broker *b, const struct cli_args *args, struct error *err)

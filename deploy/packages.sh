@@ -33,7 +33,7 @@ test  clang-tidy
 test  clang-format
 test  cppcheck
 test  llvm
-test  libclang-rt-14-dev
+test  libclang-rt-dev
 test  strace
 test  esbuild
 test  zsh

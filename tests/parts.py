@@ -37,7 +37,7 @@ SANITIZE = ('-Db_sanitize=address,undefined', '-Db_lundef=false')
 
 PARTS = [
     # cheap static checks first
-    part('edges', 'includes only point down', script('tests/checks/edges.py')),
+    part('edges', 'includes only point down', script('tests/checks/edges.py'), ['git']),
     part('format', 'clang-format leaves the sources as they are', script('tests/checks/format'), ['clang-format']),
     part('lint', 'shell and Python sources', script('tests/checks/lint')),
     # plain, with gcc
@@ -55,7 +55,7 @@ PARTS = [
          limit=600),
     part('demo', 'deploy/quickstart, once more', script('tests/e2e/demo'), after=['release']),
     part('e2e', 'the shipped binary with real servers and clients', suites('build-release', 'e2e'), after=['release'],
-         limit=900),
+         limit=1500),
     part('attacks', 'hostile programs in the sandbox', suites('build-release', 'attacks'), after=['release'], limit=600),
     part('cuts', 'cut links, short form', script('tests/cuts/run'), after=['release'], limit=900),
     part('fault', 'broken disks, servers and clients', suites('build-release', 'fault'), after=['release'], limit=600),
@@ -64,8 +64,15 @@ PARTS = [
     part('cppcheck', 'cppcheck', script('tests/checks/cppcheck'), ['cppcheck'], limit=600),
     part('bench', 'the bench harness runs (short form; figures are not judged)',
          script('tests/bench/run', '--smoke'), after=['release'], limit=300),
+    part('vm', 'kernels that this machine has not: cgroup v2, netem, AppArmor', script('tests/vm/run'), after=['release'],
+         limit=2400),
     part('fresh', 'quickstart and quick tests on a fresh Debian 12', script('tests/fresh/run', '--quick'),
          ['mmdebstrap'], limit=900),
+    part('trixie', 'build, demo and quick tests on a fresh Debian 13', script('tests/fresh/run', '--trixie'),
+         ['mmdebstrap'], limit=900),
 ]
+
+# Longer ones: only when they are named.
+EXTRA = ('vm', 'trixie')
 
 QUICK = ('edges', 'gcc', 'unit')

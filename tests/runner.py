@@ -262,9 +262,9 @@ def main():
     args = arguments()
     if args.list:
         for part in parts.PARTS:
-            print(f'{part.name:10} {part.what}')
+            print(f'{part.name:10} {part.what}' + (' (only when named)' if part.name in parts.EXTRA else ''))
         return 0
-    chosen = choose(args.part or (parts.QUICK if args.quick else [p.name for p in parts.PARTS]))
+    chosen = choose(args.part or (parts.QUICK if args.quick else [p.name for p in parts.PARTS if p.name not in parts.EXTRA]))
     os.makedirs(LOGS, exist_ok=True)
     print(f'==> tests/run: {len(chosen)} parts; logs in {os.path.relpath(LOGS, TOP)}/', flush=True)
     total, passed, began = Count(), {}, time.monotonic()

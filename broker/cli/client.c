@@ -249,7 +249,7 @@ int wire_open(const struct cli_args *args, bool start, struct wire *ret, struct 
 	r = -EPIPE;
 	for (int i = 0; i < OPEN_TRIES && r == -EPIPE; i++) { /* -EPIPE: one that was ending took the connection */
 		wire_close(&w);
-		w.fd = r = start_connect(paths.socket, err);
+		w.fd = r = start_connect(&paths, err);
 		if (r == -ENOENT && start)
 			w.fd = r = start_broker(&paths, err);
 		if (r >= 0)

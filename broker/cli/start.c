@@ -37,7 +37,7 @@ static int check_listener(int fd, const char *path, struct error *err)
 		path, (unsigned)peer.uid, (unsigned)geteuid());
 }
 
-int start_connect(const char *path, struct error *err)
+static int connect_to(const char *path, struct error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -53,6 +53,15 @@ int start_connect(const char *path, struct error *err)
 	if (errno == ENOENT || errno == ECONNREFUSED)
 		return error_set(err, -ENOENT, "no broker is running");
 	return error_set_errno(err, -errno, "connecting to %s", path);
+}
+
+/* MCP clients start their servers with a few variables only, and XDG_RUNTIME_DIR is none of them: a broker that a shell
+ * started listens elsewhere then, and the other way round. */
+int start_connect(const struct paths *paths, struct error *err)
+{
+	int fd = connect_to(paths->socket, err);
+
+	return fd == -ENOENT && paths->link[0] ? connect_to(paths->linked_socket, err) : fd;
 }
 
 /* Variables that the broker itself needs. Everything else comes with each client's hello, so that the first client's
@@ -162,7 +171,7 @@ int start_broker(const struct paths *paths, struct error *err)
 	if (words[0])
 		return error_set(err, -ECONNREFUSED, "%s", strncmp(words, "hawser: ", 8) == 0 ? words + 8 : words);
 	for (int waited = 0; waited < START_LIMIT_MS; waited += TRY_AGAIN_MS) { /* another one may have the lock */
-		fd = start_connect(paths->socket, err);
+		fd = start_connect(paths, err);
 		if (fd != -ENOENT)
 			return fd;
 		nanosleep(&pause, NULL);

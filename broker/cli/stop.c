@@ -39,7 +39,7 @@ int cli_stop(const struct cli_args *args)
 
 	if (paths_find(&paths, &err) < 0)
 		return cli_say(CLI_UNREACHABLE, "%s", error_text(&err));
-	w.fd = start_connect(paths.socket, &err);
+	w.fd = start_connect(&paths, &err);
 	if (w.fd == -ENOENT) {
 		answer_stopped(args, false);
 		return CLI_OK;

@@ -264,6 +264,29 @@ def folders_and_socket_are_private():
 
 
 @cases.add
+def one_broker_whatever_the_runtime_folder_is():
+    """MCP clients do not hand XDG_RUNTIME_DIR on; a shell has it."""
+    with fake() as home:
+        assert home.run("run", "-", input="x").returncode == 0
+        runtime, pid = home.env.pop("XDG_RUNTIME_DIR"), home.broker_pid()
+        try:
+            with home.mcp() as mcp:
+                assert text_of(mcp.code("x")) == "1"
+            assert home.broker_pid() == pid
+            assert home.run("stop").returncode == 0 and not os.path.lexists(home.path("state", "hawser", "runtime"))
+            with home.mcp() as mcp:  # now it is the MCP client that starts it
+                assert text_of(mcp.code("x")) == "1"
+                pid = home.broker_pid()
+                os.kill(pid, signal.SIGKILL)  # which leaves its link
+                wait_for(lambda: not alive(pid))
+                assert text_of(mcp.code("x")) == "1"
+            pid = home.broker_pid()
+        finally:
+            home.env["XDG_RUNTIME_DIR"] = runtime
+        assert home.run("run", "-", input="x").returncode == 0 and home.broker_pid() == pid
+
+
+@cases.add
 def hanging_up_cancels_runs():
     with fake() as home:
         home.run("version")
@@ -358,6 +381,34 @@ def revision(asked, given):
         result = mcp.code("x")
         assert ("structuredContent" in result) == (given >= "2025-06-18")
         assert mcp.ask("ping") == {}
+
+
+CLAIM = "io.modelcontextprotocol/protocolVersion"
+
+
+@cases.table([
+    ("discover", "server/discover", "2026-07-28", "2026-07-28"), ("tools", "tools/list", "2031-01-01", "2031-01-01"),
+    ("a call", "tools/call", "2026-07-28", "2026-07-28"), ("initialize", "initialize", "2026-07-28", "2026-07-28"),
+    ("a long one", "server/discover", "2" * 200, "another one"),
+])
+def a_revision_without_a_handshake_is_refused_by_name(method, claim, requested):
+    with fake() as home, home.mcp(revision=None) as mcp:
+        error = mcp.reply(mcp.begin(method, _meta={CLAIM: claim}))["error"]
+        assert error["code"] == -32022, error
+        assert requested in error["message"] and "2024-11-05" in error["message"], error
+        assert error["data"] == {"supported": ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"],
+                                 "requested": requested}, error
+        # and the session goes on, in a handshake that may say its own revision as well
+        hello = mcp.ask("initialize", protocolVersion=error["data"]["supported"][2], capabilities={},
+                        clientInfo={"name": "test", "version": "1"}, _meta={CLAIM: "2025-06-18"})
+        assert hello["protocolVersion"] == "2025-06-18", hello
+        assert text_of(mcp.code("x")) == "1"
+
+
+@cases.table([("none", {}), ("a number", {"_meta": {CLAIM: 2026}}), ("no object", {"_meta": 3})])
+def what_claims_no_revision_is_no_such_method(params):
+    with fake() as home, home.mcp() as mcp:
+        assert mcp.reply(mcp.begin("server/discover", **params))["error"]["code"] == -32601
 
 
 @cases.add

@@ -4,7 +4,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +11,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 # pylint: disable=wrong-import-position
-from hawser import FIXTURE, HAWSER, TOP, Home, alive, text_of, wait_for
-from tap import Cases, Skip
+from hawser import FIXTURE, TOP, Home, alive, text_of, wait_for
+from tap import Cases
 
 cases = Cases()
 
@@ -243,23 +242,6 @@ def a_large_answer_is_read_on_from_the_file():
                 break
             offset = int(note.rsplit(" ", 1)[1].rstrip("]"))
         assert [l for l in whole.split("\n") if l.startswith("line ")] == ["line %d \u00e4" % i for i in range(5000)]
-
-
-@cases.add
-def the_official_sdk_is_a_client():
-    sdk = os.path.join(os.environ.get("HAWSER_PEERS", os.path.join(TOP, "tests", ".peers")), "sdk")
-    if not shutil.which("node"):
-        raise Skip("node is missing")
-    if not os.path.exists(os.path.join(sdk, "version")):
-        raise Skip("npm package @modelcontextprotocol/sdk is missing: tests/peers sdk")
-    with spine() as home:
-        done = subprocess.run(["node", os.path.join(HERE, "sdk-client.mjs"), sdk, HAWSER, "mcp"], env=home.env, text=True,
-                              cwd=home.path("work"), capture_output=True, timeout=60, check=False)
-        assert done.returncode == 0, done
-        out = json.loads(done.stdout)
-        assert out.pop("instructions") > 100
-        assert out == {"server": "hawser", "tools": ["execute_code", "search_tools", "wait_run"], "prompt": 1, "value": 3,
-                       "failed": True, "progress": True, "aborted": True, "after": "alive", "search": "echo"}, out
 
 
 @cases.add

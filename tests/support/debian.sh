@@ -23,6 +23,23 @@ debian_bookworm() { # folder, words...
 	mmdebstrap --quiet --variant=minbase "${options[@]}" "$@" bookworm "$root" "${sources[@]}" </dev/null
 }
 
+# Where this machine gets Debian from.
+debian_uri() {
+	# shellcheck disable=SC2016 # apt fills these in
+	apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)' |
+		sed -n 's/^Debian main bookworm //p' | head -n 1
+}
+
+# A minimal trixie, from where this machine's bookworm comes.
+debian_trixie() { # folder, words...
+	local root=$1 uri sources options
+	shift
+	debian_way bookworm
+	uri=$(debian_uri)
+	[ -n "$uri" ] || return 1
+	mmdebstrap --quiet --variant=minbase "${options[@]}" "$@" trixie "$root" "deb $uri trixie main" </dev/null
+}
+
 # What apt inside needs to get at packages as it does out here.
 debian_network() { # folder
 	local file
@@ -40,9 +57,7 @@ debian_network() { # folder
 debian_fetch() { # folder, suite, packages...
 	local folder=$1 suite=$2 uri state words
 	shift 2
-	# shellcheck disable=SC2016 # apt fills these in
-	uri=$(apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)' |
-		sed -n 's/^Debian main bookworm //p' | head -n 1)
+	uri=$(debian_uri)
 	state=$(mktemp -d) && mkdir -p "$state/lists/partial" "$state/cache/archives/partial" || return 1
 	echo "deb ${uri:?no source of Debian} $suite main" >"$state/sources.list"
 	words=(-q -o "Dir::Etc::SourceList=$state/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$state/lists"

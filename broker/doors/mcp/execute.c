@@ -126,6 +126,7 @@ static void on_progress_timer(void *user)
 	struct mcp_request *q = user;
 
 	loop_timer_start(q->progress, MCP_PROGRESS_MS);
+	q->soon = false;
 	tell_progress(q);
 }
 
@@ -137,12 +138,16 @@ static void on_state(void *user, const char *what)
 	tell_progress(q);
 }
 
+/* Not at once: the run may end with this output, and a client that finds progress right before the answer takes both up
+ * in the other order (TypeScript SDK 1: "unknown token"). */
 static void on_output(void *user, unsigned channel, const uint8_t *data, size_t len)
 {
 	struct mcp_request *q = user;
 
-	if (clock_now_ms() - q->told_ms >= MCP_PROGRESS_LEAST_MS)
-		tell_progress(q);
+	if (!q->progress || q->soon || clock_now_ms() - q->told_ms < MCP_PROGRESS_LEAST_MS)
+		return;
+	q->soon = true;
+	loop_timer_start(q->progress, MCP_PROGRESS_SOON_MS);
 }
 
 static void on_end(void *user, const struct run_result *result)
@@ -197,7 +202,7 @@ void mcp_follow(struct mcp_request *q)
 	_cleanup_error_ struct error err = ERROR_INIT;
 
 	relieve_others(q);
-	q->started_ms = clock_now_ms(); /* told_ms 0: the first output is told at once */
+	q->started_ms = clock_now_ms(); /* told_ms 0: the first output is told */
 	run_follow(q->run, &events, q);
 	if (loop_timer_new(q->m->o.loop, on_yield, q, &q->yield, &err) == 0)
 		loop_timer_start(q->yield, (uint64_t)limits(q)->yield_ms);

@@ -12,7 +12,10 @@ enum {
 	MCP_ARGUMENTS_MAX = 8 * 1024 * 1024,
 	MCP_PROGRESS_MS = 10000, /* clients reset their patience with each */
 	MCP_PROGRESS_LEAST_MS = 1000,
+	MCP_PROGRESS_SOON_MS = 100, /* from output to progress */
 };
+
+enum { MCP_UNSUPPORTED_REVISION = -32022 }; /* of 2026-07-28 */
 
 enum mcp_revision { MCP_2024_11_05, MCP_2025_03_26, MCP_2025_06_18, MCP_2025_11_25 };
 
@@ -37,9 +40,10 @@ struct mcp_request {
 	char *token; /* progressToken, raw JSON, or NULL */
 	/* execute_code and wait_run */
 	struct run *run;
-	struct loop_timer *yield, *progress;
+	struct loop_timer *yield, *progress; /* progress: NULL without a token */
 	uint64_t started_ms, told_ms;
 	uint64_t beats; /* of progress: must rise */
+	bool soon; /* output is to be told by the next beat */
 	size_t offset; /* wait_run */
 	bool has_offset;
 	char what[96]; /* last state */
@@ -59,6 +63,7 @@ static inline struct client *mcp_client(const struct mcp_request *q)
 void mcp_answer(struct mcp_request *q, struct span result);
 void mcp_answer_buf(struct mcp_request *q, struct buf *result);
 void mcp_fail(struct mcp_request *q, int code, const char *message);
+void mcp_fail_with(struct mcp_request *q, int code, const char *message, struct span data);
 /* A CallToolResult. structured: raw JSON object or SPAN_NONE; left out for revisions that do not know it. */
 void mcp_answer_tool(struct mcp_request *q, struct span text, struct span structured, bool is_error);
 void mcp_answer_text(struct mcp_request *q, bool is_error, const char *fmt, ...) _printf_(3, 4);
@@ -73,6 +78,13 @@ void mcp_asking_init(struct mcp *m, struct span params);
 void mcp_asking_done(struct mcp *m);
 /* An answer of the client; one that belongs to no question is passed over. */
 void mcp_asking_answered(struct mcp *m, const struct jsonrpc_message *message);
+
+/* ---- revision.c ---- */
+const char *mcp_revision_name(enum mcp_revision revision);
+/* name: a raw string, or SPAN_NONE. */
+bool mcp_revision_find(struct span name, enum mcp_revision *ret) _must_check_;
+/* Ends the request if its _meta claims a revision that is not spoken here. */
+bool mcp_refuse_revision(struct mcp_request *q, struct span params) _must_check_;
 
 /* ---- describe.c ---- */
 int mcp_put_initialize(struct mcp *m, struct buf *out) _must_check_;

@@ -98,15 +98,20 @@ void mcp_answer_buf(struct mcp_request *q, struct buf *result)
 	mcp_answer(q, span_of(buf_head(result), result->len));
 }
 
-void mcp_fail(struct mcp_request *q, int code, const char *message)
+void mcp_fail_with(struct mcp_request *q, int code, const char *message, struct span data)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(64 * 1024);
 	struct mcp *m = q->m;
-	int r = m ? jsonrpc_write_error(&out, span_of(q->id, strlen(q->id)), code, message, SPAN_NONE) : 0;
+	int r = m ? jsonrpc_write_error(&out, span_of(q->id, strlen(q->id)), code, message, data) : 0;
 
 	mcp_request_free(q);
 	if (m && r == 0)
 		send_buf(m, &out);
+}
+
+void mcp_fail(struct mcp_request *q, int code, const char *message)
+{
+	mcp_fail_with(q, code, message, SPAN_NONE);
 }
 
 void mcp_answer_tool(struct mcp_request *q, struct span text, struct span structured, bool is_error)
@@ -207,21 +212,13 @@ typedef void method_fn(struct mcp_request *q, const struct jsonrpc_message *mess
 
 static void method_initialize(struct mcp_request *q, const struct jsonrpc_message *message)
 {
-	static const char *const known[] = {
-		[MCP_2024_11_05] = "2024-11-05",
-		[MCP_2025_03_26] = "2025-03-26",
-		[MCP_2025_06_18] = "2025-06-18",
-		[MCP_2025_11_25] = "2025-11-25",
-	};
 	struct span wanted = message->params.p ? span_member(message->params, "protocolVersion") : SPAN_NONE;
 	_cleanup_buf_ struct buf out = BUF_INIT(MCP_ANSWER_MAX);
 
-	q->m->revision = MCP_2025_11_25;
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (wanted.p && span_string_equals(wanted, known[i]))
-			q->m->revision = (enum mcp_revision)i;
+	if (!mcp_revision_find(wanted, &q->m->revision))
+		q->m->revision = MCP_2025_11_25;
 	mcp_asking_init(q->m, message->params);
-	if (buf_printf(&out, "{\"protocolVersion\":\"%s\",", known[q->m->revision]) < 0 ||
+	if (buf_printf(&out, "{\"protocolVersion\":\"%s\",", mcp_revision_name(q->m->revision)) < 0 ||
 	    mcp_put_initialize(q->m, &out) < 0)
 		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "no memory");
 	else
@@ -356,6 +353,8 @@ static void on_request(struct mcp *m, const struct jsonrpc_message *message)
 	DL_APPEND(m->requests, q);
 	if (++m->request_count > MCP_REQUESTS_MAX)
 		return mcp_fail(q, JSONRPC_INTERNAL_ERROR, "too many requests at once");
+	if (mcp_refuse_revision(q, message->params))
+		return;
 	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
 		if (span_string_equals(message->method, methods[i].name))
 			return methods[i].handle(q, message);

@@ -267,7 +267,7 @@ static int go_nice_group(void)
 }
 static int go_nice_self(void)
 {
-	return setpriority(PRIO_PROCESS, 0, 5);
+	return setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0)); /* under nice, a user may not lower it */
 }
 static int go_personality(void)
 {
