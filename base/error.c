@@ -82,3 +82,13 @@ void error_done(struct error *err)
 {
 	error_replace(err, 0, NULL);
 }
+
+const char *error_cure(const char *text, size_t *ret_len)
+{
+	const char *at = strstr(text, ERROR_CURE), *last = NULL;
+
+	for (; at; at = strstr(at + 1, ERROR_CURE))
+		last = at;
+	*ret_len = last ? (size_t)(last - text) : strlen(text);
+	return last ? last + strlen(ERROR_CURE) : NULL;
+}

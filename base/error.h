@@ -4,6 +4,8 @@
 
 #include "base/cleanup.h"
 
+#include <stddef.h>
+
 /*
  * The one way a failure travels: a function that can fail returns 0 or a negative errno and takes a struct error last.
  * On success the error is untouched; on failure code is the returned value and msg says what happened, to what, and,
@@ -32,6 +34,12 @@ const char *error_text(const struct error *err);
 /* Moves src into dst (dst is freed first); src becomes empty. Returns dst->code. */
 int error_move(struct error *dst, struct error *src);
 void error_done(struct error *err);
+
+/* Between what is wrong and the one command (or edit) that cures it, in a text of our own. */
+#define ERROR_CURE "; cure: "
+/* What stands behind the last ERROR_CURE, NULL: none. ret_len: length of the text before it. Not for texts in which
+ * others have a word (a server, a program of a user): they would name commands. */
+const char *error_cure(const char *text, size_t *ret_len);
 
 #ifdef __clang_analyzer__
 /* The analyzer reads one file at a time: this tells it that these never return 0. */

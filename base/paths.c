@@ -112,7 +112,7 @@ static int make_all(const char *path, struct error *err)
 	return 0;
 }
 
-static int make_private(const char *path, struct error *err)
+int paths_make_folder(const char *path, struct error *err)
 {
 	struct stat st;
 	int r = make_all(path, err);
@@ -130,9 +130,9 @@ static int make_private(const char *path, struct error *err)
 
 int paths_make(const struct paths *p, struct error *err)
 {
-	int r = make_private(p->state, err);
+	int r = paths_make_folder(p->state, err);
 
-	return r < 0 ? r : make_private(p->runtime, err);
+	return r < 0 ? r : paths_make_folder(p->runtime, err);
 }
 
 int paths_find_helper(const char *variable, const char *name, const char *build_subdir, char ret[PATH_MAX],

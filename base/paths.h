@@ -22,6 +22,9 @@ int paths_find(struct paths *ret, struct error *err) _must_check_;
 /* Makes the state and runtime folders, 0700 and ours. */
 int paths_make(const struct paths *p, struct error *err) _must_check_;
 
+/* One of them: with its parents, 0700 and ours. */
+int paths_make_folder(const char *path, struct error *err) _must_check_;
+
 /* A binary that belongs to this one ("hawser-guest"): named by the variable (may be NULL) if it is set, else beside the
  * program that runs, in ../libexec/hawser of it, or in subdir of the build tree it was built in. */
 int paths_find_helper(const char *variable, const char *name, const char *build_subdir, char ret[PATH_MAX],

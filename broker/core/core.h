@@ -9,6 +9,8 @@
 #include "base/spawn.h"
 #include "broker/core/config.h"
 
+#include <limits.h>
+
 /*
  * What the product does, as the doors see it: clients, runs, calls, tools. Everything asynchronous takes (done, user),
  * calls done exactly once, never inside the starting call.
@@ -136,8 +138,16 @@ int call_start(struct client *c, const char *server, const char *tool, struct sp
 void call_cancel(struct call *call);
 
 /* ---- for doctor: facts with a verdict, through tell() ---- */
+/* The text of what is bad may end with ERROR_CURE and a command. */
 typedef void doctor_tell_fn(void *user, const char *key, const char *text, int good);
 /* done once, not inside this call: providers look at the machine on another thread. */
 void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void (*done)(void *user), void *user);
+struct server_health {
+	/* A tool that may be called only to see that calls come through: its server is trusted and says that it only
+	 * reads, and no argument is required. NULL: there is none. Borrowed until the next turn of the loop. */
+	const char *harmless;
+	char cure[PATH_MAX + 512]; /* a command or an edit, for a server that cannot be used; "": none */
+};
+void server_health(struct client *c, const char *server, struct server_health *ret);
 
 #endif

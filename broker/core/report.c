@@ -2,6 +2,7 @@
 /* What doctor hears of the core and of its providers. These start programs and wait for them: on another thread. */
 #include "broker/core/pool.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +54,25 @@ static void tell_pool(struct report *r)
 	r->tell(r->user, "sandboxes", line, 1);
 }
 
+/* An interpreter that the configuration names: the provider does not know where. */
+static void tell_with_place(const struct report *r, const struct finding *f)
+{
+	static const char *const languages[] = {"javascript", "python", "bash"};
+	const struct config *c = r->view->config;
+	char text[2 * PATH_MAX];
+	size_t len;
+
+	for (size_t i = 0; !f->good && !error_cure(f->text, &len) && i < ARRAY_SIZE(languages); i++) {
+		if (!c->path || !c->runtimes[i] || strcmp(f->key, languages[i]) != 0)
+			continue;
+		snprintf(text, sizeof(text), "%s" ERROR_CURE "correct runtimes.%s in %s", f->text, languages[i],
+			 c->path);
+		r->tell(r->user, f->key, text, 0);
+		return;
+	}
+	r->tell(r->user, f->key, f->text, f->good);
+}
+
 static void finish(void *user)
 {
 	struct report *r = user;
@@ -62,7 +82,7 @@ static void finish(void *user)
 		struct finding *f = &r->findings[i];
 
 		if (f->key && f->text)
-			r->tell(r->user, f->key, f->text, f->good);
+			tell_with_place(r, f);
 		free(f->key);
 		free(f->text);
 	}
@@ -81,7 +101,8 @@ static void tell_core(struct core *core, doctor_tell_fn *tell, void *user)
 		 (double)loop_longest_turn_ns(core->loop, false) / 1e6, part ? ", most of it in " : "",
 		 part ? part : "");
 	tell(user, "loop", line, 1);
-	tell(user, "audit", core->audit_failed_ms ? "the log cannot be written" : "each call is logged",
+	tell(user, "audit", core->audit_failed_ms ? "the log cannot be written, so calls are refused; the state folder says why"
+					   : "each call is logged",
 	     core->audit_failed_ms == 0);
 }
 
@@ -107,4 +128,64 @@ void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void
 		return;
 	tell(user, "provider", error_text(&err), 0);
 	loop_defer(core->loop, finish, r);
+}
+
+/* ---- servers ---- */
+
+static bool wants_nothing(const struct upstream_tool *tool)
+{
+	struct span required = span_member(tool->input_schema, "required"), name;
+	size_t at = 0;
+
+	return span_type(tool->input_schema) == SPAN_OBJECT &&
+	       (!required.p || (span_type(required) == SPAN_ARRAY && !span_next_element(required, &at, &name)));
+}
+
+static const char *find_harmless(const struct view_server *server)
+{
+	size_t count = 0;
+	const struct upstream_tool *tools = upstream_tools(server->shared->upstream, &count);
+
+	for (size_t i = 0; server->config->trusted && i < count; i++)
+		if (tools[i].read_only && wants_nothing(&tools[i]))
+			return tools[i].name;
+	return NULL;
+}
+
+/* The words of the server stand in its problem too: nothing but our own beginning of it is looked at. */
+static void find_cure(const struct view_server *server, char *cure, size_t size)
+{
+	const struct config_server *c = server->config;
+	const char *text = server->shared ? upstream_problem(server->shared->upstream) : server->problem;
+	char never_ran[128];
+	size_t len;
+
+	if (!server->shared) {
+		text = text ? error_cure(text, &len) : NULL;
+		snprintf(cure, size, "%s", text ? text : "");
+		return;
+	}
+	snprintf(never_ran, sizeof(never_ran), "server \"%.64s\" cannot be started", c->name);
+	if (!c->command)
+		snprintf(cure, size, "correct the url and headers of %s (%s:%d)", c->name, c->file, c->line);
+	else if (strncmp(text, never_ran, strlen(never_ran)) == 0)
+		snprintf(cure, size, "install %.256s, or correct the command of %s (%s:%d)", c->command, c->name,
+			 c->file, c->line);
+	else
+		snprintf(cure, size, "hawser tools --logs %s", c->id);
+}
+
+void server_health(struct client *c, const char *name, struct server_health *ret)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	const struct view_server *server;
+	const char *hint;
+	struct view *view;
+
+	*ret = (struct server_health){0};
+	if (client_view(c, &view, &err) < 0 || !(server = catalogue_server(view, name, &hint)))
+		return;
+	if (server->shared)
+		ret->harmless = find_harmless(server);
+	find_cure(server, ret->cure, sizeof(ret->cure));
 }

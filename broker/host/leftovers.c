@@ -88,7 +88,10 @@ void keepers_report(struct host *host, void (*tell)(void *user, const char *key,
 
 	if (!host->keeper_path || ask_keeper(host->keeper_path, text, sizeof(text)) == 0) {
 		tell(user, "keeper",
-		     host->keeper_path ? "hawser-keeper cannot be started" : "hawser-keeper is not installed", 0);
+		     host->keeper_path ? "hawser-keeper cannot be started, so no sandbox can be held" ERROR_CURE
+					 "install Hawser again"
+				       : "hawser-keeper is not installed" ERROR_CURE "install Hawser again",
+		     0);
 		return;
 	}
 	tell(user, "keeper", host->keeper_path, 1);

@@ -13,18 +13,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define PROFILE_CURE                                                                                          \
+	HAWSER_CURE "sudo sh -c 'apt-get install -y apparmor-profiles && ln -sf "                             \
+		    "/usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/ && systemctl " \
+		    "reload apparmor'"
+
 #define APPARMOR_ADVICE                                                                                               \
 	"AppArmor keeps programs from using user name spaces (kernel.apparmor_restrict_unprivileged_userns = 1, the " \
-	"default of Ubuntu since 23.10); allow bubblewrap: install apparmor-profiles and link "                       \
-	"/usr/share/apparmor/extra-profiles/bwrap-userns-restrict into /etc/apparmor.d, then systemctl reload "       \
-	"apparmor; or, for all programs: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+	"default of Ubuntu since 23.10); allow it to bubblewrap, or, which is wider, to all programs by sysctl -w "   \
+	"kernel.apparmor_restrict_unprivileged_userns=0" PROFILE_CURE
 
 /* Debian's kernels let profiles mediate user name spaces, since 6.7; nobody but a security module says EACCES there. */
 #define PROFILE_ADVICE                                                                                               \
 	"a profile of AppArmor keeps bubblewrap from user name spaces, by the words of the kernel (aa-status names " \
-	"profiles, dmesg what was denied); put the one that allows them in its place: install apparmor-profiles "    \
-	"and link /usr/share/apparmor/extra-profiles/bwrap-userns-restrict into /etc/apparmor.d, then systemctl "    \
-	"reload apparmor; or use the provider vm or a remote one"
+	"profiles, dmesg what was denied); put the one that allows them in its place, or use the provider vm or a "  \
+	"remote one" PROFILE_CURE
 
 enum { PROGRAM_MAX = 4 << 20 }; /* bytes of a bubblewrap */
 
@@ -40,11 +43,11 @@ static const struct hawser_keeper_hint hints[] = {
 	{"Failed RTM_NEWADDR", PROFILE_ADVICE},
 	{"No permissions to creat",
 	 "user name spaces are not allowed here: in a container, allow unshare in its seccomp "
-	 "profile or use the provider vm or a remote one; on Debian: sysctl -w "
-	 "kernel.unprivileged_userns_clone=1; or a profile of AppArmor forbids what they need (dmesg names it): "
-	 "bwrap-userns-restrict of the package apparmor-profiles allows it"},
-	{"namespace failed: No space left", "the limit of name spaces is reached or 0: sysctl -w "
-					    "user.max_user_namespaces=10000"},
+	 "profile or use the provider vm or a remote one; or a profile of AppArmor forbids what they need (dmesg names "
+	 "it): bwrap-userns-restrict of the package apparmor-profiles allows it" HAWSER_CURE
+	 "sudo sysctl -w kernel.unprivileged_userns_clone=1"},
+	{"namespace failed: No space left",
+	 "the limit of name spaces is reached or 0" HAWSER_CURE "sudo sysctl -w user.max_user_namespaces=10000"},
 	{"namespace failed: Operation not permitted",
 	 "the kernel refuses user name spaces to this process: under chroot "
 	 "or in a container without them only the provider vm and remote "
@@ -154,9 +157,8 @@ bool machine_look(struct machine_facts *ret, char *problem, size_t size)
 	memset(ret, 0, sizeof(*ret));
 	if (!find_bwrap(ret)) {
 		snprintf(problem, size,
-			 "bubblewrap is not installed, and the process provider builds its wall with it: apt-get "
-			 "install "
-			 "bubblewrap");
+			 "bubblewrap is not installed, and the process provider builds its wall with it" HAWSER_CURE
+			 "sudo apt-get install bubblewrap");
 		return false;
 	}
 	ret->restricted =
@@ -164,13 +166,14 @@ bool machine_look(struct machine_facts *ret, char *problem, size_t size)
 	ret->apparmor = has_apparmor();
 	if (access("/proc/self/ns/user", F_OK) < 0 || read_number("/proc/sys/user/max_user_namespaces", 1) == 0) {
 		snprintf(problem, size,
-			 "user name spaces are switched off on this machine (user.max_user_namespaces = 0): sysctl -w "
-			 "user.max_user_namespaces=10000, or use the provider vm or a remote one");
+			 "user name spaces are switched off on this machine (user.max_user_namespaces = 0), and the "
+			 "wall is built of them" HAWSER_CURE "sudo sysctl -w user.max_user_namespaces=10000");
 		return false;
 	}
 	if (geteuid() != 0 && read_number("/proc/sys/kernel/unprivileged_userns_clone", 1) == 0) {
 		snprintf(problem, size,
-			 "this kernel keeps user name spaces for root: sysctl -w kernel.unprivileged_userns_clone=1");
+			 "this kernel keeps user name spaces for root" HAWSER_CURE
+			 "sudo sysctl -w kernel.unprivileged_userns_clone=1");
 		return false;
 	}
 	return true;

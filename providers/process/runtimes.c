@@ -16,11 +16,11 @@
 const char *const process_language_names[PROCESS_LANGUAGES] = {"javascript", "python", "bash"};
 
 static const struct {
-	const char *system, *name;
+	const char *system, *name, *package;
 } usual[PROCESS_LANGUAGES] = {
-	{"/usr/bin/node", "node"},
-	{"/usr/bin/python3", "python3"},
-	{"/bin/bash", "bash"},
+	{"/usr/bin/node", "node", "nodejs"},
+	{"/usr/bin/python3", "python3", "python3"},
+	{"/bin/bash", "bash", "bash"},
 };
 
 static bool is_program(const char *path)
@@ -233,6 +233,6 @@ void runtime_find(enum process_language language, const char *wanted, const char
 	snprintf(ret->problem, sizeof(ret->problem),
 		 "there is no %s, and none in PATH outside of the home folder; install it, or name one by runtimes: "
 		 "{%s: "
-		 "/path/to/%s}",
-		 usual[language].system, process_language_names[language], name);
+		 "/path/to/%s}" HAWSER_CURE "sudo apt-get install %s",
+		 usual[language].system, process_language_names[language], name, usual[language].package);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * doctor: walks the real path step by step and tells each finding at once (doctor.line {id, key, text, good}); the
- * answer is {bad: how many}.
+ * doctor: walks the real path step by step and tells each finding at once (doctor.line {id, key, text, cure?, good});
+ * the answer is {bad: how many}.
  *
- *   configuration -> providers' report -> one tiny run a language -> each server started once -> answer
+ *   configuration, policy -> providers' report -> one tiny run a language -> each server (doctor-servers.c) -> answer
  */
-#include "broker/doors/local/internal.h"
-#include "broker/doors/names.h"
+#include "broker/doors/local/doctor.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,93 +20,62 @@ static const struct {
 	{RUN_BASH, "bash", "echo 42"},
 };
 
-struct doctor {
-	size_t step; /* of tiny */
-	unsigned bad;
-};
-
 static void next_step(struct request *q);
 
-static void tell(void *user, const char *key, const char *text, int good)
+void doctor_tell(struct request *q, const char *key, const char *text, const char *cure, bool good)
 {
 	_cleanup_buf_ struct buf members = BUF_INIT(64 * 1024);
-	struct request *q = user;
 	struct doctor *d = q->state;
+	int r;
 
 	if (!good)
 		d->bad++;
-	if (buf_append_member(&members, "key", key) == 0 && buf_append_member(&members, "text", text) == 0 &&
-	    buf_printf(&members, ",\"good\":%s", good ? "true" : "false") == 0)
+	r = buf_append_member(&members, "key", key);
+	if (r == 0)
+		r = buf_append_member(&members, "text", text);
+	if (r == 0 && cure && *cure)
+		r = buf_append_member(&members, "cure", cure);
+	if (r == 0)
+		r = buf_printf(&members, ",\"good\":%s", good ? "true" : "false");
+	if (r == 0)
 		request_notify(q, "doctor.line", span_of(buf_head(&members), members.len));
 }
 
-static void finish(struct request *q)
+void doctor_tell_own(void *user, const char *key, const char *text, int good)
+{
+	size_t len;
+	const char *cure = error_cure(text, &len);
+	_cleanup_free_ char *what = strndup(text, len);
+
+	doctor_tell(user, key, what ? what : text, cure, good);
+}
+
+void doctor_finish(struct request *q)
 {
 	struct doctor *d = q->state;
 	char answer[64];
 
+	buf_done(&d->list);
+	d->patience = loop_timer_free(d->patience);
 	snprintf(answer, sizeof(answer), "{\"bad\":%u}", d->bad);
 	request_answer(q, span_of(answer, strlen(answer)));
 }
 
-/* Nobody hears of it any more: the callback that comes last frees the request. */
-static bool gone(struct request *q)
-{
-	if (q->conn)
-		return false;
-	request_free(q);
-	return true;
-}
-
-/* ---- servers ---- */
-
-static void tell_server(struct request *q, struct span server)
-{
-	_cleanup_free_ char *name = span_strdup(span_member(server, "name"), 256);
-	_cleanup_free_ char *problem = span_strdup(span_member(server, "problem"), 8192);
-	struct span tools = span_member(server, "tools");
-	const struct config_server *config;
-	char key[300], text[96];
-
-	snprintf(key, sizeof(key), "server %s", name ? name : "?");
-	config = name ? names_find_server(client_config(door_client_get(q->conn->client)), name, strlen(name)) : NULL;
-	if (config && config->disabled)
-		return tell(q, key, "disabled in the configuration", 1);
-	if (problem && *problem)
-		return tell(q, key, problem, 0);
-	snprintf(text, sizeof(text), "%.*s tools", tools.p ? (int)tools.len : 1, tools.p ? tools.p : "0");
-	tell(q, key, text, 1);
-}
-
-static void on_searched(void *user, struct buf *json, const struct error *err)
-{
-	_cleanup_buf_ struct buf list = BUF_INIT(64 * 1024 * 1024);
-	struct request *q = user;
-	struct span server;
-	size_t at = 0;
-
-	if (gone(q))
-		return;
-	if (err && err->code)
-		tell(q, "servers", error_text(err), 0);
-	else if (tools_servers(door_client_get(q->conn->client), &list) == 0)
-		while (q->conn && span_next_element(span_of(buf_head(&list), list.len), &at, &server))
-			tell_server(q, server);
-	finish(q);
-}
-
-static void start_servers(struct request *q)
-{
-	struct search_request request = {.query = (char *)"", .detail = 2};
-	_cleanup_error_ struct error err = ERROR_INIT;
-
-	if (tools_search(door_client_get(q->conn->client), &request, on_searched, q, &err) < 0) {
-		tell(q, "servers", error_text(&err), 0);
-		finish(q);
-	}
-}
-
 /* ---- tiny runs ---- */
+
+/* What keeps one language from running mostly keeps all of them. */
+static void tell_run(struct request *q, const char *line, bool ok)
+{
+	struct doctor *d = q->state;
+	char key[64];
+
+	snprintf(key, sizeof(key), "run %s", tiny[d->step].name);
+	if (!ok && strncmp(line, d->said, sizeof(d->said) - 1) == 0)
+		return doctor_tell(q, key, "the same", NULL, false);
+	if (!ok)
+		snprintf(d->said, sizeof(d->said), "%s", line);
+	doctor_tell_own(q, key, line, ok);
+}
 
 static void on_ran(void *user, const struct run_result *result)
 {
@@ -114,15 +83,13 @@ static void on_ran(void *user, const struct run_result *result)
 	_cleanup_free_ char *line = NULL;
 	struct request *q = user;
 	struct doctor *d = q->state;
-	char key[64];
 
 	q->run = NULL;
-	snprintf(key, sizeof(key), "run %s", tiny[d->step].name);
 	if (run_result_text(result, 4096, &text) == 0)
 		line = buf_steal(&text, NULL);
-	if (run_result_ok(result) && line)
+	if (line)
 		line[strcspn(line, "\n")] = '\0';
-	tell(q, key, line ? line : "no result", run_result_ok(result));
+	tell_run(q, line ? line : "no result", run_result_ok(result));
 	d->step++;
 	next_step(q);
 }
@@ -138,25 +105,39 @@ static void next_step(struct request *q)
 
 		if (run_start(door_client_get(q->conn->client), &request, &events, q, &q->run, &err) == 0)
 			return;
-		tell(q, tiny[d->step].name, error_text(&err), 0);
+		tell_run(q, error_text(&err), false);
 	}
-	if (!gone(q))
-		start_servers(q);
+	if (q->conn)
+		doctor_try_servers(q);
+	else
+		doctor_finish(q);
+}
+
+/* ---- configuration ---- */
+
+static void tell_policy(struct request *q, const struct config *c)
+{
+	const json_t *rules = json_object_get(c->policy, "rules");
+	const char *preset = json_string_value(json_object_get(c->policy, "default"));
+	char text[160];
+
+	snprintf(text, sizeof(text), "%zu rule%s, then the default: %.40s", json_array_size(rules),
+		 json_array_size(rules) == 1 ? "" : "s",
+		 preset ? preset : "what trusted servers mark read-only is allowed, the rest is not");
+	doctor_tell(q, "policy", text, NULL, true);
 }
 
 static void tell_config(struct request *q, const struct config *c)
 {
-	char text[4200];
+	char text[PATH_MAX + 64];
 
-	if (c->path)
-		snprintf(text, sizeof(text), "%s, %zu server%s", c->path, c->server_count,
-			 c->server_count == 1 ? "" : "s");
-	else
-		snprintf(text, sizeof(text),
-			 "there is no configuration; write hawser.yaml with mcpServers (hawser help config)");
-	tell(q, "configuration", text, c->path != NULL);
+	snprintf(text, sizeof(text), "%s, %zu server%s", c->path ? c->path : "there is none", c->server_count,
+		 c->server_count == 1 ? "" : "s");
+	doctor_tell(q, "configuration", text, c->path ? NULL : "write hawser.yaml with mcpServers (hawser help config)",
+		    c->path != NULL);
 	for (size_t i = 0; i < c->notes.count; i++)
-		tell(q, "note", c->notes.items[i], 1);
+		doctor_tell(q, "note", c->notes.items[i], NULL, true);
+	tell_policy(q, c);
 }
 
 static void on_reported(void *user)
@@ -167,20 +148,22 @@ static void on_reported(void *user)
 void method_doctor(struct request *q, struct span params)
 {
 	enum door_client_state state = door_client_check(q->conn->client);
+	struct doctor *d = q->state = calloc(1, sizeof(*d));
 
-	q->state = calloc(1, sizeof(struct doctor));
-	if (!q->state)
+	if (!d)
 		return request_fail(q, LOCAL_CODE_FAILED, "no memory");
+	d->list.max = 64 * 1024 * 1024;
 	if (state == DOOR_CLIENT_READY) {
 		tell_config(q, client_config(door_client_get(q->conn->client)));
 	} else {
-		tell(q, "configuration",
-		     state == DOOR_CLIENT_FAULTY ? door_client_fault(q->conn->client) : "the variables were not sent",
-		     0);
-		return finish(q);
+		doctor_tell(q, "configuration",
+			    state == DOOR_CLIENT_FAULTY ? door_client_fault(q->conn->client)
+							: "the variables were not sent",
+			    "correct the lines that are named; hawser config check looks again", false);
+		return doctor_finish(q);
 	}
 	if (q->conn)
-		core_report(q->conn->local->o.core, door_client_get(q->conn->client), tell, on_reported, q);
+		core_report(q->conn->local->o.core, door_client_get(q->conn->client), doctor_tell_own, on_reported, q);
 	else
 		next_step(q);
 }

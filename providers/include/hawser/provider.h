@@ -161,6 +161,9 @@ struct hawser_host {
 	int (*keeper_stop)(struct hawser_op *op, const char *sandbox_id);
 };
 
+/* Between what is wrong, and why, and the one command that cures it ("sudo ..." where root must say it). */
+#define HAWSER_CURE "; cure: "
+
 struct hawser_provider {
 	uint32_t abi; /* HAWSER_PROVIDER_ABI */
 	uint32_t size; /* sizeof(struct hawser_provider) */
@@ -178,7 +181,7 @@ struct hawser_provider {
 	void (*cancel)(void *provider, struct hawser_op *op);
 	/* One line a fact that matters for doctor ("wall: bubblewrap 0.8.0", "memory: cgroup v1"), through tell().
 	 * NULL: none. May be called on another thread, as it may take its time: it only reads what does not change
-	 * after open. */
+	 * after open. Texts of what is bad, and the message of open, end with HAWSER_CURE and a command. */
 	void (*report)(void *provider, void (*tell)(void *user, const char *key, const char *text, int good),
 		       void *user);
 	/* The class under these settings, where they decide it; NULL: isolation above. */
