@@ -12,7 +12,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
-enum { LINE_MAX_BYTES = 300 * 1024 * 1024, CHUNK = 256 * 1024, OPEN_TRIES = 5 };
+enum { LINE_MAX_BYTES = 300 * 1024 * 1024, CHUNK = 256 * 1024, OPEN_TRIES = 5, HELLO_LIMIT_S = 10 };
 
 static int send_all(int fd, const void *data, size_t len, struct error *err)
 {
@@ -81,6 +81,9 @@ static int read_more(struct wire *w, struct error *err)
 	n = recv(w->fd, room, CHUNK, 0);
 	if (n < 0 && errno == EINTR)
 		return -EINTR;
+	if (n < 0 && errno == EAGAIN)
+		return error_set(err, -ETIMEDOUT, "who listens on the broker's socket did not answer for %d s",
+				 HELLO_LIMIT_S);
 	if (n <= 0)
 		return error_set(err, -EPIPE, "the broker was lost; its log is broker.log in the state folder");
 	buf_commit(&w->in, (size_t)n);
@@ -213,14 +216,24 @@ static int ask(struct wire *w, const char *method, struct buf *params, struct sp
 	return 0;
 }
 
+/* seconds 0: for ever. Only while it is not known yet whether a broker listens: its answers may take their time. */
+static void limit_waiting(int fd, int seconds)
+{
+	struct timeval limit = {.tv_sec = seconds};
+
+	(void)!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
 static int greet(struct wire *w, const struct cli_args *args, const struct paths *paths, struct error *err)
 {
 	_cleanup_buf_ struct buf hello = BUF_INIT(64 * 1024), values = BUF_INIT(8 * 1024 * 1024);
 	struct span answer = SPAN_NONE;
 	int r = client_hello(args, paths, &hello, err);
 
+	limit_waiting(w->fd, HELLO_LIMIT_S);
 	if (r == 0)
 		r = ask(w, "hello", &hello, &answer, err);
+	limit_waiting(w->fd, 0);
 	if (r < 0)
 		return r;
 	w->fault = cli_member(answer, "fault");

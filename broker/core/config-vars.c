@@ -102,8 +102,9 @@ static int replace_one(const struct variable *v, const char *(*lookup)(void *use
 	if (v->preset && (!value || !*value))
 		value = v->preset;
 	else if (!value)
-		return error_set(err, -ENOENT, "${%s} is not set; set it, or write ${%s:-value}" ERROR_CURE "export %s=...",
-				 v->name, v->name, v->name);
+		return error_set(err, -ENOENT,
+				 "${%s} is not set; set it, or write ${%s:-value}" ERROR_CURE "export %s=...", v->name,
+				 v->name, v->name);
 	else if (used && (r = used(user, v->name, value)) < 0)
 		return error_set_errno(err, r, "keeping ${%s}", v->name);
 	r = buf_append_str(out, value);

@@ -101,8 +101,9 @@ static void tell_core(struct core *core, doctor_tell_fn *tell, void *user)
 		 (double)loop_longest_turn_ns(core->loop, false) / 1e6, part ? ", most of it in " : "",
 		 part ? part : "");
 	tell(user, "loop", line, 1);
-	tell(user, "audit", core->audit_failed_ms ? "the log cannot be written, so calls are refused; the state folder says why"
-					   : "each call is logged",
+	tell(user, "audit",
+	     core->audit_failed_ms ? "the log cannot be written, so calls are refused; the state folder says why"
+				   : "each call is logged",
 	     core->audit_failed_ms == 0);
 }
 
