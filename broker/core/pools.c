@@ -110,6 +110,35 @@ static char *make_key(const struct config *c)
 	return key ? json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 }
 
+/* What kept providers from being opened may have been cured; all: others may have seen a machine that has changed. Not
+ * while anything holds them: then one of them works. */
+static void look_again(struct pool *pool, const struct config *config, bool all)
+{
+	bool changed = false;
+
+	if (pool->sandboxes || pool->core->readings > 0)
+		return;
+	for (size_t i = 0; i < pool->provider_count; i++) {
+		struct pool_provider *p = &pool->providers[i];
+
+		if (p->provider && !all)
+			continue;
+		p->provider = host_provider_close(p->provider);
+		free(TAKE_PTR(p->problem));
+		open_provider(pool, config, i);
+		changed = true;
+	}
+	if (changed)
+		apply_floor(pool, config);
+}
+
+void pools_wake(struct pool *pool, const struct config *config)
+{
+	for (size_t i = 0; i < pool->provider_count; i++)
+		pool->providers[i].rest_until_ms = 0;
+	look_again(pool, config, true);
+}
+
 static void free_pool(struct pool *pool)
 {
 	HASH_DEL(pool->core->pools, pool);
@@ -171,6 +200,8 @@ int pools_get(struct core *core, const struct config *config, struct pool **ret,
 		for (size_t i = 0; i < config->provider_count; i++)
 			open_provider(pool, config, i);
 		apply_floor(pool, config);
+	} else {
+		look_again(pool, config, false);
 	}
 	pool->users++;
 	pool_kick(pool);

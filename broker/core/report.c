@@ -45,8 +45,8 @@ static void tell_pool(struct report *r)
 	const struct pool *pool = r->view->pool;
 	char line[160];
 
-	for (size_t i = 0; i < pool->provider_count; i++)
-		if (pool->providers[i].problem)
+	for (size_t i = 0; i < pool->provider_count; i++) /* of others the runs tell: theirs is from the past */
+		if (!pool->providers[i].provider && pool->providers[i].problem)
 			r->tell(r->user, "provider", pool->providers[i].problem, 0);
 	snprintf(line, sizeof(line), "%zu warm, %zu coming, %zu in use, %zu runs waiting",
 		 pool_count(pool, SANDBOX_WARM), pool_count_coming(pool), pool_count(pool, SANDBOX_USED),
@@ -120,6 +120,7 @@ void core_report(struct core *core, struct client *c, doctor_tell_fn *tell, void
 		free(r);
 		return;
 	}
+	pools_wake(view->pool, view->config);
 	r->view = view_ref(view);
 	r->tell = tell;
 	r->done = done;

@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 
-from faults import CLONE_NEWUSER, LIBC, MS_BIND, Cases, Home, Skip, apart, config, fixture, mount
+from faults import CLONE_NEWUSER, LIBC, MS_BIND, Cases, Home, Skip, apart, config, fixture, mount, wait_for
 from hawser import BUILD
 
 cases = Cases()
@@ -45,6 +45,11 @@ def need_root():
 
 def cover(path, by="/dev/null"):
     mount(by, os.path.realpath(path), None, MS_BIND)
+
+
+def uncover(path):
+    if LIBC.umount2(os.path.realpath(path).encode(), 0) < 0:
+        raise AssertionError(os.strerror(ctypes.get_errno()))
 
 
 def enter_user_name_space(uid):
@@ -319,6 +324,23 @@ def has_its_line(set_up, key, words, cure, status, own_mounts):
     def row():
         see(set_up, key, words, cure, status)
     (apart(row) if own_mounts else row)()
+
+
+@cases.add
+@apart
+def what_was_cured_is_found_well_at_once():
+    cover("/usr/bin/bwrap")
+    cover("/usr/bin/node")
+    with serving() as home:
+        home.env["PATH"] = "/usr/bin:/bin"
+        assert home.run("doctor").returncode == 1
+        uncover("/usr/bin/bwrap")
+        done = home.run("run", "-l", "python", "-", input="1 + 1")
+        assert done.returncode == 0, done
+        told = json.loads(home.run("doctor", "--json").stdout)
+        assert [f["key"] for f in told["findings"] if not f["good"]] == ["javascript"], told
+        uncover("/usr/bin/node")
+        wait_for(lambda: home.run("doctor").returncode == 0)  # the sandbox of the last run may still be going
 
 
 @cases.add

@@ -41,13 +41,25 @@ void doctor_tell(struct request *q, const char *key, const char *text, const cha
 		request_notify(q, "doctor.line", span_of(buf_head(&members), members.len));
 }
 
-void doctor_tell_own(void *user, const char *key, const char *text, int good)
+/* A text of our own, which may end with ERROR_CURE and what cures it. */
+static void tell_own(struct request *q, const char *key, const char *text, int good)
 {
 	size_t len;
 	const char *cure = error_cure(text, &len);
 	_cleanup_free_ char *what = strndup(text, len);
 
-	doctor_tell(user, key, what ? what : text, cure, good);
+	doctor_tell(q, key, what ? what : text, cure, good);
+}
+
+static void tell_report(void *user, const char *key, const char *text, int good)
+{
+	struct request *q = user;
+	struct doctor *d = q->state;
+
+	for (size_t i = 0; !good && i < ARRAY_SIZE(tiny); i++)
+		if (strcmp(key, tiny[i].name) == 0)
+			d->missing |= 1u << i;
+	tell_own(q, key, text, good);
 }
 
 void doctor_finish(struct request *q)
@@ -74,7 +86,7 @@ static void tell_run(struct request *q, const char *line, bool ok)
 		return doctor_tell(q, key, "the same", NULL, false);
 	if (!ok)
 		snprintf(d->said, sizeof(d->said), "%s", line);
-	doctor_tell_own(q, key, line, ok);
+	tell_own(q, key, line, ok);
 }
 
 static void on_ran(void *user, const struct run_result *result)
@@ -103,6 +115,8 @@ static void next_step(struct request *q)
 		struct run_request request = {.code = (char *)tiny[d->step].code, .language = tiny[d->step].language};
 		_cleanup_error_ struct error err = ERROR_INIT;
 
+		if (d->missing & (1u << d->step))
+			continue;
 		if (run_start(door_client_get(q->conn->client), &request, &events, q, &q->run, &err) == 0)
 			return;
 		tell_run(q, error_text(&err), false);
@@ -163,7 +177,7 @@ void method_doctor(struct request *q, struct span params)
 		return doctor_finish(q);
 	}
 	if (q->conn)
-		core_report(q->conn->local->o.core, door_client_get(q->conn->client), doctor_tell_own, on_reported, q);
+		core_report(q->conn->local->o.core, door_client_get(q->conn->client), tell_report, on_reported, q);
 	else
 		next_step(q);
 }

@@ -8,6 +8,7 @@
  * abandoned takes it with it. */
 struct doctor {
 	size_t step; /* the language that is tried */
+	unsigned missing; /* bits of languages without an interpreter: its line says so, no run does */
 	char said[512]; /* by the last run that failed */
 	unsigned bad;
 	/* doctor-servers.c */
@@ -21,8 +22,6 @@ struct doctor {
 
 /* One finding. cure: a command or an edit, "" or NULL: none. */
 void doctor_tell(struct request *q, const char *key, const char *text, const char *cure, bool good);
-/* The same for a text of our own, which may end with ERROR_CURE and what cures it. */
-void doctor_tell_own(void *user, const char *key, const char *text, int good);
 /* Ends the request: answers, or frees it if nobody hears it any more. */
 void doctor_finish(struct request *q);
 /* Starts each server once, calls one harmless tool of each, then finishes. */
