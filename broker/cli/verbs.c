@@ -50,7 +50,11 @@ const struct cli_verb cli_verbs[] = {
 	 "check reads the files and starts nothing; hawser doctor starts the servers.",
 	 cli_config},
 	{"doctor", "", 0, 0, "fix-hints", "try the real way of a run and say what fails and what to do",
-	 "Runs a line of code in each language and starts each server once. Status 1 if something is bad.", cli_doctor},
+	 "Looks at clock, folders, lock and socket, then runs a line of code in each language, starts each server and "
+	 "calls\n"
+	 "one tool of it that only reads and wants no arguments, if policy allows it. What is bad has a line with the\n"
+	 "command that cures it. Status 0: all is well, 1: something is bad, 3: no broker can be reached.",
+	 cli_doctor},
 	{"approvals", "", 0, 0, "follow", "list the calls that wait for your word",
 	 "A call that policy asks about waits while somebody is there who can be asked: an MCP client that can ask "
 	 "you,\n"
