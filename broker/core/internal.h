@@ -253,7 +253,7 @@ void sandbox_facts(const struct sandbox *sandbox, struct sandbox_facts *ret);
 void sandboxes_release(struct sandbox *sandbox);
 int pools_get(struct core *core, const struct config *config, struct pool **ret, struct error *err) _must_check_;
 void pools_put(struct pool *pool);
-/* Providers that failed are tried again at once, and what they know of the machine is looked at anew. */
+/* Providers that failed are tried again at once. */
 void pools_wake(struct pool *pool, const struct config *config);
 void pools_tidy(struct core *core, uint64_t now_ms, bool all);
 void pools_free_all(struct core *core);

@@ -110,9 +110,9 @@ static char *make_key(const struct config *c)
 	return key ? json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 }
 
-/* What kept providers from being opened may have been cured; all: others may have seen a machine that has changed. Not
- * while anything holds them: then one of them works. */
-static void look_again(struct pool *pool, const struct config *config, bool all)
+/* What kept providers from being opened may have been cured. Not while anything holds one of them: it works, and the
+ * floor might close it. */
+static void look_again(struct pool *pool, const struct config *config)
 {
 	bool changed = false;
 
@@ -121,9 +121,8 @@ static void look_again(struct pool *pool, const struct config *config, bool all)
 	for (size_t i = 0; i < pool->provider_count; i++) {
 		struct pool_provider *p = &pool->providers[i];
 
-		if (p->provider && !all)
+		if (p->provider)
 			continue;
-		p->provider = host_provider_close(p->provider);
 		free(TAKE_PTR(p->problem));
 		open_provider(pool, config, i);
 		changed = true;
@@ -136,7 +135,7 @@ void pools_wake(struct pool *pool, const struct config *config)
 {
 	for (size_t i = 0; i < pool->provider_count; i++)
 		pool->providers[i].rest_until_ms = 0;
-	look_again(pool, config, true);
+	look_again(pool, config);
 }
 
 static void free_pool(struct pool *pool)
@@ -201,7 +200,7 @@ int pools_get(struct core *core, const struct config *config, struct pool **ret,
 			open_provider(pool, config, i);
 		apply_floor(pool, config);
 	} else {
-		look_again(pool, config, false);
+		look_again(pool, config);
 	}
 	pool->users++;
 	pool_kick(pool);

@@ -111,6 +111,20 @@ static void process_close(void *provider)
 	free(p);
 }
 
+static void find_runtime(const struct process *p, int i, struct runtime *ret)
+{
+	runtime_find((enum process_language)i, p->host->runtime_path(p->settings, process_language_names[i]),
+		     p->host->search_path(p->settings), getenv("HOME"), ret);
+}
+
+/* One that is installed later counts from then on. */
+static void find_missing(struct process *p)
+{
+	for (int i = 0; i < PROCESS_LANGUAGES; i++)
+		if (!p->runtimes[i].path[0])
+			find_runtime(p, i, &p->runtimes[i]);
+}
+
 static enum hawser_status look(struct process *p)
 {
 	int r;
@@ -122,9 +136,7 @@ static enum hawser_status look(struct process *p)
 		snprintf(p->problem, sizeof(p->problem), "libseccomp cannot make the filter: %s", strerror(-r));
 		return HAWSER_INTERNAL;
 	}
-	for (int i = 0; i < PROCESS_LANGUAGES; i++)
-		runtime_find((enum process_language)i, p->host->runtime_path(p->settings, process_language_names[i]),
-			     p->host->search_path(p->settings), getenv("HOME"), &p->runtimes[i]);
+	find_missing(p);
 	look_at_roots(p);
 	keep_existing(etc_names, p->etc, ETC_MAX);
 	keep_existing(mask_file_names, p->mask_files, MASKS_MAX);
@@ -310,6 +322,7 @@ static void process_create(void *provider, struct hawser_op *op, const struct ha
 		fail(p, op, HAWSER_INTERNAL, "no memory for a sandbox");
 		return;
 	}
+	find_missing(p);
 	memcpy(view->runtimes, p->runtimes, sizeof(view->runtimes));
 	if (!guest)
 		fail(p, op, HAWSER_UNSUPPORTED, "the guest binary hawser-guest is not installed");
@@ -347,9 +360,10 @@ static void process_report(void *provider, void (*tell)(void *user, const char *
 	else
 		tell(user, "name spaces", text, 0);
 	for (int i = 0; i < PROCESS_LANGUAGES; i++) {
-		const struct runtime *rt = &p->runtimes[i];
+		struct runtime rt; /* of now, and of its own: a sandbox may be made meanwhile */
 
-		tell(user, process_language_names[i], rt->path[0] ? rt->path : rt->problem, rt->path[0] != '\0');
+		find_runtime(p, i, &rt);
+		tell(user, process_language_names[i], rt.path[0] ? rt.path : rt.problem, rt.path[0] != '\0');
 	}
 }
 
