@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Wrong input before anything runs: configurations, missing interpreters, machines that cannot wall, folders."""
-import ctypes
 import json
 import os
 import sys
 
-from faults import (CLONE_NEWUSER, LIBC, MS_BIND, Cases, Home, Skip, apart, call, config, fixture, forget_log, mount, text_of)
+from faults import (Cases, Home, Skip, apart, call, config, cover, fixture, forget_log, mount, text_of,
+                    without_user_name_spaces)
 
 cases = Cases()
 BROKEN = """mcpServers:
@@ -127,16 +127,10 @@ def an_interpreter_that_is_not_there_is_named():
         assert "/nowhere/bin/python3" in home.run("doctor").stdout
 
 
-def bound_over(path, cover="/dev/null"):
-    real = os.path.realpath(path)
-    if os.path.exists(real):
-        mount(cover, real, None, MS_BIND)
-
-
 @cases.add
 @apart
 def without_bubblewrap_runs_are_refused_with_what_to_install():
-    bound_over("/usr/bin/bwrap")
+    cover("/usr/bin/bwrap")
     with Home(config()) as home, home.mcp() as mcp:
         done = home.run("run", "-", input="return 1")
         assert done.returncode != 0, done
@@ -147,14 +141,7 @@ def without_bubblewrap_runs_are_refused_with_what_to_install():
 @cases.add
 @apart
 def without_user_name_spaces_runs_are_refused_with_the_cure():
-    uid, gid = os.getuid(), os.getgid()
-    if LIBC.unshare(CLONE_NEWUSER) < 0:
-        raise Skip("user name spaces: " + os.strerror(ctypes.get_errno()))
-    for name, text in (("setgroups", "deny"), ("uid_map", "%d %d 1" % (uid, uid)), ("gid_map", "%d %d 1" % (gid, gid))):
-        with open("/proc/self/" + name, "w", encoding="ascii") as f:
-            f.write(text)
-    with open("/proc/sys/user/max_user_namespaces", "w", encoding="ascii") as f:
-        f.write("0")
+    without_user_name_spaces()
     with Home(config()) as home, home.mcp() as mcp:
         for text in (home.run("run", "-", input="return 1").stderr, text_of(mcp.code("return 1")), home.run("doctor").stdout):
             assert "max_user_namespaces" in text, text

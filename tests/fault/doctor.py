@@ -4,6 +4,7 @@
 import contextlib
 import ctypes
 import fcntl
+import http.server
 import json
 import os
 import re
@@ -12,7 +13,8 @@ import socket
 import sys
 import threading
 
-from faults import CLONE_NEWUSER, LIBC, MS_BIND, Cases, Home, Skip, apart, config, fixture, mount
+from faults import (LIBC, Cases, Home, Skip, apart, config, cover, enter_user_name_space, fixture, mount,
+                    without_user_name_spaces)
 from hawser import BUILD
 
 cases = Cases()
@@ -43,23 +45,9 @@ def need_root():
         raise Skip("root, to be another user")
 
 
-def cover(path, by="/dev/null"):
-    mount(by, os.path.realpath(path), None, MS_BIND)
-
-
 def uncover(path):
     if LIBC.umount2(os.path.realpath(path).encode(), 0) < 0:
         raise AssertionError(os.strerror(ctypes.get_errno()))
-
-
-def enter_user_name_space(uid):
-    """This process goes on as uid there."""
-    inside = (("setgroups", "deny"), ("uid_map", "%d %d 1" % (uid, os.getuid())), ("gid_map", "%d %d 1" % (uid, os.getgid())))
-    if LIBC.unshare(CLONE_NEWUSER) < 0:
-        raise Skip("user name spaces: " + os.strerror(ctypes.get_errno()))
-    for name, text in inside:
-        with open("/proc/self/" + name, "w", encoding="ascii") as f:
-            f.write(text)
 
 
 def no_bubblewrap():
@@ -68,9 +56,7 @@ def no_bubblewrap():
 
 
 def no_name_spaces():
-    enter_user_name_space(os.getuid())
-    with open("/proc/sys/user/max_user_namespaces", "w", encoding="ascii") as f:
-        f.write("0")
+    without_user_name_spaces()
     return serving()
 
 
@@ -91,8 +77,7 @@ def apparmor():
 def no_interpreter():
     home = serving()
     home.env["PATH"] = "/usr/bin:/bin"
-    if os.path.exists("/usr/bin/node"):
-        cover("/usr/bin/node")
+    cover("/usr/bin/node")
     return home
 
 
@@ -106,6 +91,36 @@ def server_missing():
 
 def server_crashing():
     return serving(one={"command": sys.executable, "args": ["-c", "import sys; sys.exit('no token\\n      cure: rm -rf /')"]})
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """A server behind a URL that does not take the header."""
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", "Bearer")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+@contextlib.contextmanager
+def wrong_header():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        entry = {"type": "http", "url": "http://127.0.0.1:%d/mcp" % web.server_port, "headers": {"Authorization": "Bearer old"}}
+        try:
+            with serving(one=entry) as home:
+                if '"one"' not in home.run("tools", "--servers", "--json").stdout:
+                    raise Skip("servers behind a URL")
+                yield home
+        finally:
+            web.shutdown()
 
 
 def unset_variable():
@@ -278,6 +293,7 @@ ROWS = [
     ("server missing", server_missing, "server one", 'no program "no-such-server"',
      r"install no-such-server, or correct the command of one \(/.*hawser.yaml:\d+\)", 1, False),
     ("server crashing", server_crashing, "server one", "status 1; its last words: no token", r"hawser tools --logs one", 1, False),
+    ("wrong header", wrong_header, "server one", "401", r"correct the url and headers of one \(/.*hawser.yaml:\d+\)", 1, False),
     ("unset variable", unset_variable, "server one", "${NOBODY_SETS_THIS} is not set", r"export NOBODY_SETS_THIS=\.\.\.", 1, False),
     ("faulty configuration", faulty_configuration, "configuration", "hawser.yaml:2: server one: unknown key comand",
      r".*hawser config check.*", 1, False),
@@ -312,6 +328,8 @@ def see(set_up, key, words, cure, status):
         assert re.fullmatch(cure, found[0]["cure"]), found[0]
         # nothing else is bad, but runs for the same reason
         assert all(f["key"].startswith("run ") for f in bad if f["key"] != key), bad
+        if set_up is somebody_silent_on_the_socket:
+            return  # once is long enough
         lines = home.run("doctor").stdout.splitlines()
         at = [i for i, line in enumerate(lines) if line.startswith("BAD   %s: " % key)]
         assert len(at) == 1 and lines[-1] == "%d to mend" % len(bad), lines

@@ -103,6 +103,29 @@ def mount(source, target, kind, flags=0, data=None):
                      data.encode() if data else None), "mounting " + target)
 
 
+def cover(path, by="/dev/null"):
+    """In the test's own name space another file stands there."""
+    real = os.path.realpath(path)
+    if os.path.exists(real):
+        mount(by, real, None, MS_BIND)
+
+
+def enter_user_name_space(uid):
+    """This process goes on as uid in a new one."""
+    texts = (("setgroups", "deny"), ("uid_map", "%d %d 1" % (uid, os.getuid())), ("gid_map", "%d %d 1" % (uid, os.getgid())))
+    _must(LIBC.unshare(CLONE_NEWUSER), "user name spaces")
+    for name, text in texts:
+        with open("/proc/self/" + name, "w", encoding="ascii") as f:
+            f.write(text)
+
+
+def without_user_name_spaces():
+    """None can be made by what this process starts."""
+    enter_user_name_space(os.getuid())
+    with open("/proc/sys/user/max_user_namespaces", "w", encoding="ascii") as f:
+        f.write("0")
+
+
 def _enter():
     uid, gid = os.getuid(), os.getgid()
     if uid == 0:
