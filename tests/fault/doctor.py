@@ -10,11 +10,12 @@ import os
 import re
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 
-from faults import (LIBC, Cases, Home, Skip, apart, config, cover, enter_user_name_space, fixture, mount,
-                    without_user_name_spaces)
+from faults import (LIBC, SERVER, Cases, Home, Skip, apart, config, cover, enter_user_name_space, fixture, mount,
+                    wait_for, without_user_name_spaces)
 from hawser import BUILD
 
 cases = Cases()
@@ -381,6 +382,24 @@ def a_server_is_called_only_when_it_may_be(more, words):
         done = home.run("doctor", "--json")
         texts = {f["key"]: f["text"] for f in json.loads(done.stdout)["findings"]}
         assert done.returncode == 0 and words in texts["server fine"], texts
+
+
+@cases.add
+def a_tool_that_does_not_answer_is_given_up():
+    with serving(one=fixture("mute", program=SERVER)) as home:
+        told = json.loads(home.run("doctor", "--json").stdout)
+        assert "mute, which only reads, took over 10 s and was given up" in told["findings"][-1]["text"], told
+
+
+@cases.add
+def a_client_that_hangs_up_in_the_middle_costs_the_broker_nothing():
+    with serving(one=fixture("mute", program=SERVER)) as home:
+        client = home.popen("doctor", stdout=subprocess.DEVNULL)
+        wait_for(lambda: "called" in home.run("tools", "--logs", "one").stdout)
+        client.kill()
+        client.wait()
+        wait_for(lambda: home.status()["idle"])
+        assert home.code("return 1")["result"] == 1
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
     secrets  says $TOKEN in names, descriptions, results, errors, stderr (in two pieces) and in a line that is no JSON
     lazy     does not end when stdin does, nor at SIGTERM; its child neither
     env      tells the value of a variable and its own pid
+    mute     says that its one tool only reads, and never answers it; writes "called" to stderr
 """
 import json
 import os
@@ -35,7 +36,10 @@ def cut_words():
 
 
 def call(id_, name, arguments):
-    if name == "value":
+    if HABIT == "mute":
+        sys.stderr.write("called\n")
+        sys.stderr.flush()
+    elif name == "value":
         text(id_, json.dumps({"token": TOKEN, "pid": os.getpid()}))
     elif name == "fail":
         text(id_, "cannot log in with " + TOKEN, isError=True)
@@ -53,6 +57,8 @@ def call(id_, name, arguments):
 
 
 def tools():
+    if HABIT == "mute":
+        return [{"name": "mute", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}}]
     names = ["value", "fail", "refuse", "die", "rubbish", "plain"]
     if HABIT == "secrets":
         names.append("named_" + TOKEN)

@@ -135,7 +135,7 @@ static void tell_policy(struct request *q, const struct config *c)
 	const char *preset = json_string_value(json_object_get(c->policy, "default"));
 	char text[160];
 
-	snprintf(text, sizeof(text), "%zu rule%s, then the default: %.40s", json_array_size(rules),
+	snprintf(text, sizeof(text), "%zu rule%s, then the default: %.80s", json_array_size(rules),
 		 json_array_size(rules) == 1 ? "" : "s",
 		 preset ? preset : "what trusted servers mark read-only is allowed, the rest is not");
 	doctor_tell(q, "policy", text, NULL, true);
