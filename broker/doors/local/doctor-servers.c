@@ -29,6 +29,7 @@ static const struct {
 	const char *kind, *text;
 } came_through[] = {
 	{"denied", "policy keeps doctor from calling"},
+	{"approval_refused", "a person keeps doctor from calling"},
 	{"tool_error", "an error of its own came from"},
 };
 
