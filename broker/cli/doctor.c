@@ -100,7 +100,8 @@ static int examine(const struct cli_args *args, struct findings *f)
 	startable = checkup_before(&paths, on_checked, f);
 	r = wire_open(args, startable, &w, &err);
 	if (r < 0) {
-		if (startable || r != -ENOENT) /* else it was told already why there is none */
+		if (startable ||
+		    (r != -ENOENT && r != -EACCES && r != -ENOTDIR)) /* else it was told already why there is none */
 			checkup_unreachable(&paths, error_text(&err), on_checked, f);
 		return CLI_UNREACHABLE;
 	}
