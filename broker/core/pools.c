@@ -37,21 +37,36 @@ static void open_provider(struct pool *pool, const struct config *config, size_t
 	error_done(&err);
 }
 
-/* Providers below the floor are not used: the class named in the configuration, else that of the first provider. */
+/* What the configuration names, else the class of the first provider. One that could not be opened has not said its
+ * class: until it can be, nothing weaker than the strongest takes its place. */
+static enum hawser_isolation floor_of(const struct pool *pool, const struct config *config, bool *ret_unknown)
+{
+	*ret_unknown = false;
+	if (config->isolation)
+		return host_isolation_parse(config->isolation);
+	if (pool->provider_count > 0 && pool->providers[0].provider)
+		return host_provider_isolation(pool->providers[0].provider);
+	*ret_unknown = pool->provider_count > 1;
+	return HAWSER_ISOLATION_VM;
+}
+
+/* Providers below the floor are not used. */
 static void apply_floor(struct pool *pool, const struct config *config)
 {
-	enum hawser_isolation floor = config->isolation ? host_isolation_parse(config->isolation) : 0;
+	bool unknown;
+	enum hawser_isolation floor = floor_of(pool, config, &unknown);
 
-	if (floor == 0 && pool->provider_count > 0 && pool->providers[0].provider)
-		floor = host_provider_isolation(pool->providers[0].provider);
 	for (size_t i = 0; i < pool->provider_count; i++) {
 		struct pool_provider *p = &pool->providers[i];
 
 		if (!p->provider || host_provider_isolation(p->provider) >= floor)
 			continue;
 		free(p->problem);
-		if (asprintf(&p->problem, "%s isolates as %s, the floor is %s", host_provider_name(p->provider),
-			     host_isolation_name(host_provider_isolation(p->provider)), host_isolation_name(floor)) < 0)
+		if (asprintf(&p->problem, "%s isolates as %s, the floor is %s%s", host_provider_name(p->provider),
+			     host_isolation_name(host_provider_isolation(p->provider)), host_isolation_name(floor),
+			     unknown ? " while the first provider cannot be opened; isolation: in the configuration "
+				       "names another"
+				     : "") < 0)
 			p->problem = NULL;
 		p->provider = host_provider_close(p->provider);
 	}

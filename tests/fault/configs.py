@@ -210,6 +210,16 @@ def a_path_too_long_for_the_sockets_of_sandboxes_is_told_too():
 
 
 @cases.add
+def a_first_provider_that_cannot_be_opened_lowers_no_floor():
+    first = {"fake": {"unix_path": "/nowhere/guest.sock", "secret_file": "/nowhere/secret", "tunnel": "c0" * 16, "isolation": "vm"}}
+    with Home({**config(), "providers": [first, "process"]}) as home:
+        done = home.run("run", "-", input="return 1")
+        assert done.returncode and "provider fake: secret_file" in done.stderr and "the floor is vm" in done.stderr, done
+    with Home({**config(), "providers": [first, "process"], "isolation": "process"}) as home:
+        assert home.code("return 1")["sandbox"]["provider"] == "process"
+
+
+@cases.add
 def no_configuration_says_what_to_do_and_runs():
     with Home(None) as home, home.mcp() as mcp:
         assert "hawser.yaml" in home.run("config", "check").stdout
