@@ -58,6 +58,8 @@ struct pool {
 /* The first provider that is not resting and can do the environment (-1: none); *why says what was passed over. NULL:
  * none. */
 struct pool_provider *pool_choose(struct pool *pool, int environment, struct buf *why);
+/* Is there another that is not resting? */
+bool pool_has_other(const struct pool *pool, const struct pool_provider *p);
 /* It failed: others are asked for a while. */
 void pool_rest(struct pool_provider *p, const char *problem);
 
@@ -76,6 +78,8 @@ size_t pool_count(const struct pool *pool, enum sandbox_state state);
 size_t pool_count_coming(const struct pool *pool);
 /* A sandbox with this environment (not -1) could not be made: runs that want it are told why, the others go on. */
 void pool_environment_failed(struct pool *pool, int environment, const char *problem);
+/* None could be made because this language has no interpreter: the same for runs in it. */
+void pool_language_failed(struct pool *pool, enum run_language language, const char *problem);
 /* Something changed: on the next turn sandboxes are handed out and made, all decided in one place. */
 void pool_kick(struct pool *pool);
 /* Nothing is made ahead for ms at least; the timer of the pool kicks it then. */

@@ -72,6 +72,17 @@ static void apply_floor(struct pool *pool, const struct config *config)
 	}
 }
 
+bool pool_has_other(const struct pool *pool, const struct pool_provider *p)
+{
+	uint64_t now = clock_now_ms();
+
+	for (const struct pool_provider *other = pool->providers; other < pool->providers + pool->provider_count;
+	     other++)
+		if (other != p && other->provider && other->rest_until_ms <= now)
+			return true;
+	return false;
+}
+
 void pool_rest(struct pool_provider *p, const char *problem)
 {
 	free(p->problem);

@@ -95,8 +95,9 @@ void pools_on_sandbox_ended(struct core *core, const char *sandbox_id, const cha
 
 /* ---- making ---- */
 
-/* Who could not do it: the provider, which rests then; but a wrong environment concerns those who ask for it alone. */
-static void blame(struct sandbox *s, const char *problem)
+/* Who could not do it: the provider, which rests then; but a wrong environment concerns those who ask for it alone, and
+ * so does an interpreter that is missing where no other provider may have it. */
+static void blame(struct sandbox *s, enum hawser_status status, const char *problem)
 {
 	struct pool *pool = s->pool;
 
@@ -104,6 +105,8 @@ static void blame(struct sandbox *s, const char *problem)
 		 LOG_S("reason", problem));
 	if (s->environment >= 0)
 		pool_environment_failed(pool, s->environment, problem);
+	else if (status == HAWSER_NO_INTERPRETER && !pool_has_other(pool, s->provider))
+		pool_language_failed(pool, s->park, problem);
 	else
 		pool_rest(s->provider, problem);
 	pool_pause_refill(pool, REFILL_REST_MS);
@@ -114,7 +117,7 @@ static void making_failed(struct sandbox *s, const char *problem)
 {
 	struct pool *pool = s->pool;
 
-	blame(s, problem);
+	blame(s, HAWSER_INTERNAL, problem);
 	sandbox_end(s);
 	pool_kick(pool);
 }
@@ -186,7 +189,7 @@ static void on_created(void *user, const struct host_created *created)
 		return;
 	}
 	if (created->status != HAWSER_OK) {
-		blame(s, created->message);
+		blame(s, created->status, created->message);
 		sandbox_free(s);
 		pool_kick(pool);
 		return;

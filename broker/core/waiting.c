@@ -96,6 +96,21 @@ void pool_environment_failed(struct pool *pool, int environment, const char *pro
 	fail_waiting(pool, environment, problem);
 }
 
+void pool_language_failed(struct pool *pool, enum run_language language, const char *problem)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct ticket *ticket;
+
+	error_set(&err, -EIO, "no sandbox: %s", problem);
+	do { /* from the front each time: who is told may do anything to the queue */
+		DL_FOREACH (pool->waiting, ticket)
+			if (ticket->language == language && ticket->environment < 0)
+				break;
+		if (ticket)
+			give(ticket, NULL, &err);
+	} while (ticket);
+}
+
 /* One with the language's interpreter parked, if there is one. */
 static struct sandbox *find_warm(struct pool *pool, enum run_language language, int environment)
 {

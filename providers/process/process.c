@@ -329,7 +329,7 @@ static void process_create(void *provider, struct hawser_op *op, const struct ha
 	else if (!environment_apply(request->environment, getenv("HOME"), view))
 		fail(p, op, HAWSER_INVALID, view->problem);
 	else if ((missing = missing_language(view->runtimes, request->park)))
-		fail(p, op, HAWSER_UNSUPPORTED, missing);
+		fail(p, op, HAWSER_NO_INTERPRETER, missing);
 	else
 		create_with(p, op, request, view, guest);
 	free(view);

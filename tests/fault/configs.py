@@ -124,6 +124,7 @@ def an_interpreter_that_is_not_there_is_named():
     with Home({**config(), "runtimes": {"python": "/nowhere/bin/python3"}}) as home:
         done = home.run("run", "-l", "python", "-", input="1")
         assert done.returncode != 0 and "/nowhere/bin/python3" in done.stderr, done
+        assert home.code("return 1")["result"] == 1  # at once: others are not held up by it
         assert "/nowhere/bin/python3" in home.run("doctor").stdout
 
 

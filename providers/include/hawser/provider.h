@@ -56,6 +56,7 @@ enum hawser_status {
 	HAWSER_UNSUPPORTED = 6, /* this machine cannot (no bubblewrap, no user name spaces ...) */
 	HAWSER_TIMEOUT = 7,
 	HAWSER_INTERNAL = 8,
+	HAWSER_NO_INTERPRETER = 9, /* create: there is none of a language in park; without it a sandbox can be made */
 };
 
 /* Where the tunnel of a sandbox is reached: exactly one of unix_path and url. */
