@@ -54,6 +54,7 @@ void exchange_free(struct exchange *ex)
 void exchange_lost(struct exchange *ex, enum upstream_outcome outcome, const char *why)
 {
 	struct http_transport *t = ex->t;
+	_cleanup_free_ char *fault = TAKE_PTR(ex->fault); /* why may be it */
 	uint64_t id = ex->answered ? 0 : ex->id;
 	bool left = ex->left, vital = ex->kind == OUTGOING_INITIALIZED || (ex->kind == EXCHANGE_LISTEN && t->old);
 
@@ -215,4 +216,6 @@ void exchange_start(struct exchange *ex)
 	ex->http = NULL;
 	if (http_new(t->loop, &o, &events, ex, &ex->http, &err) < 0)
 		start_failed(ex, &err);
+	else if (wire_paused(ex->wire)) /* by what an earlier stream brought */
+		http_pause(ex->http);
 }

@@ -329,6 +329,10 @@ static void test_refusals_of_calls(void **state)
 		 "\"{\\\"jsonrpc\\\":\\\"2.0\\\",\\\"id\\\":null,\\\"error\\\":{\\\"code\\\":1,"
 		 "\\\"message\\\":\\\"on fire\\\"}}\"}",
 		 "answered 500 Internal Server Error: on fire", UPSTREAM_DOWN},
+		{"{\"status\": 200, \"type\": \"application/json\", \"body\": "
+		 "\"{\\\"jsonrpc\\\":\\\"2.0\\\",\\\"id\\\":null,\\\"error\\\":{\\\"code\\\":1,"
+		 "\\\"message\\\":\\\"on fire\\\"}}\"}",
+		 "on fire", UPSTREAM_DOWN},
 		{"{\"status\": 302}", "redirects (302) to nowhere", UPSTREAM_DOWN},
 		{"{\"status\": 200, \"type\": \"text/html\"}", "no MCP message (text/html)", UPSTREAM_DOWN},
 		{"{\"status\": 200, \"type\": \"application/json\"}", "cannot be read", UPSTREAM_ERROR},
