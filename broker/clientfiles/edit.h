@@ -9,6 +9,7 @@
  * comments; object and array are spans of plain, the blanked twin of text (jsonc.h). Pure.
  */
 enum { EDIT_SPLICES_MAX = 4096 };
+#define EDIT_LAST SIZE_MAX /* json_edit_insert(): behind the last */
 
 struct edit_splice {
 	size_t at, len; /* of the old text */
@@ -35,9 +36,10 @@ struct json_edit {
  * none goes, comes in front of all. */
 int json_edit_remove(const struct json_edit *j, struct span object, bool (*goes)(void *user, struct span key),
 		     void *user, const char *const *instead, size_t count) _must_check_;
-/* Puts items (whole members, or elements) in front of the first or behind the last that is there. */
-int json_edit_insert(const struct json_edit *j, struct span container, bool first, const char *const *items,
+/* Puts items (whole members, or elements) in front of number `before` of those that are there, or behind the last. */
+int json_edit_insert(const struct json_edit *j, struct span container, size_t before, const char *const *items,
 		     size_t count) _must_check_;
+int json_edit_remove_element(const struct json_edit *j, struct span array, size_t number) _must_check_;
 /* json-back.c: takes the change before -> after back in now, an edited form of after. What the change took away is put
  * back, what it added goes; all other edits stay. Done twice it changes nothing more. */
 int json_edit_back(struct span before, struct span after, struct span now, struct buf *out,

@@ -178,22 +178,34 @@ static int append_server(struct buf *out, size_t indent, const char *line, const
 	return r;
 }
 
+/* Without quotes where it can only be a text. */
+static int append_glob(struct buf *out, const char *glob)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
+	json_auto_t *text = json_string(glob);
+
+	if (isalpha((unsigned char)glob[0]) && strpbrk(glob, "._") && strspn(glob, plain) == strlen(glob))
+		return buf_append_str(out, glob);
+	return append_value(out, text);
+}
+
+static int append_rule(struct buf *out, size_t indent, const char *line, const struct hawserfile_rule *rule)
+{
+	int r = buf_printf(out, "%*s- %s: ", (int)indent, "", rule->verdict);
+
+	if (r == 0)
+		r = append_glob(out, rule->glob);
+	return r ? r : buf_append_str(out, line);
+}
+
 static int append_rules(struct buf *out, size_t indent, const char *line, const struct hawserfile_addition *a,
 			bool allow)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < a->rule_count; i++) {
-		json_auto_t *glob = json_string(a->rules[i].glob);
-
-		if ((strcmp(a->rules[i].verdict, "allow") == 0) != allow)
-			continue;
-		r = buf_printf(out, "%*s- %s: ", (int)indent, "", a->rules[i].verdict);
-		if (r == 0)
-			r = append_value(out, glob);
-		if (r == 0)
-			r = buf_append_str(out, line);
-	}
+	for (size_t i = 0; r == 0 && i < a->rule_count; i++)
+		if ((strcmp(a->rules[i].verdict, "allow") == 0) == allow)
+			r = append_rule(out, indent, line, &a->rules[i]);
 	return r;
 }
 
@@ -249,11 +261,23 @@ static int add_servers(const struct yaml_edit *y, const struct hawserfile_additi
 	return r < 0 ? r : insert(y, b.end, &out);
 }
 
+/* The line of a rule; that behind all of them if there is no such. */
+static size_t rule_line(struct span text, const struct block *rules, size_t number)
+{
+	for (size_t line = rules->body, n = 0; line < rules->end; line = line_end(text, line)) {
+		size_t indent = indent_of(text, line);
+
+		if (indent == rules->inner && line + indent < text.len && text.p[line + indent] == '-' && n++ == number)
+			return line;
+	}
+	return rules->end;
+}
+
 /* policy is there. */
 static int add_to_policy(const struct yaml_edit *y, const struct hawserfile_addition *a, const struct block *policy,
 			 struct error *err)
 {
-	_cleanup_buf_ struct buf front = BUF_INIT(ADDED_MAX), back = BUF_INIT(ADDED_MAX);
+	_cleanup_buf_ struct buf front = BUF_INIT(ADDED_MAX), one = BUF_INIT(ADDED_MAX), back = BUF_INIT(ADDED_MAX);
 	struct block rules = {.end = policy->end, .inner = policy->inner + 2};
 	bool found = find_block(y->text, policy->body, policy->end, policy->inner, "rules", &rules);
 	int r = open_block(y, policy, "policy", err);
@@ -268,6 +292,10 @@ static int add_to_policy(const struct yaml_edit *y, const struct hawserfile_addi
 		r = append_rules(&back, rules.inner, y->line, a, true);
 	if (r == 0)
 		r = insert(y, found ? rules.body : policy->end, &front);
+	if (r == 0 && a->rule)
+		r = append_rule(&one, rules.inner, y->line, a->rule);
+	if (r == 0)
+		r = insert(y, found ? rule_line(y->text, &rules, a->above) : policy->end, &one);
 	return r < 0 ? r : insert(y, rules.end, &back);
 }
 
@@ -277,13 +305,15 @@ static int add_rules(const struct yaml_edit *y, const struct hawserfile_addition
 	struct block policy;
 	int r;
 
-	if (a->rule_count == 0)
+	if (a->rule_count == 0 && !a->rule)
 		return 0;
 	if (find_block(y->text, 0, y->text.len, 0, "policy", &policy))
 		return add_to_policy(y, a, &policy, err);
 	r = buf_printf(&out, "policy:%s  rules:%s", y->line, y->line);
 	for (int allow = 0; r == 0 && allow < 2; allow++)
 		r = append_rules(&out, 4, y->line, a, allow == 1);
+	if (r == 0 && a->rule)
+		r = append_rule(&out, 4, y->line, a->rule);
 	return r < 0 ? r : insert(y, y->text.len, &out);
 }
 
@@ -295,4 +325,23 @@ int hawserfile_add_yaml(struct span text, const struct hawserfile_addition *a, s
 	if (r == 0)
 		r = add_rules(&y, a, err);
 	return r < 0 && !err->code ? error_set(err, r, "too much to add") : r;
+}
+
+/* One line of its own goes; that it was all of the rule, whoever writes the file sees by reading the new text. */
+int hawserfile_remove_rule_yaml(struct span text, size_t number, struct edit *edit, struct error *err)
+{
+	struct block policy, rules;
+	size_t line;
+	int r = 0;
+
+	if (!find_block(text, 0, text.len, 0, "policy", &policy) ||
+	    !find_block(text, policy.body, policy.end, policy.inner, "rules", &rules) ||
+	    (line = rule_line(text, &rules, number)) == rules.end)
+		return error_set(err, -ENOENT, "policy.rules is not written as indented lines, or has no such rule");
+	if (number == 0 &&
+	    rule_line(text, &rules, 1) == rules.end) /* a list without entries is written in another way */
+		r = edit_splice(edit, rules.rest, 0, " []");
+	if (r == 0)
+		r = edit_splice(edit, line, line_end(text, line) - line, "");
+	return r < 0 ? error_set(err, r, "too much to change") : 0;
 }

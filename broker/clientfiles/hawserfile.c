@@ -32,7 +32,7 @@ static char *member(const char *name, const json_t *value)
 
 /* Puts items into the container below parent; one that is not there is made, as open + items + close. */
 static int put(const struct json_edit *j, struct span parent, struct span container, const char *key, const char *open,
-	       bool first, char *const *items, size_t count)
+	       size_t before, char *const *items, size_t count)
 {
 	_cleanup_buf_ struct buf whole = BUF_INIT(ITEM_MAX);
 	_cleanup_free_ char *text = NULL;
@@ -41,14 +41,14 @@ static int put(const struct json_edit *j, struct span parent, struct span contai
 	if (count == 0)
 		return 0;
 	if (container.p)
-		return json_edit_insert(j, container, first, (const char *const *)items, count);
+		return json_edit_insert(j, container, before, (const char *const *)items, count);
 	r = buf_printf(&whole, "\"%s\": %c", key, open[0]);
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = buf_printf(&whole, "%s%s", i ? ", " : "", items[i]);
 	if (r == 0)
 		r = buf_append_str(&whole, open + 1);
 	text = r == 0 ? buf_steal(&whole, NULL) : NULL;
-	return text ? json_edit_insert(j, parent, false, (const char *const *)&text, 1) : -ENOMEM;
+	return text ? json_edit_insert(j, parent, EDIT_LAST, (const char *const *)&text, 1) : -ENOMEM;
 }
 
 static int put_servers(const struct json_edit *j, struct span root, const struct hawserfile_addition *a)
@@ -65,9 +65,16 @@ static int put_servers(const struct json_edit *j, struct span root, const struct
 	if (r == 0 && servers.p && span_type(servers) != SPAN_OBJECT)
 		r = -EINVAL;
 	if (r == 0)
-		r = put(j, root, servers, "mcpServers", "{}", false, items, a->server_count);
+		r = put(j, root, servers, "mcpServers", "{}", EDIT_LAST, items, a->server_count);
 	free_items(items, a->server_count);
 	return r;
+}
+
+static char *rule_text(const struct hawserfile_rule *rule)
+{
+	json_auto_t *value = json_pack("{s:s}", rule->verdict, rule->glob);
+
+	return value ? json_dumps(value, 0) : NULL;
 }
 
 static bool is_allow(const struct hawserfile_rule *rule)
@@ -81,16 +88,25 @@ static int rule_items(const struct hawserfile_addition *a, bool allow, char **it
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->rule_count; i++) {
-		json_auto_t *rule = json_pack("{s:s}", a->rules[i].verdict, a->rules[i].glob);
-
 		if (is_allow(&a->rules[i]) != allow)
 			continue;
-		items[n] = rule ? json_dumps(rule, 0) : NULL;
+		items[n] = rule_text(&a->rules[i]);
 		if (!items[n++])
 			return -ENOMEM;
 	}
 	*ret_count = n;
 	return 0;
+}
+
+/* The rule that has its place, into a policy that is there. */
+static int put_rule(const struct json_edit *j, struct span root, const struct hawserfile_addition *a)
+{
+	struct span policy = span_member(root, "policy"), rules = span_member(policy, "rules");
+	_cleanup_free_ char *text = rule_text(a->rule);
+
+	if (span_type(policy) != SPAN_OBJECT || (rules.p && span_type(rules) != SPAN_ARRAY))
+		return -EINVAL;
+	return text ? put(j, policy, rules, "rules", "[]", a->above, &text, 1) : -ENOMEM;
 }
 
 /* Into a policy that is there. */
@@ -106,11 +122,11 @@ static int put_rules(const struct json_edit *j, struct span root, const struct h
 	if (r == 0 && (span_type(policy) != SPAN_OBJECT || (rules.p && span_type(rules) != SPAN_ARRAY)))
 		r = -EINVAL;
 	if (r == 0 && rules.p && rules.len > 2) {
-		r = put(j, policy, rules, "rules", "[]", true, items, front);
+		r = put(j, policy, rules, "rules", "[]", 0, items, front);
 		if (r == 0)
-			r = put(j, policy, rules, "rules", "[]", false, items + front, back);
+			r = put(j, policy, rules, "rules", "[]", EDIT_LAST, items + front, back);
 	} else if (r == 0) {
-		r = put(j, policy, rules, "rules", "[]", false, items, front + back);
+		r = put(j, policy, rules, "rules", "[]", EDIT_LAST, items, front + back);
 	}
 	free_items(items, a->rule_count);
 	return r;
@@ -127,8 +143,20 @@ static int put_policy(const struct json_edit *j, struct span root, const struct 
 			if (is_allow(&a->rules[i]) == (allow == 1))
 				json_array_append_new(json_object_get(policy, "rules"),
 						      json_pack("{s:s}", a->rules[i].verdict, a->rules[i].glob));
+	if (a->rule)
+		json_array_append_new(json_object_get(policy, "rules"),
+				      json_pack("{s:s}", a->rule->verdict, a->rule->glob));
 	text = member("policy", policy);
-	return text ? json_edit_insert(j, root, false, (const char *const *)&text, 1) : -ENOMEM;
+	return text ? json_edit_insert(j, root, EDIT_LAST, (const char *const *)&text, 1) : -ENOMEM;
+}
+
+/* plain is the storage of j->plain. */
+static int read_json(struct json_edit *j, struct buf *plain, struct span *ret_root, struct error *err)
+{
+	int r = jsonc_plain(j->text, plain, ret_root, err);
+
+	j->plain = span_of(buf_head(plain), plain->len);
+	return r < 0 || span_type(*ret_root) == SPAN_OBJECT ? r : error_set(err, -EINVAL, "it is no object");
 }
 
 static int add_json(struct span text, const struct hawserfile_addition *a, struct edit *edit, struct error *err)
@@ -136,17 +164,32 @@ static int add_json(struct span text, const struct hawserfile_addition *a, struc
 	_cleanup_buf_ struct buf plain = BUF_INIT(text.len + 1);
 	struct json_edit j = {.text = text, .edit = edit};
 	struct span root;
-	int r = jsonc_plain(text, &plain, &root, err);
+	int r = read_json(&j, &plain, &root, err);
 
 	if (r < 0)
 		return r;
-	if (span_type(root) != SPAN_OBJECT)
-		return error_set(err, -EINVAL, "it is no object");
-	j.plain = span_of(buf_head(&plain), plain.len);
 	r = put_servers(&j, root, a);
-	if (r == 0 && a->rule_count > 0)
-		r = span_member(root, "policy").p ? put_rules(&j, root, a) : put_policy(&j, root, a);
+	if (r == 0 && (a->rule_count > 0 || a->rule) && !span_member(root, "policy").p)
+		r = put_policy(&j, root, a);
+	else if (r == 0 && a->rule_count > 0)
+		r = put_rules(&j, root, a);
+	if (r == 0 && a->rule && span_member(root, "policy").p)
+		r = put_rule(&j, root, a);
 	return r < 0 ? error_set(err, r, "mcpServers or policy is not what it should be") : 0;
+}
+
+static int remove_rule_json(struct span text, size_t number, struct edit *edit, struct error *err)
+{
+	_cleanup_buf_ struct buf plain = BUF_INIT(text.len + 1);
+	struct json_edit j = {.text = text, .edit = edit};
+	struct span root, rules;
+	int r = read_json(&j, &plain, &root, err);
+
+	if (r < 0)
+		return r;
+	rules = span_member(span_member(root, "policy"), "rules");
+	r = span_type(rules) == SPAN_ARRAY ? json_edit_remove_element(&j, rules, number) : -ENOENT;
+	return r < 0 ? error_set(err, r, "the rule cannot be taken out") : 0;
 }
 
 static const char *skip_blanks(struct span text)
@@ -158,19 +201,37 @@ static const char *skip_blanks(struct span text)
 	return p;
 }
 
-int hawserfile_add(struct span text, bool yaml, const struct hawserfile_addition *a, struct buf *out, struct error *err)
+/* YAML may be JSON, too. */
+static bool has_braces(struct span text)
 {
 	const char *begin = skip_blanks(text);
-	bool braces = begin < text.p + text.len && *begin == '{'; /* YAML may be JSON, too */
+
+	return begin < text.p + text.len && *begin == '{';
+}
+
+static int apply(struct edit *edit, struct span text, struct buf *out, struct error *err)
+{
+	int r = edit_apply(edit, text, out);
+
+	return r < 0 ? error_set(err, r, "the new text is too large") : 0;
+}
+
+int hawserfile_add(struct span text, bool yaml, const struct hawserfile_addition *a, struct buf *out, struct error *err)
+{
 	_cleanup_edit_ struct edit edit = {0};
 	int r;
 
-	if (!yaml && begin == text.p + text.len) {
+	if (!yaml && skip_blanks(text) == text.p + text.len)
 		text = SPAN_LIT("{}\n");
-		braces = true;
-	}
-	r = yaml && !braces ? hawserfile_add_yaml(text, a, &edit, err) : add_json(text, a, &edit, err);
-	if (r == 0 && (r = edit_apply(&edit, text, out)) < 0)
-		error_set(err, r, "the new text is too large");
-	return r;
+	r = yaml && !has_braces(text) ? hawserfile_add_yaml(text, a, &edit, err) : add_json(text, a, &edit, err);
+	return r < 0 ? r : apply(&edit, text, out, err);
+}
+
+int hawserfile_remove_rule(struct span text, bool yaml, size_t number, struct buf *out, struct error *err)
+{
+	_cleanup_edit_ struct edit edit = {0};
+	int r = yaml && !has_braces(text) ? hawserfile_remove_rule_yaml(text, number, &edit, err)
+					  : remove_rule_json(text, number, &edit, err);
+
+	return r < 0 ? r : apply(&edit, text, out, err);
 }

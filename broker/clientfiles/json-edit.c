@@ -182,12 +182,13 @@ static int fill_empty(const struct json_edit *j, struct span container, const ch
 	return text ? edit_splice(j->edit, open + 1, 0, text) : -ENOMEM;
 }
 
-int json_edit_insert(const struct json_edit *j, struct span container, bool first, const char *const *items,
+int json_edit_insert(const struct json_edit *j, struct span container, size_t before, const char *const *items,
 		     size_t count)
 {
 	_cleanup_buf_ struct buf between = BUF_INIT(4096), out = BUF_INIT(TEXT_MAX);
 	_cleanup_free_ struct item *there = NULL;
 	_cleanup_free_ char *text = NULL;
+	bool last;
 	size_t n;
 	int r = list_items(j, container, &there, &n);
 
@@ -195,25 +196,39 @@ int json_edit_insert(const struct json_edit *j, struct span container, bool firs
 		return r;
 	if (n == 0)
 		return fill_empty(j, container, items, count);
-	r = separator(j, there[0].at, &between);
-	if (r == 0 && !first)
+	last = before >= n;
+	r = separator(j, there[last ? 0 : before].at, &between);
+	if (r == 0 && last)
 		r = buf_append_str(&out, there[n - 1].comma ? "" : ",");
-	if (r == 0 && !first)
+	if (r == 0 && last)
 		r = buf_append(&out, buf_head(&between), between.len);
 	if (r == 0)
 		r = join(&between, items, count, &out);
-	if (r == 0 && first)
+	if (r == 0 && !last)
 		r = buf_append_str(&out, ",");
-	if (r == 0 && first)
+	if (r == 0 && !last)
 		r = buf_append(&out, buf_head(&between), between.len);
-	if (r == 0 && !first && there[n - 1].comma)
+	if (r == 0 && last && there[n - 1].comma)
 		r = buf_append_str(&out, ",");
 	text = r == 0 ? buf_steal(&out, NULL) : NULL;
 	if (!text)
 		return r < 0 ? r : -ENOMEM;
-	if (first)
-		return edit_splice(j->edit, there[0].at, 0, text);
+	if (!last)
+		return edit_splice(j->edit, there[before].at, 0, text);
 	return edit_splice(j->edit, there[n - 1].comma ? there[n - 1].comma + 1 : there[n - 1].end, 0, text);
+}
+
+int json_edit_remove_element(const struct json_edit *j, struct span array, size_t number)
+{
+	_cleanup_free_ struct item *items = NULL;
+	size_t count;
+	int r = list_items(j, array, &items, &count);
+
+	if (r < 0 || number >= count)
+		return r < 0 ? r : -ENOENT;
+	items[number].goes = true;
+	r = take_out(j, &items[number], true);
+	return r < 0 ? r : mend_last_comma(j, items, count);
 }
 
 /* The items where another one stood. */
@@ -251,5 +266,5 @@ int json_edit_remove(const struct json_edit *j, struct span object, bool (*goes)
 	}
 	if (r == 0)
 		r = mend_last_comma(j, items, count);
-	return r == 0 && instead_count > 0 ? json_edit_insert(j, object, true, instead, instead_count) : r;
+	return r == 0 && instead_count > 0 ? json_edit_insert(j, object, 0, instead, instead_count) : r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/core/config-rule.h"
 
+#include "broker/clientfiles/hawserfile.h"
 #include "broker/core/config-tree.h"
 
 #include <errno.h>
@@ -53,9 +54,9 @@ static ssize_t find_rule(json_t *rules, const json_t *rule)
 }
 
 /* The file as it must read afterwards; *at is where in the rules. NULL: there is nothing to take out. */
-static json_t *expected_of(json_t *before, bool add, const char *name, size_t *at)
+static json_t *expected_of(json_t *before, bool add, const struct hawserfile_rule *r, size_t *at)
 {
-	json_auto_t *after = json_deep_copy(before), *rule = json_pack("{s:s}", "allow", name);
+	json_auto_t *after = json_deep_copy(before), *rule = json_pack("{s:s}", r->verdict, r->glob);
 	json_t *policy = json_object_get(after, "policy"), *rules = json_object_get(policy, "rules");
 	ssize_t found;
 
@@ -81,16 +82,19 @@ static json_t *expected_of(json_t *before, bool add, const char *name, size_t *a
 
 int config_rule_edit(bool is_json, bool add, struct span text, const char *name, size_t above, struct buf *out)
 {
+	const struct hawserfile_rule rule = {"allow", name};
 	json_auto_t *before = json_of(is_json, text), *expected = NULL, *after = NULL;
+	_cleanup_error_ struct error err = ERROR_INIT;
 	int r;
 
 	if (!before)
 		return -ENOTSUP;
-	expected = expected_of(before, add, name, &above);
+	expected = expected_of(before, add, &rule, &above);
 	if (!expected)
 		return add ? -ENOTSUP : -ENOENT;
-	r = is_json ? config_rule_edit_json(add, text, name, above, out)
-		    : config_rule_edit_yaml(add, text, name, above, out);
+	r = add ? hawserfile_add(text, !is_json, &(struct hawserfile_addition){.rule = &rule, .above = above}, out,
+				 &err)
+		: hawserfile_remove_rule(text, !is_json, above, out, &err);
 	if (r < 0)
 		return -ENOTSUP;
 	after = json_of(is_json, span_of(buf_head(out), out->len));
@@ -99,7 +103,7 @@ int config_rule_edit(bool is_json, bool add, struct span text, const char *name,
 
 /* ---- the file ---- */
 
-static int read_file(const char *path, struct buf *out, mode_t *mode, struct error *err)
+static int read_file(const char *path, struct buf *out, struct stat *ret_st, struct error *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -111,12 +115,12 @@ static int read_file(const char *path, struct buf *out, mode_t *mode, struct err
 	if (!room || st.st_size >= CONFIG_FILE_MAX || read(fd, room, CONFIG_FILE_MAX) != st.st_size)
 		return error_set(err, -EIO, "reading %s: it is no file of less than %d bytes", path, CONFIG_FILE_MAX);
 	buf_commit(out, (size_t)st.st_size);
-	*mode = st.st_mode & 07777;
+	*ret_st = st;
 	return 0;
 }
 
 /* A new file in the place of the old one, so that nobody ever reads half of it. */
-static int replace_file(const char *path, const struct buf *text, mode_t mode, struct error *err)
+static int replace_file(const char *path, const struct buf *text, const struct stat *st, struct error *err)
 {
 	_cleanup_free_ char *temporary = NULL;
 	_cleanup_close_ int fd = -1;
@@ -129,8 +133,10 @@ static int replace_file(const char *path, const struct buf *text, mode_t mode, s
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return error_set_errno(err, -errno, "writing beside %s", path);
-	if (write(fd, buf_head(text), text->len) == (ssize_t)text->len && fchmod(fd, mode) == 0 && fsync(fd) == 0 &&
-	    rename(temporary, path) == 0)
+	/* root may write another user's file: it stays his */
+	if ((geteuid() != 0 || fchown(fd, st->st_uid, st->st_gid) == 0) &&
+	    write(fd, buf_head(text), text->len) == (ssize_t)text->len && fchmod(fd, st->st_mode & 07777) == 0 &&
+	    fsync(fd) == 0 && rename(temporary, path) == 0)
 		return 0;
 	r = error_set_errno(err, errno ? -errno : -ENOSPC, "writing %s", path);
 	unlink(temporary);
@@ -142,12 +148,12 @@ static int change_file(const char *path, bool add, const char *name, size_t abov
 	_cleanup_buf_ struct buf text = BUF_INIT(CONFIG_FILE_MAX), out = BUF_INIT(CONFIG_FILE_MAX);
 	size_t n = strlen(path);
 	char real[PATH_MAX];
-	mode_t mode = 0600;
+	struct stat st = {0};
 	int r;
 
 	if (!realpath(path, real)) /* one that is a link stays one */
 		return error_set_errno(err, -errno, "reading %s", path);
-	r = read_file(real, &text, &mode, err);
+	r = read_file(real, &text, &st, err);
 	if (r < 0)
 		return r;
 	r = config_rule_edit(n > 5 && strcmp(path + n - 5, ".json") == 0, add, span_of(buf_head(&text), text.len), name,
@@ -163,7 +169,7 @@ static int change_file(const char *path, bool add, const char *name, size_t abov
 		return error_set(err, r,
 				 "%s is written in a way that needs a hand: take out of policy.rules: - allow: %s",
 				 path, name);
-	return replace_file(real, &out, mode, err);
+	return replace_file(real, &out, &st, err);
 }
 
 int config_rule_add(const char *path, const char *name, size_t above, struct error *err)

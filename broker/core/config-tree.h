@@ -71,10 +71,6 @@ void config_faults_done(struct config_faults *faults);
 struct config_node *config_read_yaml(const char *file, const char *text, size_t len, struct config_faults *faults);
 struct config_node *config_read_json(const char *file, const char *text, size_t len, struct config_faults *faults);
 
-/* ---- config-rule-text.c: the text with one rule more, or without rule `number` ---- */
-int config_rule_edit_json(bool add, struct span text, const char *name, size_t number, struct buf *out) _must_check_;
-int config_rule_edit_yaml(bool add, struct span text, const char *name, size_t number, struct buf *out) _must_check_;
-
 int config_strings_add(struct json_strings *list, const char *text) _must_check_;
 bool config_strings_has(const struct json_strings *list, const char *text);
 void config_strings_done(struct json_strings *list);

@@ -71,8 +71,9 @@ static void add_members(struct span text)
 	json_auto_t *value = json_pack("{s:s}", "command", "c");
 	const struct hawserfile_server server = {"new", value, NULL};
 	const struct hawserfile_rule rules[] = {{"deny", "a.b"}, {"allow", "c.d"}};
-	const struct hawserfile_addition a = {&server, 1, rules, 2};
-	_cleanup_buf_ struct buf out = BUF_INIT(1 << 22), plain = BUF_INIT(1 << 22);
+	const struct hawserfile_addition a = {
+		.servers = &server, .server_count = 1, .rules = rules, .rule_count = 2, .rule = &rules[1], .above = 1};
+	_cleanup_buf_ struct buf out = BUF_INIT(1 << 22), plain = BUF_INIT(1 << 22), less = BUF_INIT(1 << 22);
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct span root;
 
@@ -80,6 +81,9 @@ static void add_members(struct span text)
 		return;
 	FUZZ_CHECK(jsonc_plain(span_of(buf_head(&out), out.len), &plain, &root, &err) == 0);
 	FUZZ_CHECK(span_member(root, "policy").p);
+	buf_clear(&plain);
+	FUZZ_CHECK(hawserfile_remove_rule(span_of(buf_head(&out), out.len), false, 1, &less, &err) == 0);
+	FUZZ_CHECK(jsonc_plain(span_of(buf_head(&less), less.len), &plain, &root, &err) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

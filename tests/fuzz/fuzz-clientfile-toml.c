@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_auto_t *value = json_pack("{s:s}", "command", "c");
 	const struct hawserfile_server server = {"new", value, "C"};
 	const struct hawserfile_rule rules[] = {{"deny", "a.b"}, {"allow", "c.d"}};
-	const struct hawserfile_addition a = {&server, 1, rules, 2};
+	const struct hawserfile_addition a = {
+		.servers = &server, .server_count = 1, .rules = rules, .rule_count = 2, .rule = &rules[1], .above = 1};
 	struct span text = span_of(size ? (const char *)data : "", size);
 	_cleanup_error_ struct error err = ERROR_INIT, other = ERROR_INIT;
 	_cleanup_buf_ struct buf out = BUF_INIT(1 << 22);

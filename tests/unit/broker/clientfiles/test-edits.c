@@ -102,19 +102,19 @@ static const struct {
 	bool yaml;
 	const char *text, *wanted; /* NULL: refused */
 } additions[] = {
-	{true, "", "mcpServers:\n  " X_YAML "policy:\n  rules:\n    - deny: \"x.a\"\n    - allow: \"x.b\"\n"},
+	{true, "", "mcpServers:\n  " X_YAML "policy:\n  rules:\n    - deny: x.a\n    - allow: x.b\n"},
 	{true, "# mine\nmcpServers:\n    y: {command: z} # keep\n\n# behind\nlimits: {}",
 	 "# mine\nmcpServers:\n    y: {command: z} # keep\n    x: # C\n      command: \"c\"\n\n# behind\nlimits: "
-	 "{}\npolicy:\n  rules:\n    - deny: \"x.a\"\n    - allow: \"x.b\"\n"},
+	 "{}\npolicy:\n  rules:\n    - deny: x.a\n    - allow: x.b\n"},
 	{true, "policy:\n  default: deny\n  rules:\n  - allow: \"*\"\n  # end\nservers: {} # none\n",
-	 "policy:\n  default: deny\n  rules:\n  - deny: \"x.a\"\n  - allow: \"*\"\n  - allow: \"x.b\"\n  # "
+	 "policy:\n  default: deny\n  rules:\n  - deny: x.a\n  - allow: \"*\"\n  - allow: x.b\n  # "
 	 "end\nservers:  # "
 	 "none\n  " X_YAML},
 	{true, "policy: {}\nmcpServers:\n",
-	 "policy: \n  rules:\n    - deny: \"x.a\"\n    - allow: \"x.b\"\nmcpServers:\n  " X_YAML},
+	 "policy: \n  rules:\n    - deny: x.a\n    - allow: x.b\nmcpServers:\n  " X_YAML},
 	{true, "mcpServers:\r\n  y: {command: z}\r\npolicy:\r\n  rules: []\r\n",
 	 "mcpServers:\r\n  y: {command: z}\r\n  x: # C\r\n    command: \"c\"\r\npolicy:\r\n  rules: \r\n    - deny: "
-	 "\"x.a\"\r\n    - allow: \"x.b\"\r\n"},
+	 "x.a\r\n    - allow: x.b\r\n"},
 	{true, "mcpServers: {y: {command: z}}\n", NULL},
 	{true, "policy: {rules: [{allow: a.b}]}\n", NULL},
 	{true, "{\"limits\": {}}\n",
@@ -136,7 +136,7 @@ static void test_add(void **state)
 	json_auto_t *value = json_pack("{s:s}", "command", "c");
 	const struct hawserfile_server server = {"x", value, "C"};
 	const struct hawserfile_rule rules[] = {{"deny", "x.a"}, {"allow", "x.b"}};
-	const struct hawserfile_addition a = {&server, 1, rules, 2};
+	const struct hawserfile_addition a = {.servers = &server, .server_count = 1, .rules = rules, .rule_count = 2};
 
 	for (size_t i = 0; i < ARRAY_SIZE(additions); i++) {
 		_cleanup_buf_ struct buf out = BUF_INIT(4096);
@@ -157,7 +157,7 @@ static void test_yaml_text(void **state)
 {
 	json_auto_t *value = json_pack("{s:s}", "command", "\x7f\xc2\x85\xe2\x80\xa8\xef\xbb\xbf\xf0\x9f\x98\x80\n");
 	const struct hawserfile_server server = {"a b", value, NULL};
-	const struct hawserfile_addition a = {&server, 1, NULL, 0};
+	const struct hawserfile_addition a = {.servers = &server, .server_count = 1};
 	_cleanup_buf_ struct buf out = BUF_INIT(4096);
 	_cleanup_error_ struct error err = ERROR_INIT;
 

@@ -31,14 +31,22 @@ static const struct {
 	{"a name that YAML would read as something else", false, "policy:\n  rules:\n    - ask: \"*\"\n", "1.5", 0,
 	 "policy:\n  rules:\n    - allow: \"1.5\"\n    - ask: \"*\"\n", true},
 	{"a policy without rules", false, "policy:\n  default: ask # me\nlimits:\n  pool: 0\n", "b.write", 0,
-	 "policy:\n  rules:\n    - allow: b.write\n  default: ask # me\nlimits:\n  pool: 0\n", false},
+	 "policy:\n  default: ask # me\n  rules:\n    - allow: b.write\nlimits:\n  pool: 0\n", false},
 	{"no policy, no line end", false, "mcpServers:\n  b: {command: x}", "b.write", 0,
-	 "mcpServers:\n  b: {command: x}\n\npolicy:\n  rules:\n    - allow: b.write\n", false},
+	 "mcpServers:\n  b: {command: x}\npolicy:\n  rules:\n    - allow: b.write\n", false},
 	{"a rule over several lines", false, "policy:\n  rules:\n    - ask:\n        - a.*\n        - b.*\n", "b.write",
 	 0, "policy:\n  rules:\n    - allow: b.write\n    - ask:\n        - a.*\n        - b.*\n", true},
 	{"rules in one line", false, "policy: {rules: [{ask: \"*\"}]}\n", "b.write", 0, NULL, false},
-	{"rules that are none", false, "policy:\n  rules: []\n", "b.write", 0, NULL, false},
-	{"a dash alone", false, "policy:\n  rules:\n    -\n      ask: a.*\n", "b.write", 0, NULL, false},
+	{"rules that are none", false, "policy:\n  rules: [] # yet\n", "b.write", 0,
+	 "policy:\n  rules:  # yet\n    - allow: b.write\n", false},
+	{"a dash alone", false, "policy:\n  rules:\n    -\n      ask: a.*\n", "b.write", 0,
+	 "policy:\n  rules:\n    - allow: b.write\n    -\n      ask: a.*\n", true},
+	{"lines that end with CR LF", false, "policy:\r\n  rules:\r\n    - ask: b.*\r\n", "b.write", 0,
+	 "policy:\r\n  rules:\r\n    - allow: b.write\r\n    - ask: b.*\r\n", true},
+	{"YAML that is JSON", false, "{\"policy\": {\"rules\": [{\"ask\": \"*\"}]}}\n", "b.write", 0,
+	 "{\"policy\": {\"rules\": [{\"allow\": \"b.write\"}, {\"ask\": \"*\"}]}}\n", true},
+	{"behind all of them", false, "policy:\n  rules:\n    - ask: a.*\n# end\n", "b.write", 1,
+	 "policy:\n  rules:\n    - ask: a.*\n    - allow: b.write\n# end\n", true},
 	{"no YAML", false, "a: b: c\n", "b.write", 0, NULL, false},
 	{"JSON, a rule a line", true,
 	 "{\n  \"policy\": {\"rules\": [\n    {\"allow\": \"a.*\"},\n    {\"ask\": \"b.*\"}\n  ]}\n}\n", "b.write", 1,
@@ -48,11 +56,11 @@ static const struct {
 	{"JSON in one line", true, "{\"n\": 1.50, \"policy\":{\"rules\":[{\"ask\":\"b.*\"}]}}", "b.write", 0,
 	 "{\"n\": 1.50, \"policy\":{\"rules\":[{\"allow\": \"b.write\"}, {\"ask\":\"b.*\"}]}}", true},
 	{"JSON with rules that are none", true, "{\"policy\":{\"rules\":[ ]}}", "b.write", 0,
-	 "{\"policy\":{\"rules\":[{\"allow\": \"b.write\"} ]}}", true},
+	 "{\"policy\":{\"rules\":[\n  {\"allow\": \"b.write\"}\n]}}", false},
 	{"JSON with a policy without rules", true, "{\"policy\": {\"default\": \"ask\"}}", "b.write", 0,
-	 "{\"policy\": {\"rules\": [{\"allow\": \"b.write\"}], \"default\": \"ask\"}}", false},
+	 "{\"policy\": {\"default\": \"ask\", \"rules\": [{\"allow\": \"b.write\"}]}}", false},
 	{"JSON without a policy", true, "{\n  \"limits\": {}\n}\n", "b.write", 0,
-	 "{\n  \"policy\": {\"rules\": [{\"allow\": \"b.write\"}]},\n  \"limits\": {}\n}\n", false},
+	 "{\n  \"limits\": {},\n  \"policy\": {\"rules\": [{\"allow\": \"b.write\"}]}\n}\n", false},
 };
 
 static void test_edits(void **state)
@@ -107,7 +115,7 @@ static void test_names(void **state)
 	assert_false(config_rule_can_name("files", "\xc3\xa4"));
 }
 
-/* A link stays one, the mode stays, and nothing is left beside it. */
+/* A link stays one, mode and owner stay, and nothing is left beside it. */
 static void test_file(void **state)
 {
 	static const char text[] = "policy:\n  rules:\n    - ask: a.*\n";
@@ -126,11 +134,15 @@ static void test_file(void **state)
 	fclose(f);
 	assert_int_equal(chmod(path, 0640), 0);
 	assert_int_equal(symlink("real.yaml", link), 0);
+	if (geteuid() == 0)
+		assert_int_equal(chown(path, 12345, 12345), 0);
 	assert_int_equal(config_rule_add(link, "a.b", 0, &err), 0);
 	assert_int_equal(lstat(link, &st), 0);
 	assert_true(S_ISLNK(st.st_mode));
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0640);
+	if (geteuid() == 0)
+		assert_int_equal(st.st_uid, 12345);
 	assert_int_equal(config_rule_remove(link, "a.b", &err), 0);
 	assert_int_equal(config_rule_remove(link, "a.b", &err), -ENOENT);
 	assert_non_null(strstr(error_text(&err), "no rule that allows exactly a.b"));
