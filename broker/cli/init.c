@@ -47,6 +47,12 @@ static void done(struct init *in)
 	free(in);
 }
 
+/* Texts of files, which may be somebody else's: nothing of them commands the terminal. On the heap, or NULL. */
+static char *clean(const char *text)
+{
+	return text ? cli_clean(strdup(text)) : NULL;
+}
+
 /* ---- questions ---- */
 
 /* Somebody else may have written a project's file: its servers are started only after a yes of their own. */
@@ -60,9 +66,10 @@ static void ask_for_project(struct init *in, const struct clientfile_section *se
 			char *text = in->items[i].section == section
 					     ? json_dumps(in->items[i].entry->server, JSON_COMPACT)
 					     : NULL;
+			_cleanup_free_ char *name = clean(in->items[i].entry->name);
 
 			if (text)
-				fprintf(stderr, "  %s: %s\n", in->items[i].entry->name, cli_clean(text));
+				fprintf(stderr, "  %s: %s\n", name ? name : "?", cli_clean(text));
 			free(text);
 		}
 		snprintf(question, sizeof(question), "%.400s belongs to this folder. Start and move its servers?",
@@ -92,31 +99,28 @@ static void ask_for_projects(struct init *in)
 static void print_item(const struct init_item *item)
 {
 	static const char *const fates[] = {[INIT_MOVES] = "moves", [INIT_SAME] = "moves", [INIT_STAYS] = "stays"};
-	_cleanup_free_ char *notes = item->entry->notes ? strdup(item->entry->notes) : NULL;
+	_cleanup_free_ char *notes = clean(item->entry->notes), *name = clean(item->entry->name);
+	_cleanup_free_ char *why = clean(item->why);
 	char *rest = notes, *line;
 
-	printf("  %-20s %s", item->entry->name, fates[item->fate]);
-	if (item->why) {
-		_cleanup_free_ char *why = strdup(item->why);
-
-		if (why)
-			why[strcspn(why, "\n")] = '\0';
-		printf(": %s", why ? cli_clean(why) : "");
-	}
+	printf("  %-20s %s", name ? name : "?", fates[item->fate]);
+	if (why)
+		printf(": %.*s", (int)strcspn(why, "\n"), why);
 	puts("");
 	while ((line = strsep(&rest, "\n")))
-		printf("  %-20s   note: %s\n", "", cli_clean(line));
+		printf("  %-20s   note: %s\n", "", line);
 }
 
 static void print_plan(const struct init *in)
 {
 	for (size_t i = 0; i < in->files.section_count; i++) {
 		const struct clientfile_section *s = &in->files.sections[i];
+		_cleanup_free_ char *fault = clean(s->file->fault);
 		char place[96];
 
 		init_place_name(s->place, place, sizeof(place));
 		if (s->file->fault)
-			printf("%s: left alone: %s\n", place, s->file->fault);
+			printf("%s: left alone: %s\n", place, fault ? fault : "?");
 		else if (s->count > 0)
 			printf("%s (%s)\n", place, s->file->path);
 		for (size_t k = 0; k < in->item_count; k++)
@@ -124,7 +128,7 @@ static void print_plan(const struct init *in)
 				print_item(&in->items[k]);
 	}
 	for (size_t i = 0; i < in->notes.count; i++)
-		printf("note: %s\n", in->notes.items[i]);
+		printf("note: %s\n", cli_clean(in->notes.items[i]));
 }
 
 static void print_table(const struct init *in)

@@ -197,6 +197,17 @@ def lists_of_claude_code_become_rules_and_a_project_may_only_take_away():
 
 
 @cases.add
+def what_a_project_wrote_does_not_command_the_terminal():
+    permission = "mcp__p__x(\\u001b[2J)"
+    with home_with({"h/.claude.json": '{"mcpServers": {"p": {$S}}}',
+                    "work/.mcp.json": '{"mcpServers": {"\\u001b[1A": {$S}, "b\\u001b[2K": {"command": "\\u001b[3m"}}}',
+                    "work/.claude/settings.json": '{"permissions": {"deny": ["%s"]}}' % permission}) as home:
+        done = good(home.run("init", "--dry-run", timeout=60))
+        assert "left behind" in done.stdout and "?[2J" in done.stdout and "?[1A" in done.stdout, done.stdout
+        assert "\x1b" not in done.stdout + done.stderr, (done.stdout, done.stderr)
+
+
+@cases.add
 def it_never_lists_itself_whatever_its_name_and_never_stands_behind_itself():
     itself = {"command": hawser.HAWSER, "args": ["mcp"]}
     with home_with({"h/.cursor/mcp.json": json.dumps({"mcpServers": {"other-name": itself, "a": ONE}})}) as home:
