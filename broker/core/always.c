@@ -80,14 +80,35 @@ bool ask_write_rule(struct approval *a)
 	return r == 0;
 }
 
+/* Runs that go on hold what they began with, and what was granted since. */
+static void take_grant_back(struct view *view, const char *name)
+{
+	struct json_strings *list = &view->granted;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (strcmp(list->items[i], name) != 0)
+			continue;
+		free(list->items[i]);
+		list->items[i] = list->items[--list->count];
+		list->items[list->count] = NULL;
+	}
+}
+
 int approvals_forget(struct client *c, const char *name, struct error *err)
 {
-	struct view *view;
+	struct view *view, *other;
 	int r = client_view(c, &view, err);
 
 	if (r < 0)
 		return r;
 	if (!view->config->path)
 		return error_set(err, -ENOENT, "there is no configuration, so there is no rule in it");
-	return config_rule_remove(view->config->path, name, err);
+	r = config_rule_remove(view->config->path, name, err);
+	if (r < 0)
+		return r;
+	DL_FOREACH (view->core->views, other) {
+		if (other->config->path && strcmp(other->config->path, view->config->path) == 0)
+			take_grant_back(other, name);
+	}
+	return 0;
 }

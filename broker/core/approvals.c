@@ -324,7 +324,7 @@ static int say_it_is_over(const struct approvals *all, const char *id, struct er
 	for (size_t i = 0; i < ASK_RECENT; i++) {
 		const char *by = all->recent[i].by;
 
-		if (strcmp(all->recent[i].id, id) == 0)
+		if (all->recent[i].outcome != ASK_OPEN && strcmp(all->recent[i].id, id) == 0)
 			return error_set(err, -EALREADY, "%s was %s already%s%s", id,
 					 all->recent[i].outcome == ASK_NOBODY ? "refused (nobody was there)"
 									      : outcome_names[all->recent[i].outcome],

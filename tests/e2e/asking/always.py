@@ -56,6 +56,8 @@ def approve_always_and_policy_forget():
         assert home.code("return fixture.write_note({n: 3})")["result"] == {"n": 3}
         assert home.run("policy", "forget", "fixture.write_note").returncode == 0
         assert config(home) == YAML
+        none = home.run("approve", "")
+        assert none.returncode == 1 and "there is no question" in none.stderr, none
         gone = home.run("policy", "forget", "fixture.write_note")
         assert gone.returncode == 1 and "no rule that allows exactly fixture.write_note" in gone.stderr, gone
         with Program(home, "return fixture.write_note({})") as program:
@@ -107,6 +109,23 @@ def always_answers_what_else_is_asked_about_the_tool():
         assert home.run("approve", first["id"], "--always").returncode == 0
         assert [follower.over()["outcome"], follower.over()["outcome"]] == ["approved", "approved"]
         assert program.result()["result"] == 2
+
+
+@cases.add
+def forget_holds_for_runs_that_go_on():
+    code = "await fixture.write_note({n: 1}); await fixture.delete_note({}); return fixture.write_note({n: 2})"
+    with Home(YAML) as home, Follower(home) as follower, Program(home, code) as program:
+        assert home.run("approve", follower.asked()["id"], "--always").returncode == 0
+        follower.over()
+        gate = follower.asked()
+        assert gate["tool"] == "delete_note", gate
+        assert home.run("policy", "forget", "fixture.write_note").returncode == 0
+        follower.answer(gate)
+        follower.over()
+        again = follower.asked()
+        assert again["tool"] == "write_note", again
+        follower.answer(again, "refuse")
+        assert "refused by a person" in program.result()["error"]
 
 
 @cases.add
