@@ -214,7 +214,7 @@ static struct approval *approval_new(struct approvals *all, const struct ask_req
 	a->server = strdup(request->server);
 	a->tool = strdup(request->tool);
 	a->rule = strdup(request->rule);
-	a->arguments = (struct buf)BUF_INIT(ASK_TEXT_MAX / 4 * 3);
+	a->arguments = (struct buf)BUF_INIT(ASK_LINES_MAX);
 	a->asked_ms = clock_now_ms();
 	a->expires_ms = a->asked_ms + (uint64_t)request->view->config->limits.ask_ms;
 	if (!a->server || !a->tool || !a->rule || loop_timer_new(all->core->loop, on_timer, a, &a->timer, &err) < 0) {

@@ -109,7 +109,8 @@ void ask_over_with(struct approval *a, const struct ask_end *end, const char *by
 
 /* ---- asktext.c: pure ---- */
 enum {
-	ASK_TEXT_MAX = 8 << 10, /* bytes of a whole question */
+	ASK_TEXT_MAX = 64 << 10, /* bytes of a whole question: what is asked, names of tools, the path of a file */
+	ASK_LINES_MAX = 6 << 10, /* of what is asked: arguments of all its calls, or the words of a server */
 	ASK_ARGS_MAX = 2 << 10, /* of one call's arguments in it */
 	ASK_VALUE_MAX = 240, /* of one value */
 };

@@ -3,6 +3,7 @@
 """Calls that wait for a person who sits in another window: hawser approvals, approve, refuse."""
 import json
 import os
+import shutil
 import signal
 import sys
 
@@ -100,6 +101,22 @@ def reads_go_on_while_a_write_waits():
             wait_for(lambda: "fixture.echo 5" in home.run("approvals").stdout)
             follower.answer(question)
             assert program.result()["result"] == "done"
+
+
+@cases.add
+def a_long_question_is_asked_all_the_same():
+    code = ("const write = (n) => fixture.write_note(Object.fromEntries(Array.from({length: 8}, (_, i) => "
+            "[`${n}-${i}`, 'x'.repeat(300)]))); return (await Promise.all([1, 2, 3].map(write))).length")
+    with asking() as home, Follower(home) as follower:
+        deep = home.path("work", *["d" * 200] * 17)
+        os.makedirs(deep)
+        shutil.copy(home.path("config", "hawser", "hawser.yaml"), deep)
+        with Program(home, code, "--config", os.path.join(deep, "hawser.yaml")) as program:
+            question = follower.asked()
+            assert deep in question["text"] and question["calls"] == 3, question
+            assert [q["id"] for q in json.loads(home.run("approvals", "--json").stdout)] == [question["id"]]
+            follower.answer(question)
+            assert program.result()["result"] == 3
 
 
 @cases.add
