@@ -11,6 +11,7 @@ struct blanker {
 	bool has_comma;
 	char before_comma; /* the last byte of the value in front of it */
 	char last;
+	bool endless; /* a comment has no end: nor has any behind it */
 };
 
 static void blank(struct blanker *b, size_t from, size_t to)
@@ -31,7 +32,7 @@ static size_t behind_string(const struct blanker *b)
 }
 
 /* Behind a comment that begins here; 0: none begins, or it has no end. */
-static size_t behind_comment(const struct blanker *b)
+static size_t behind_comment(struct blanker *b)
 {
 	const char *p = b->text + b->at, *end;
 
@@ -41,7 +42,10 @@ static size_t behind_comment(const struct blanker *b)
 		end = memchr(p, '\n', b->len - b->at);
 		return end ? (size_t)(end - b->text) : b->len;
 	}
-	end = p[1] == '*' ? memmem(p + 2, b->len - b->at - 2, "*/", 2) : NULL;
+	if (p[1] != '*' || b->endless)
+		return 0;
+	end = memmem(p + 2, b->len - b->at - 2, "*/", 2);
+	b->endless = !end; /* looked for once: else a text full of them takes its length squared */
 	return end ? (size_t)(end + 2 - b->text) : 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 static bool goes(void *user, struct span key)
 {
@@ -93,6 +94,21 @@ static void test_plain(void **state)
 		else
 			assert_int_equal(plain.len, n);
 	}
+}
+
+/* 3 MB of comments without an end: for each of them the rest was looked through. */
+static void test_plain_endless(void **state)
+{
+	enum { COMMENTS = 1000000 };
+	_cleanup_buf_ struct buf text = BUF_INIT(4 * COMMENTS), plain = BUF_INIT(4 * COMMENTS);
+	_cleanup_error_ struct error err = ERROR_INIT;
+	clock_t before = clock();
+	struct span root;
+
+	for (int i = 0; i < COMMENTS; i++)
+		assert_int_equal(buf_append_str(&text, "/*a"), 0);
+	assert_true(jsonc_plain(span_of((const char *)buf_head(&text), text.len), &plain, &root, &err) < 0);
+	assert_true((double)(clock() - before) / CLOCKS_PER_SEC < 10);
 }
 
 /* ---- hawser.yaml and hawser.json ---- */
@@ -212,8 +228,9 @@ static void test_overlap(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),     cmocka_unit_test(test_remove),  cmocka_unit_test(test_add),
-		cmocka_unit_test(test_yaml_text), cmocka_unit_test(test_overlap), cmocka_unit_test(test_back),
+		cmocka_unit_test(test_plain), cmocka_unit_test(test_plain_endless), cmocka_unit_test(test_remove),
+		cmocka_unit_test(test_add),   cmocka_unit_test(test_yaml_text),     cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_back),
 	};
 
 	return cmocka_run_group_tests_name("broker/clientfiles/edits", tests, NULL, NULL);
