@@ -13,17 +13,52 @@
 #include <sys/stat.h>
 
 struct trust {
-	char *target, *pin;
+	char *file, *pin; /* file: as pins_path() wants it */
 	struct buf before, now; /* what was said yes to, and what is there */
 	bool there, same;
 };
 
 static void trust_done(struct trust *t)
 {
-	free(t->target);
+	free(t->file);
 	free(t->pin);
 	buf_done(&t->before);
 	buf_done(&t->now);
+}
+
+static bool ends_in_place(const char *path, size_t *ret_folder_len)
+{
+	size_t n = strlen(path);
+
+	for (const struct clientfile_place *p = clientfile_places; p->client; p++) {
+		size_t tail = strlen(p->path);
+
+		if (p->scope != CLIENTFILE_PROJECT || n <= tail || path[n - tail - 1] != '/' ||
+		    strcmp(path + n - tail, p->path) != 0)
+			continue;
+		*ret_folder_len = n - tail - 1;
+		return true;
+	}
+	return false;
+}
+
+/* The path under which a run in its folder finds it; NULL: errno. */
+static char *file_of(const char *path)
+{
+	_cleanup_free_ char *here = *path == '/' ? strdup("") : getcwd(NULL, 0), *whole = NULL, *folder = NULL;
+	char *file;
+	size_t n;
+
+	if (!here || asprintf(&whole, "%s/%s", here, path) < 0) {
+		whole = NULL;
+		return NULL;
+	}
+	if (!ends_in_place(whole, &n))
+		return realpath(path, NULL);
+	whole[n] = '\0';
+	folder = realpath(n ? whole : "/", NULL);
+	return folder && asprintf(&file, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, whole + n + 1) >= 0 ? file
+													      : NULL;
 }
 
 static int look(const char *path, struct trust *ret, struct error *err)
@@ -36,9 +71,9 @@ static int look(const char *path, struct trust *ret, struct error *err)
 		r = paths_make(&paths, err);
 	if (r < 0)
 		return r;
-	t.target = realpath(path, NULL);
-	r = t.target ? files_read(t.target, &t.now) : -errno;
-	t.pin = t.target ? pins_path(paths.state, t.target) : NULL;
+	t.file = file_of(path);
+	r = t.file ? files_read(t.file, &t.now) : -errno;
+	t.pin = t.file ? pins_path(paths.state, t.file) : NULL;
 	if (r >= 0 && !t.pin)
 		r = -ENOMEM;
 	if (r < 0) {
@@ -63,7 +98,7 @@ static void show(const struct trust *t)
 {
 	printf("%s\n", t->there ? "this project's file has changed since you said yes to it:"
 				: "this project's file would start these servers:");
-	diff_print(t->there ? t->target : NULL, &t->before, t->target, &t->now);
+	diff_print(t->there ? t->file : NULL, &t->before, t->file, &t->now);
 	fflush(stdout);
 }
 

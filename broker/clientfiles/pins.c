@@ -10,12 +10,12 @@
 
 enum { HASH_SIZE = 32, CHUNK = 64 * 1024 };
 
-char *pins_path(const char *state_dir, const char *target)
+char *pins_path(const char *state_dir, const char *file)
 {
 	unsigned char hash[HASH_SIZE];
 	char hex[2 * HASH_SIZE + 1], *path;
 
-	if (EVP_Digest(target, strlen(target), hash, NULL, EVP_sha256(), NULL) != 1)
+	if (EVP_Digest(file, strlen(file), hash, NULL, EVP_sha256(), NULL) != 1)
 		return NULL;
 	return asprintf(&path, "%s/pins/%s", state_dir, hex_encode(hex, hash, sizeof(hash))) < 0 ? NULL : path;
 }

@@ -11,8 +11,9 @@
  * was said to, STATE/pins/HASH-OF-PATH: a file that differs from its copy is asked about again, and the copy shows what
  * changed.
  */
-/* The pin's path, on the heap. target: the file's path without symbolic links. */
-char *pins_path(const char *state_dir, const char *target);
+/* The pin's path, on the heap. file: FOLDER/.mcp.json or another place of the table, without symbolic links in FOLDER
+ * but with those behind it: the folder is where its servers start, so a link to a file that has its yes has none. */
+char *pins_path(const char *state_dir, const char *file);
 /* Does the pin hold exactly this text? *ret_there: there is one for the file. */
 bool pins_match(const char *pin, const struct buf *text, bool *ret_there);
 

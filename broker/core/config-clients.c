@@ -65,7 +65,7 @@ static void read_section(struct config_reader *reader, const struct clientfile_s
 /* Has somebody said yes to exactly this text? */
 static bool approved(struct config_reader *reader, const struct config_from *from, const struct clientfile *f)
 {
-	_cleanup_free_ char *pin = from->state_dir ? pins_path(from->state_dir, f->target) : NULL;
+	_cleanup_free_ char *pin = from->state_dir ? pins_path(from->state_dir, f->path) : NULL;
 	bool there = false;
 
 	if (!pin || config_watch(reader->whole, pin) < 0)

@@ -87,5 +87,24 @@ def a_project_wins_but_wants_one_yes_to_its_very_text():
         assert status == 0 and "would start" in talk and "a.add" in talk, talk
 
 
+@cases.add
+def a_link_to_another_projects_file_has_no_yes_of_its_own():
+    with home_with({}, "include: [project]\n") as home:
+        ran, other = home.path("ran"), home.path("other")
+        write_json(home, "other/.mcp.json", {"a": {"command": "sh", "args": ["./start.sh"]}})
+        home.write("other/start.sh", "exit 0\n")
+        home.write("work/start.sh", "echo > %s\n" % ran)
+        good(home.run("trust", os.path.join(other, ".mcp.json"), "--yes"))
+        os.symlink("../other/.mcp.json", home.path("work/.mcp.json"))
+        assert "never said yes" in good(home.run("config", "check")).stdout
+        assert "hawser trust" in good(home.run("tools")).stderr and not os.path.exists(ran)
+        good(home.run("trust", ".mcp.json", "--yes"))
+        home.run("tools", "--servers")
+        home.run("call", "a.add", "{}")
+        assert os.path.exists(ran), "the link has its yes now"
+        good(home.run("trust", home.path("work", ".mcp.json"), "--undo"))
+        assert "never said yes" in good(home.run("config", "check")).stdout
+
+
 if __name__ == "__main__":
     sys.exit(cases.main())
