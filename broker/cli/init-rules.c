@@ -101,8 +101,14 @@ static int take_file(struct init *in, const char *path, bool only_less, struct e
 		struct span list = span_member(span_member(root, "permissions"), verdicts[v]), one;
 		size_t at = 0;
 
-		if (only_less && strcmp(verdicts[v], "allow") == 0)
+		if (only_less && strcmp(verdicts[v], "allow") == 0) {
+			if (span_next_element(list, &at, &one))
+				r = init_note(in,
+					      "what %s allows is left behind: it came with this folder, and the rules "
+					      "here hold everywhere",
+					      path);
 			continue;
+		}
 		while (r == 0 && span_next_element(list, &at, &one)) {
 			_cleanup_free_ char *permission = span_strdup(one, 512);
 
@@ -133,7 +139,7 @@ int init_take_rules(struct init *in, struct error *err)
 	} files[] = {
 		{true, false, ".claude/settings.json"},
 		{false, true, ".claude/settings.json"},
-		{false, false, ".claude/settings.local.json"},
+		{false, true, ".claude/settings.local.json"}, /* Claude Code's own, unless the repository has one */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

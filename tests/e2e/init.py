@@ -186,11 +186,12 @@ def lists_of_claude_code_become_rules_and_a_project_may_only_take_away():
     settings = {"permissions": {"allow": ["Bash(ls)", "mcp__user__add", "mcp__shared"], "deny": ["mcp__user__fail"],
                                 "ask": ["mcp__shared__echo"]}}
     project = {"permissions": {"allow": ["mcp__local__add"], "deny": ["mcp__local__echo"]}}
-    files = {**SAMPLES, "h/.claude/settings.json": json.dumps(settings), "work/.claude/settings.json": json.dumps(project)}
+    files = {**SAMPLES, "h/.claude/settings.json": json.dumps(settings), "work/.claude/settings.json": json.dumps(project),
+             "work/.claude/settings.local.json": json.dumps({"permissions": {"allow": ["mcp__user"], "deny": ["mcp__local__slow"]}})}
     with home_with(files) as home:
         init(home, "--yes", "--client", "claude-code")
         rules = json.loads(good(home.run("config", "show")).stdout)["policy"]["rules"]
-        assert rules == [{"deny": "mcp__user__fail"}, {"deny": "mcp__local__echo"}, {"ask": "mcp__shared__echo"},
+        assert rules == [{"deny": "mcp__user__fail"}, {"deny": "mcp__local__echo"}, {"deny": "mcp__local__slow"}, {"ask": "mcp__shared__echo"},
                          {"allow": "mcp__user__add"}, {"allow": "mcp__shared"}], rules
         assert '"sum":42' in good(home.run("call", "user.add", '{"a": 20, "b": 22}')).stdout.replace(" ", "")
         assert "policy.rules" in home.run("call", "local.echo", "{}").stderr
