@@ -70,8 +70,9 @@ static void print_item(struct span item)
 	if (type && strcmp(type, "text") == 0)
 		cli_print_value(span_member(item, "text"));
 	else
-		printf("[%s%s%s%s%s, %zu bytes of base64; --json has it]\n", type ? type : "?", mime ? " " : "",
-		       mime ? mime : "", uri ? " " : "", uri ? uri : "", data.len);
+		printf("[%s%s%s%s%s, %zu bytes of base64; --json has it]\n", type ? cli_clean(type) : "?",
+		       mime ? " " : "", mime ? cli_clean(mime) : "", uri ? " " : "", uri ? cli_clean(uri) : "",
+		       data.len);
 }
 
 static int print_answer(const struct cli_args *args, struct span answer)
@@ -89,7 +90,7 @@ static int print_answer(const struct cli_args *args, struct span answer)
 	if (!ok) {
 		cli_say(0, "%s: %s", kind ? kind : "failed", message ? message : "");
 		if (fix)
-			fprintf(stderr, "fix: %s\n", fix);
+			fprintf(stderr, "fix: %s\n", cli_clean(fix));
 		return CLI_FAILED;
 	}
 	if (result.p)

@@ -23,10 +23,10 @@ static int check(struct wire *w, const struct cli_args *args)
 	while (notes.p && span_next_element(notes, &at, &note)) {
 		_cleanup_free_ char *text = span_strdup(note, note.len);
 
-		printf("note: %s\n", text ? text : "");
+		printf("note: %s\n", text ? cli_clean(text) : "");
 	}
 	if (faults) {
-		fprintf(stderr, "%s\n", faults);
+		fprintf(stderr, "%s\n", cli_clean(faults));
 		return CLI_USAGE;
 	}
 	path = cli_member(answer, "path");

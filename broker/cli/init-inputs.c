@@ -50,9 +50,11 @@ void init_ask_inputs(const struct init *in)
 		free(text);
 	}
 	json_object_foreach (inputs, variable, input) {
-		if (getenv(variable))
+		_cleanup_free_ char *name = strdup(json_string_value(input));
+
+		if (getenv(variable) || !name)
 			continue;
-		fprintf(stderr, "%s, to start its server once (empty: not now): ", json_string_value(input));
+		fprintf(stderr, "%s, to start its server once (empty: not now): ", cli_clean(name));
 		if (read_hidden(value, sizeof(value)))
 			setenv(variable, value, 1);
 		explicit_bzero(value, sizeof(value));

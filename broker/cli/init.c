@@ -47,10 +47,32 @@ static void done(struct init *in)
 	free(in);
 }
 
-/* Texts of files, which may be somebody else's: nothing of them commands the terminal. On the heap, or NULL. */
-static char *clean(const char *text)
+/* Names and paths come from files that anybody may have written: what a terminal would obey is not handed to it. */
+static void tell(FILE *to, const char *fmt, ...) _printf_(2, 3);
+static void tell(FILE *to, const char *fmt, ...)
 {
-	return text ? cli_clean(strdup(text)) : NULL;
+	_cleanup_free_ char *text = NULL;
+	va_list args;
+
+	va_start(args, fmt);
+	if (vasprintf(&text, fmt, args) < 0)
+		text = NULL;
+	va_end(args);
+	if (text)
+		fputs(cli_clean(text), to);
+}
+
+/* The name as one line. */
+static const char *shown(const struct clientfile_entry *entry, char text[CLIENTFILE_NAME_MAX + 4])
+{
+	size_t n = strlen(entry->name);
+
+	snprintf(text, CLIENTFILE_NAME_MAX + 4, "%.*s%s",
+		 (int)(n > CLIENTFILE_NAME_MAX ? span_utf8_floor(entry->name, CLIENTFILE_NAME_MAX) : n), entry->name,
+		 n > CLIENTFILE_NAME_MAX ? "..." : "");
+	for (char *p = text; *p; p++)
+		*p = (unsigned char)*p < 0x20 ? '?' : *p;
+	return text;
 }
 
 /* ---- questions ---- */
@@ -58,7 +80,7 @@ static char *clean(const char *text)
 /* Somebody else may have written a project's file: its servers are started only after a yes of their own. */
 static void ask_for_project(struct init *in, const struct clientfile_section *section)
 {
-	char question[512];
+	char question[512], name[CLIENTFILE_NAME_MAX + 4];
 	bool yes = in->args->yes;
 
 	if (!yes && cli_can_ask()) {
@@ -66,15 +88,14 @@ static void ask_for_project(struct init *in, const struct clientfile_section *se
 			char *text = in->items[i].section == section
 					     ? json_dumps(in->items[i].entry->server, JSON_COMPACT)
 					     : NULL;
-			_cleanup_free_ char *name = clean(in->items[i].entry->name);
 
 			if (text)
-				fprintf(stderr, "  %s: %s\n", name ? name : "?", cli_clean(text));
+				tell(stderr, "  %s: %s\n", shown(in->items[i].entry, name), text);
 			free(text);
 		}
 		snprintf(question, sizeof(question), "%.400s belongs to this folder. Start and move its servers?",
 			 section->file->path);
-		yes = cli_ask(question);
+		yes = cli_ask(cli_clean(question));
 	}
 	for (size_t i = 0; !yes && i < in->item_count; i++)
 		if (in->items[i].section == section && in->items[i].fate != INIT_STAYS) {
@@ -99,36 +120,34 @@ static void ask_for_projects(struct init *in)
 static void print_item(const struct init_item *item)
 {
 	static const char *const fates[] = {[INIT_MOVES] = "moves", [INIT_SAME] = "moves", [INIT_STAYS] = "stays"};
-	_cleanup_free_ char *notes = clean(item->entry->notes), *name = clean(item->entry->name);
-	_cleanup_free_ char *why = clean(item->why);
-	char *rest = notes, *line;
+	_cleanup_free_ char *notes = item->entry->notes ? strdup(item->entry->notes) : NULL;
+	char *rest = notes, *line, name[CLIENTFILE_NAME_MAX + 4];
 
-	printf("  %-20s %s", name ? name : "?", fates[item->fate]);
-	if (why)
-		printf(": %.*s", (int)strcspn(why, "\n"), why);
+	tell(stdout, "  %-20s %s", shown(item->entry, name), fates[item->fate]);
+	if (item->why)
+		tell(stdout, ": %.*s", (int)strcspn(item->why, "\n"), item->why);
 	puts("");
 	while ((line = strsep(&rest, "\n")))
-		printf("  %-20s   note: %s\n", "", line);
+		tell(stdout, "  %-20s   note: %s\n", "", line);
 }
 
 static void print_plan(const struct init *in)
 {
 	for (size_t i = 0; i < in->files.section_count; i++) {
 		const struct clientfile_section *s = &in->files.sections[i];
-		_cleanup_free_ char *fault = clean(s->file->fault);
 		char place[96];
 
 		init_place_name(s->place, place, sizeof(place));
 		if (s->file->fault)
-			printf("%s: left alone: %s\n", place, fault ? fault : "?");
+			tell(stdout, "%s: left alone: %s\n", place, s->file->fault);
 		else if (s->count > 0)
-			printf("%s (%s)\n", place, s->file->path);
+			tell(stdout, "%s (%s)\n", place, s->file->path);
 		for (size_t k = 0; k < in->item_count; k++)
 			if (in->items[k].section == s)
 				print_item(&in->items[k]);
 	}
 	for (size_t i = 0; i < in->notes.count; i++)
-		printf("note: %s\n", cli_clean(in->notes.items[i]));
+		tell(stdout, "note: %s\n", in->notes.items[i]);
 }
 
 static void print_table(const struct init *in)
@@ -143,8 +162,8 @@ static void print_table(const struct init *in)
 		if (!head)
 			printf("%-28s %6s %8s %6s %7s\n", "server", "tools", "allowed", "asked", "denied");
 		head = true;
-		printf("%-28s %6lld %8lld %6lld %7lld\n", item->name, (long long)item->tools, (long long)item->allowed,
-		       (long long)item->asked, (long long)item->denied);
+		tell(stdout, "%-28s %6lld %8lld %6lld %7lld\n", item->name, (long long)item->tools,
+		     (long long)item->allowed, (long long)item->asked, (long long)item->denied);
 	}
 }
 
@@ -293,7 +312,7 @@ static void tell_undone(void *user, const char *path, enum journal_fate fate)
 	if (fate == JOURNAL_EDITED)
 		cli_say(0, "%s %s", path, words[fate]);
 	else if (!args->json)
-		printf("%s %s\n", path, words[fate]);
+		tell(stdout, "%s %s\n", path, words[fate]);
 }
 
 static int undo(const struct cli_args *args)

@@ -51,7 +51,7 @@ static void print_server(struct span server)
 	_cleanup_free_ char *state = cli_member(server, "state"), *problem = cli_member(server, "problem");
 	struct span tools = span_member(server, "tools");
 
-	printf("%s%s%s%s  %s", name ? name : "?", id && name && strcmp(id, name) != 0 ? " (in code: " : "",
+	printf("%s%s%s%s  %s", name ? cli_clean(name) : "?", id && name && strcmp(id, name) != 0 ? " (in code: " : "",
 	       id && name && strcmp(id, name) != 0 ? id : "", id && name && strcmp(id, name) != 0 ? ")" : "",
 	       state ? state : "?");
 	if (tools.p)

@@ -209,6 +209,16 @@ def what_a_project_wrote_does_not_command_the_terminal():
 
 
 @cases.add
+def names_in_files_do_not_command_the_terminal():
+    names = {"x\x1b[8m\x1b]0;t\x07": ONE, "\x9b8m": ONE, "y\n  user  moves": ONE, "z" * 100: ONE}
+    with home_with({"work/.mcp.json": json.dumps({"mcpServers": names})}) as home:
+        status, talk = on_terminal(home, [b"n"], "init", "--dry-run")
+        assert status == 0 and "belongs to this folder" in talk, talk
+        for bad in ("\x1b[8m", "\x1b]0", "\x9b", "\n  user  moves", "z" * 65):
+            assert bad not in talk, (bad, talk)
+
+
+@cases.add
 def it_never_lists_itself_whatever_its_name_and_never_stands_behind_itself():
     itself = {"command": hawser.HAWSER, "args": ["mcp"]}
     with home_with({"h/.cursor/mcp.json": json.dumps({"mcpServers": {"other-name": itself, "a": ONE}})}) as home:
