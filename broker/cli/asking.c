@@ -9,7 +9,10 @@
 #include <termios.h>
 #include <utlist.h>
 
-#define RESET "\033[!p\033(B\033[0m"
+/* What code wrote before may have hidden the cursor or all that follows, given black the look of white, left a command
+ * open, or put the cursor amid words of its own: open commands end, modes, colours and palette are as they were, and
+ * the question begins on a line with nothing beside or below it. */
+#define FRESH "\030\033\\\033[!p\017\033(B\033[0m\033]104\033\\\033]110\033\\\033]111\033\\\n\033[J"
 
 enum { QUEUE_MAX = 256, ANSWER_MAX = 4096 };
 
@@ -76,13 +79,13 @@ static void show_first(struct asking *a)
 		return;
 	tcflush(2, TCIFLUSH); /* what was typed before the question is no answer to it */
 	q->shown = true;
-	fputs(RESET, stderr); /* what code wrote before may have hidden the cursor, or all that follows */
+	fputs(FRESH, stderr);
 	if (q->is_form && !q->form)
 		fprintf(stderr,
-			"\n%s\nThis form cannot be filled in at a terminal. no, or hawser approve %s --args JSON: ",
+			"%s\nThis form cannot be filled in at a terminal. no, or hawser approve %s --args JSON: ",
 			cli_clean(q->text), q->id);
 	else
-		fprintf(stderr, "\n%s\n%s %s: ", cli_clean(q->text), q->form ? "Answer it?" : "Allow it?", words(q));
+		fprintf(stderr, "%s\n%s %s: ", cli_clean(q->text), q->form ? "Answer it?" : "Allow it?", words(q));
 }
 
 static void add(struct asking *a, struct span approval)

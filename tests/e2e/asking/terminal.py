@@ -73,6 +73,20 @@ def what_was_typed_before_the_question_is_no_answer():
 
 
 @cases.add
+def a_question_has_a_screen_that_shows_it():
+    """Whatever code wrote before: black on black by the palette, an open command, a cursor amid lines of its own."""
+    with asking() as home:
+        file = home.write("work/x.js", "console.log('\\x1b]10;#000\\x07\\x1b]11;#000\\x07\\x1b[H\\x1b]0;open');" + WRITE)
+        with Terminal(home, "run", file) as terminal:
+            shown = terminal.read_until(PROMPT)
+            before = shown[:shown.index("fixture.write_note")]
+            for wanted in ("\x18", "\x1b\\", "\x1b[!p", "\x1b]104\x1b\\", "\x1b]110\x1b\\", "\x1b]111\x1b\\", "\n\x1b[J"):
+                before = before[before.index(wanted):]
+            terminal.type("no\n")
+            assert "approval_refused" in terminal.end()[0]
+
+
+@cases.add
 def code_cannot_write_over_its_question():
     """The run goes on, and what it prints comes when the question has been answered."""
     with asking() as home:
