@@ -307,12 +307,20 @@ static void tell_undone(void *user, const char *path, enum journal_fate fate)
 		[JOURNAL_MENDED] = "was edited since: the servers are put back, the edits stay",
 		[JOURNAL_OVERWRITTEN] = "is as it was; what was edited since is kept in the journal",
 	};
+	static const char *const dry_words[] = {
+		[JOURNAL_RESTORED] = "would be put back as it was",
+		[JOURNAL_EDITED] = "was edited since",
+		[JOURNAL_MENDED] = "was edited since: the servers would be put back, the edits stay",
+		[JOURNAL_OVERWRITTEN] =
+			"would be put back as it was; what was edited since would be kept in the journal",
+	};
 	const struct cli_args *args = user;
+	const char *word = args->dry_run ? dry_words[fate] : words[fate];
 
 	if (fate == JOURNAL_EDITED)
-		cli_say(0, "%s %s", path, words[fate]);
+		cli_say(0, "%s %s", path, word);
 	else if (!args->json)
-		tell(stdout, "%s %s\n", path, words[fate]);
+		tell(stdout, "%s %s\n", path, word);
 }
 
 static int undo(const struct cli_args *args)
@@ -324,11 +332,14 @@ static int undo(const struct cli_args *args)
 	if (paths_find(&paths, &err) < 0)
 		return cli_say(CLI_FAILED, "%s", error_text(&err));
 	snprintf(file, sizeof(file), "%s/hawser/hawser.yaml", paths.config);
-	init_remove_check(args->config ? args->config : file);
-	if (journal_undo(paths.state, args->force, tell_undone, (void *)(uintptr_t)args, &err) < 0)
+	if (!args->dry_run)
+		init_remove_check(args->config ? args->config : file);
+	if (journal_undo(paths.state, args->force, args->dry_run, tell_undone, (void *)(uintptr_t)args, &err) < 0)
 		return cli_say(CLI_FAILED, "%s", error_text(&err));
 	if (args->json)
-		puts("{\"undone\":true}");
+		puts(args->dry_run ? "{\"undone\":false}" : "{\"undone\":true}");
+	else if (args->dry_run)
+		puts("nothing was changed (--dry-run)");
 	return CLI_OK;
 }
 

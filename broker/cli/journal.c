@@ -190,7 +190,7 @@ int journal_write(const char *state_dir, const struct journal_changes *changes, 
 struct undo {
 	struct journal j;
 	char folder[PATH_MAX + 16];
-	bool force, keep; /* keep: what was edited is kept in the folder */
+	bool force, dry, keep; /* keep: what was edited is kept in the folder */
 	journal_told_fn *told;
 	void *user;
 };
@@ -276,6 +276,11 @@ static int put_back(const struct undo *u, size_t i, const json_t *item, const st
 	const char *made = json_string_value(json_object_get(item, "made"));
 	int r = 0;
 
+	if (u->dry) {
+		if (f->state != AS_BEFORE)
+			u->told(u->user, path, fates[f->state]);
+		return 0;
+	}
 	files_remove_temporary(path);
 	if ((f->state == EDITED || f->state == MENDED) && f->now.len > 0)
 		r = keep_edited(u, i, f, err);
@@ -326,9 +331,9 @@ static int take_back(struct undo *u, const json_t *list, struct error *err)
 	return r;
 }
 
-int journal_undo(const char *state_dir, bool force, journal_told_fn *told, void *user, struct error *err)
+int journal_undo(const char *state_dir, bool force, bool dry, journal_told_fn *told, void *user, struct error *err)
 {
-	struct undo u = {.force = force, .told = told, .user = user};
+	struct undo u = {.force = force, .dry = dry, .told = told, .user = user};
 	char gone[PATH_MAX + 32], name[32];
 	json_auto_t *list = NULL;
 	int r = journal_open(state_dir, &u.j, err);
@@ -346,9 +351,9 @@ int journal_undo(const char *state_dir, bool force, journal_told_fn *told, void 
 		r = take_back(&u, list, err);
 	if (r == 0 && u.keep)
 		snprintf(gone, sizeof(gone), "%s/undone-%d-%lld", u.j.dir, u.j.newest, (long long)getpid());
-	if (r == 0 && rename(u.folder, gone) < 0)
+	if (r == 0 && !dry && rename(u.folder, gone) < 0)
 		r = error_set_errno(err, -errno, "renaming %s", u.folder);
-	if (r == 0 && !u.keep)
+	if (r == 0 && !dry && !u.keep)
 		files_remove_folder(u.j.dir, name);
 	journal_close(&u.j);
 	return r;

@@ -47,7 +47,9 @@ enum journal_fate {
 };
 typedef void journal_told_fn(void *user, const char *path, enum journal_fate fate);
 /* Takes the newest change back; told hears of each file. When one that was edited cannot be mended nothing is put back,
- * and the answer is -ESTALE. force: edited files are restored byte for byte. */
-int journal_undo(const char *state_dir, bool force, journal_told_fn *told, void *user, struct error *err) _must_check_;
+ * and the answer is -ESTALE. force: edited files are restored byte for byte. dry: told hears what would be done, and no
+ * file is changed. */
+int journal_undo(const char *state_dir, bool force, bool dry, journal_told_fn *told, void *user,
+		 struct error *err) _must_check_;
 
 #endif

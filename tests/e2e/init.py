@@ -107,6 +107,9 @@ def six_clients_there_a_run_through_each_server_and_back_byte_for_byte():
                 assert "project.add wants a person" in str(result["error"]), result
             else:
                 assert result["result"] == 42, (name, result)
+        looked = good(home.run("init", "--undo", "--dry-run")).stdout
+        assert looked.count("would be put back") == 7 and "nothing was changed" in looked, looked
+        assert differing(after, snapshot(home)) == [], differing(after, snapshot(home))
         undone = good(home.run("init", "--undo"))
         assert undone.stdout.count("is as it was") == 7, undone.stdout
         assert differing(before, snapshot(home)) == [], differing(before, snapshot(home))
