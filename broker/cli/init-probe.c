@@ -128,6 +128,15 @@ static void stay(struct init *in, struct init_item *item, const char *why)
 	init_set_why(item, "%s", why);
 }
 
+/* The file of the probe is nothing that a person knows. */
+static const char *without_place(const struct probe *p, const char *problem)
+{
+	size_t n = strlen(p->servers_file);
+	const char *what = strncmp(problem, p->servers_file, n) == 0 ? strstr(problem + n, ": ") : NULL;
+
+	return what ? what + 2 : problem;
+}
+
 /* What the configuration does not know stays, also with --all: there would be nothing behind Hawser. */
 static void take_config(const struct probe *p, const json_t *shown)
 {
@@ -180,9 +189,10 @@ static void take_server(const struct probe *p, struct init_item *item, const jso
 						json_string_value(one));
 	if (problem && *problem) {
 		item->tools = -1;
-		stay(p->in, item, problem);
+		stay(p->in, item, without_place(p, problem));
 	} else if (len > 0) {
-		snprintf(why, sizeof(why), "it has %s, which Hawser does not carry yet", list);
+		snprintf(why, sizeof(why), "it has %s, which Hawser does not carry yet%s", list,
+			 p->in->args->all ? "" : "; --all moves it without them");
 		stay(p->in, item, why);
 	}
 }

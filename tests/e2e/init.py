@@ -141,6 +141,7 @@ def a_server_with_prompts_resources_or_sampling_stays_unless_all():
         stays = {row["server"]: row.get("why", "") for row in told["servers"] if row["fate"] == "stays"}
         assert sorted(stays) == ["dead", "prompts", "resources", "sampling"], told
         assert "prompts" in stays["prompts"] and "resources" in stays["resources"] and "status 3" in stays["dead"], stays
+        assert "--all" in stays["prompts"] and "--all" not in stays["dead"], stays
         row = next(r for r in told["servers"] if r["server"] == "plain")
         assert (row["tools"], row["allowed"], row["asked"]) == (4, 3, 1), row
         told = init(home, "--yes", "--all")
@@ -340,7 +341,8 @@ def inputs_of_vs_code_are_asked_for_on_a_terminal_and_named_where_nobody_is():
     with home_with({"config/Code/User/mcp.json": SAMPLES["config/Code/User/mcp.json"]}) as home:
         del home.env["HAWSER_INPUT_THE_KEY"]
         told = init(home, "--dry-run")
-        assert told["servers"][0]["fate"] == "stays" and "HAWSER_INPUT_THE_KEY" in told["servers"][0]["why"], told
+        why = told["servers"][0]["why"]
+        assert told["servers"][0]["fate"] == "stays" and "HAWSER_INPUT_THE_KEY" in why and "probe-" not in why, told
         status, talk = on_terminal(home, [b"s3cret", b"y"], "init")
         assert status == 0 and "s3cret" not in talk and "allowed" in talk, talk
         assert home.run("call", "code.add", '{"a": 1, "b": 2}').returncode == 1
