@@ -145,8 +145,8 @@ static bool add_entry(struct json_reader *j, struct config_node *n, struct confi
 	int r = child ? config_node_add(n, child, key, line) : -EINVAL;
 
 	if (r == -EEXIST)
-		config_fault(j->faults, j->file, line, "%s stands here twice (first in line %d); keep one", key,
-			     before_line);
+		config_fault(j->faults, j->file, line, "%s stands here twice (first in line %d); keep one",
+			     key ? key : "", before_line);
 	if (r == -E2BIG)
 		config_fault(j->faults, j->file, line, "more than %d entries; split it", CONFIG_ENTRIES_MAX);
 	return r == 0 || r == -EEXIST;

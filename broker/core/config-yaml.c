@@ -83,8 +83,8 @@ static bool add_member(struct yaml_reader *y, struct config_node *parent, struct
 	case 0:
 		return true;
 	case -EEXIST:
-		config_fault(y->faults, y->file, key_line, "%s stands here twice (first in line %d); keep one", key,
-			     before_line);
+		config_fault(y->faults, y->file, key_line, "%s stands here twice (first in line %d); keep one",
+			     key ? key : "", before_line);
 		return true; /* go on: there may be more to tell */
 	case -E2BIG:
 		config_fault(y->faults, y->file, key_line, "more than %d entries; split it", CONFIG_ENTRIES_MAX);
