@@ -124,6 +124,9 @@ def two_values_of_a_variable_are_two_servers():
             assert shared[0] == shared[1], shared
         assert home.run("run", "-", input="return await who.pid({})").returncode == 1
         assert "${WHO} is not set" in home.run("tools", "--servers").stdout
+        checked = home.run("config", "check")
+        assert checked.returncode == 0 and re.search(r"^note: /\S+:\d+: server who: \$\{WHO\} is not set",
+                                                     checked.stdout, re.M), checked.stdout
         assert home.code("return (await fixture.echo({a: 1})).a")["result"] == 1
 
 

@@ -5,6 +5,31 @@
 
 enum { SHOW_MAX = 16 * 1024 * 1024 };
 
+/* Servers that this client cannot use, for want of a variable or because they are Hawser itself. */
+static void add_unusable(struct client *client, json_t *notes)
+{
+	const struct config *c = client_config(client);
+	_cleanup_buf_ struct buf out = BUF_INIT(SHOW_MAX);
+	_cleanup_error_ struct error err = ERROR_INIT;
+	json_auto_t *servers = NULL;
+	json_t *server;
+	size_t i;
+
+	if (tools_servers(client, &out) < 0 || json_parse((const char *)buf_head(&out), out.len, &servers, &err) < 0)
+		return;
+	json_array_foreach (servers, i, server) {
+		const char *state = json_string_value(json_object_get(server, "state"));
+		const char *problem = json_string_value(json_object_get(server, "problem"));
+
+		if (i >= c->server_count || c->servers[i].disabled || !state || !problem ||
+		    strcmp(state, "unusable") != 0)
+			continue;
+		json_array_append_new(notes, *problem == '/'
+						     ? json_string(problem)
+						     : json_sprintf("server %s: %s", c->servers[i].id, problem));
+	}
+}
+
 /* The faults are the answer here, not an error: {path, faults: "FILE:LINE: ...\n...", notes: [...]}. */
 void method_config_check(struct request *q, struct span params)
 {
@@ -23,6 +48,7 @@ void method_config_check(struct request *q, struct span params)
 		json_object_set_new(answer, "servers", json_integer((json_int_t)c->server_count));
 		for (size_t i = 0; i < c->notes.count; i++)
 			json_array_append_new(notes, json_string(c->notes.items[i]));
+		add_unusable(door_client_get(q->conn->client), notes);
 	}
 	json_object_set(answer, "notes", notes);
 	if (json_print(&out, answer) < 0)
