@@ -94,6 +94,20 @@ def without_data_there_is_no_such_name():
     assert rig.value("bash", "test ! -e data.json && echo none") == "none\n"
 
 
+@cases.table([
+    ("fetch", "javascript", "return (await fetch('http://example.invalid/')).status", True),
+    ("a name", "javascript", "await require('dns').promises.lookup('example.invalid')", True),
+    ("an address", "python", "import socket; socket.create_connection(('192.0.2.1', 80))", True),
+    ("urllib", "python", "import urllib.request; urllib.request.urlopen('http://example.invalid/')", True),
+    ("another file", "python", "open('nowhere')", False),
+    ("another error", "javascript", "throw new Error('fetched')", False),
+    ("a tool's own", "javascript", "throw new ToolError('fetch failed')", False),
+])
+def who_wants_the_network_is_told_of_tools(language, code, told):
+    fix = rig.ask(language, code)["error_detail"].get("fix") or ""
+    assert ("no network" in fix) is told, fix
+
+
 @cases.add
 def a_server_of_that_name_gives_way_to_data():
     home = rig.home()

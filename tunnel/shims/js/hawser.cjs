@@ -1058,12 +1058,16 @@ function stackPosition(stack, file) {
 	return other || {};
 }
 
+const NO_NETWORK = 'There is no network in here; what is outside is reached by tools: search_tools("words") finds them.';
+
 function hint(name, message) {
 	const missing = name === 'ReferenceError' && /^([\w$]+) is not defined$/.exec(message || '');
 	if (missing && missing[1] === 'data')
 		return 'This run was given no data: execute_code has an argument data, hawser run has --data and --text.';
 	if (missing)
 		return `No such name. Servers here: ${servers.map(s => s.id).join(', ') || 'none'}; search_tools("words") finds tools.`;
+	if (name !== 'ToolError' && /^fetch failed$|\b(EAI_AGAIN|ENOTFOUND|ENETUNREACH)\b/.test(message || ''))
+		return NO_NETWORK;
 	return undefined;
 }
 

@@ -1177,6 +1177,10 @@ def stack_of(error, compiling):
         return None
 
 
+# socket and urllib have errors of their own for it; requests and httpx hand the words on
+NO_NETWORK_WORDS = ("Name or service not known", "Temporary failure in name resolution", "Network is unreachable")
+
+
 def hint(error):
     fix = getattr(error, "fix", None)
     if isinstance(fix, str):
@@ -1186,6 +1190,8 @@ def hint(error):
             return "This run was given no data: execute_code has an argument data, hawser run has --data and --text."
         return 'No such name. Servers here: %s; search_tools("words") finds tools.' % (
             ", ".join(s["id"] for s in program.servers) or "none")
+    if isinstance(error, OSError) and any(words in str(error) for words in NO_NETWORK_WORDS):
+        return 'There is no network in here; what is outside is reached by tools: search_tools("words") finds them.'
     return None
 
 
