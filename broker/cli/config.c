@@ -33,7 +33,7 @@ static int check(struct wire *w, const struct cli_args *args)
 	if (path)
 		printf("%s is good\n", path);
 	else
-		printf("there is no configuration; write hawser.yaml (hawser help config)\n");
+		printf("there is no configuration; write hawser.yaml (hawser help config), or say hawser init\n");
 	return CLI_OK;
 }
 

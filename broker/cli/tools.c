@@ -4,16 +4,62 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
-static void print_tool(struct span tool)
+enum { TEXT_MAX = 200, NAME_COLUMN_MAX = 40, TEXT_LEAST = 20 };
+
+/* Columns of the terminal; 0: none is there, or it is not known. */
+static size_t terminal_width(void)
+{
+	struct winsize size;
+
+	return ioctl(1, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/* At most max characters of text, between words where that is possible, with an ellipsis for what is left out. */
+static void print_cut(const char *text, size_t max)
+{
+	size_t n = 0, end = 0, space = 0;
+
+	for (; text[end] && n < max; end++, n += ((unsigned char)text[end] & 0xc0) != 0x80)
+		if (text[end] == ' ')
+			space = end;
+	if (text[end])
+		printf("%.*s ...", (int)(space > 0 ? space : end), text);
+	else
+		fputs(text, stdout);
+}
+
+/* column: where descriptions begin at a terminal of width columns; width 0: elsewhere. */
+static void print_tool(struct span tool, size_t column, size_t width)
 {
 	_cleanup_free_ char *server = cli_member(tool, "server"), *name = cli_member(tool, "name");
 	_cleanup_free_ char *text = cli_member(tool, "description");
+	int n = printf("%s.%s", server ? server : "?", name ? cli_clean(name) : "?");
 
 	if (text)
 		text[strcspn(text, "\n")] = '\0';
-	printf("%s.%s%s%.200s\n", server ? server : "?", name ? cli_clean(name) : "?", text && *text ? "  " : "",
-	       text ? cli_clean(text) : "");
+	if (text && *text) {
+		printf("%*s", width && n > 0 && (size_t)n < column ? (int)(column - (size_t)n) : 2, "");
+		cli_clean(text);
+		print_cut(text, width >= column + TEXT_LEAST ? width - column - 4 : TEXT_MAX);
+	}
+	fputc('\n', stdout);
+}
+
+static size_t widest_name(struct span results)
+{
+	size_t at = 0, widest = 0;
+	struct span tool;
+
+	while (results.p && span_next_element(results, &at, &tool)) {
+		size_t n = span_member(tool, "server").len + span_member(tool, "name").len;
+
+		n = n > 3 ? n - 3 : 0; /* two pairs of quotes, and a dot */
+		if (n > widest && n <= NAME_COLUMN_MAX)
+			widest = n;
+	}
+	return widest + 2;
 }
 
 static int search(struct wire *w, const struct cli_args *args)
@@ -21,7 +67,7 @@ static int search(struct wire *w, const struct cli_args *args)
 	const char *query = args->operand_count ? args->operands[0] : "";
 	_cleanup_buf_ struct buf params = BUF_INIT(64 * 1024);
 	struct span answer, results, tool;
-	size_t at = 0, n = 0;
+	size_t at = 0, n = 0, column, width = terminal_width();
 	int status;
 
 	if (buf_append_str(&params, "{") < 0 || buf_append_member(&params, "query", query) < 0 ||
@@ -35,13 +81,15 @@ static int search(struct wire *w, const struct cli_args *args)
 		return CLI_OK;
 	}
 	results = span_member(answer, "results");
+	column = widest_name(results);
 	while (results.p && span_next_element(results, &at, &tool)) {
-		print_tool(tool);
+		print_tool(tool, column, width);
 		n++;
 	}
 	if (n == 0)
-		cli_say(0, "%s; hawser tools --servers says how the servers are",
-			*query ? "no tool was found" : "there are no tools");
+		cli_say(0, "%s",
+			*query ? "no tool was found; hawser tools lists all"
+			       : "there are no tools; hawser doctor says what is missing");
 	return CLI_OK;
 }
 
@@ -62,7 +110,7 @@ static void print_server(struct span server)
 static int list_servers(struct wire *w, const struct cli_args *args)
 {
 	struct span answer, server;
-	size_t at = 0;
+	size_t at = 0, n = 0;
 	int status = wire_ask(w, "tools.servers", SPAN_LIT("{}"), NULL, NULL, &answer);
 
 	if (status != CLI_OK)
@@ -70,8 +118,11 @@ static int list_servers(struct wire *w, const struct cli_args *args)
 	if (args->json)
 		cli_print_span(answer);
 	else
-		while (span_next_element(answer, &at, &server))
+		for (; span_next_element(answer, &at, &server); n++)
 			print_server(server);
+	if (n == 0 && !args->json)
+		cli_say(0, "there are no servers; hawser init moves those of your MCP clients here, or write "
+			   "hawser.yaml (hawser help config)");
 	return CLI_OK;
 }
 

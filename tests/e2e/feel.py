@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -21,6 +22,7 @@ cases = Cases()
 def at_terminal(*args, env=None):
     """What comes on stdout and stderr of a process whose three streams are one terminal."""
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 80))
     process = rig.home().popen(*args, stdin=theirs, stdout=theirs, stderr=theirs, env={"TERM": "xterm", "NO_COLOR": "", **(env or {})})
     os.close(theirs)
     text = b""
@@ -59,6 +61,23 @@ def colours(env, wanted):
     for args in (["run", "-e", "return nowhere.x()"], ["run", "nowhere.js"], ["run", "-e", "return 1"]):
         text, _ = at_terminal(*args, env=env)
         assert ("\033[" in text.replace("\033[K", "")) == wanted, (args, text)
+
+
+@cases.add
+def tools_are_a_table_at_a_terminal():
+    lines = at_terminal("tools")[0].rstrip("\n").split("\n")
+    begins = {m.end() for m in (re.match(r"fixture\.\S+  +", line) for line in lines) if m}
+    assert len(lines) > 20 and len(begins) == 1 and max(map(len, lines)) <= 80, lines
+    lines = rig.home().run("tools").stdout.rstrip("\n").split("\n")
+    assert "fixture.add  Adds two numbers." in lines, lines
+
+
+@cases.add
+def no_servers_and_no_tools_say_what_to_do():
+    home = rig.home()
+    empty = home.write("work/empty.yaml", "mcpServers: {}\n")
+    assert "hawser init" in home.run("tools", "--servers", "--config", empty).stderr
+    assert "hawser doctor" in home.run("tools", "--config", empty).stderr
 
 
 @cases.add

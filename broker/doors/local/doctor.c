@@ -147,7 +147,8 @@ static void tell_config(struct request *q, const struct config *c)
 
 	snprintf(text, sizeof(text), "%s, %zu server%s", c->path ? c->path : "there is none", c->server_count,
 		 c->server_count == 1 ? "" : "s");
-	doctor_tell(q, "configuration", text, c->path ? NULL : "write hawser.yaml with mcpServers (hawser help config)",
+	doctor_tell(q, "configuration", text,
+		    c->path ? NULL : "hawser init, or write hawser.yaml with mcpServers (hawser help config)",
 		    c->path != NULL);
 	for (size_t i = 0; i < c->notes.count; i++)
 		doctor_tell(q, "note", c->notes.items[i], NULL, true);
