@@ -12,14 +12,33 @@ struct follow {
 	struct wire *wire;
 };
 
+/* What --args wants, one field a line. */
+static void print_form(struct span form)
+{
+	struct span fields = span_member(form, "properties"), key, field;
+	size_t at = 0;
+
+	while (fields.p && span_next_member(fields, &at, &key, &field)) {
+		_cleanup_free_ char *name = span_strdup(key, 200), *type = cli_member(field, "type");
+		_cleanup_free_ char *text = cli_member(field, "description");
+
+		printf("  %s%s%s%s%s%s\n", name ? cli_clean(name) : "?", type ? " (" : "", type ? cli_clean(type) : "",
+		       type ? ")" : "", text ? ": " : "", text ? cli_clean(text) : "");
+	}
+	printf("answer it with --args '{\"FIELD\": VALUE, ...}'\n");
+}
+
 static void print_approval(struct span approval)
 {
+	struct span form = span_member(approval, "form");
 	_cleanup_free_ char *id = cli_member(approval, "id"), *text = cli_member(approval, "text");
 	int64_t left = 0;
 
 	if (span_int64(span_member(approval, "left_ms"), &left) < 0)
 		left = 0;
 	printf("%s  (%" PRId64 " s left)\n%s\n", id ? id : "?", left / 1000, text ? cli_clean(text) : "");
+	if (span_type(form) == SPAN_OBJECT)
+		print_form(form);
 }
 
 static int list(const struct cli_args *args, struct wire *w)

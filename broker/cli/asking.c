@@ -82,7 +82,9 @@ static void show_first(struct asking *a)
 	fputs(FRESH, stderr);
 	if (q->is_form && !q->form)
 		fprintf(stderr,
-			"%s\nThis form cannot be filled in at a terminal. no, or hawser approve %s --args JSON: ",
+			"%s\nThis form cannot be filled in at a terminal. Say no, or in another window hawser "
+			"approve "
+			"%s --args JSON; hawser approvals lists its fields: ",
 			cli_clean(q->text), q->id);
 	else
 		fprintf(stderr, "%s\n%s %s: ", cli_clean(q->text), q->form ? "Answer it?" : "Allow it?", words(q));

@@ -151,6 +151,7 @@ def a_form_that_a_terminal_cannot_put():
         file = home.write("work/x.js", ask(schema))
         with Terminal(home, "run", file) as terminal:
             terminal.read_until("cannot be filled in at a terminal")
+            assert "\n  x (array)\n" in home.run("approvals").stdout, home.run("approvals").stdout
             terminal.type("no\n")
             assert '{"action":"decline"}' in terminal.end()[0]
 
