@@ -63,9 +63,9 @@ const struct cli_verb cli_verbs[] = {
 	 "too. With nobody there such a call is refused at once.",
 	 cli_approvals},
 	{"approve", "ID", 1, 1, "always args", "let a waiting call through",
-	 "ID is what hawser approvals lists, with the rule that --always would write. The first answer counts, "
-	 "wherever\n"
-	 "it is given. A server that asks by a form gets --args, an object with its fields.",
+	 "ID is what hawser approvals lists, with the rule that --always would write; its first eight characters do.\n"
+	 "The first answer counts, wherever it is given. A server that asks by a form gets --args, an object with its "
+	 "fields.",
 	 cli_approve},
 	{"refuse", "ID", 1, 1, "", "refuse a waiting call", "The code gets a ToolError of kind approval_refused.",
 	 cli_refuse},

@@ -19,6 +19,7 @@
 enum {
 	GATHER_MS = 100, /* from the first call to the question */
 	FORM_BYTES_MAX = 64 << 10, /* of a server's question */
+	ID_BEGINNING_LEAST = 8, /* characters: four random ones after ask_ */
 	FORM_MESSAGE_MAX = 2 << 10, /* of its words */
 	SAME_BYTES_MAX = 64 << 10, /* longer arguments are never the same as others */
 };
@@ -371,6 +372,25 @@ static int check_content(const struct approval *a, const struct approval_answer 
 				(const char *)buf_head(&faults));
 }
 
+/* By its whole id, or by a beginning of it that no other question of this subject has. */
+static struct approval *find_open(struct approvals *all, const char *subject, const char *id)
+{
+	struct approval *a, *found = NULL;
+	size_t n = strlen(id);
+
+	HASH_FIND_STR(all->open, id, a);
+	if (a)
+		return strcmp(a->view->subject, subject) == 0 ? a : NULL;
+	for (a = n >= ID_BEGINNING_LEAST ? all->open : NULL; a; a = a->hh.next) {
+		if (strcmp(a->view->subject, subject) != 0 || strncmp(a->id, id, n) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = a;
+	}
+	return found;
+}
+
 int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,
 		    struct buf *note, struct error *err)
 {
@@ -381,8 +401,8 @@ int approval_answer(struct core *core, const char *subject, const char *id, cons
 	struct approval *a;
 	int r;
 
-	HASH_FIND_STR(all->open, id, a);
-	if (!a || strcmp(a->view->subject, subject) != 0)
+	a = find_open(all, subject, id);
+	if (!a)
 		return say_it_is_over(all, id, err);
 	r = check_content(a, answer, err);
 	if (r < 0)

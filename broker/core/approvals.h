@@ -56,7 +56,8 @@ struct approval_answer {
 	struct span content; /* of a form: a checked object; SPAN_NONE: {} */
 	const char *by; /* who and how, for the audit log and whoever else was asked: "terminal" */
 };
-/* Compare-and-set: -EINVAL (the content does not fit the form: the question stays open), -EALREADY (answered before, or
+/* id: whole, or a beginning of at least 8 characters that only one open question of this subject has.
+ * Compare-and-set: -EINVAL (the content does not fit the form: the question stays open), -EALREADY (answered before, or
  * over: err says how and by whom), -ENOENT. note (may be NULL) gets what came of "always": a rule that cannot be
  * written is an answer for this once. */
 int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,

@@ -65,6 +65,23 @@ def one_question_for_twenty_calls_and_one_answer_of_two():
 
 
 @cases.add
+def a_beginning_of_an_id_does_if_it_is_long_enough():
+    with asking() as home, Follower(home) as follower:
+        with Program(home, "await fixture.write_note({path: '/x'}); return 1") as program:
+            question = follower.asked()["id"]
+            for short in ("ask_", question[:7], question[:8] + "-"):
+                assert "there is no question" in home.run("approve", short).stderr, short
+            assert home.run("approve", question[:8]).returncode == 0
+            assert follower.over()["id"] == question and program.result()["result"] == 1
+        two = "await Promise.all([fixture.write_note({path: '/x'}), fixture.delete_note({path: '/x'})]); return 2"
+        with Program(home, two) as program:
+            ids = [follower.asked()["id"], follower.asked()["id"]]
+            assert "there is no question" in home.run("approve", "ask_").stderr
+            assert [home.run("approve", one[:12]).returncode for one in ids] == [0, 0]
+            assert program.result()["result"] == 2
+
+
+@cases.add
 def a_refused_call_is_an_error_that_code_can_catch():
     with asking() as home, Follower(home) as follower, Program(home, CAUGHT) as program:
         follower.answer(follower.asked(), "refuse")
