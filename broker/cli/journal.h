@@ -12,8 +12,9 @@
  * Changes several files of a person so that all of it can be taken back, also after a crash at any point.
  *
  *   STATE/init/N.new   copies of each file before and after, and the list: synced
- *   STATE/init/N       renamed: from here on undo knows of it; only then the files are changed, each by an atomic
- * rename STATE/init/N/done  all of them are changed STATE/init/N.gone  taken back, or never begun: being removed
+ *   STATE/init/N       renamed: from here on undo knows of it; only then the files are changed, each by a rename
+ *   STATE/init/N/done  all of them are changed
+ *   STATE/init/N.gone  taken back, or never begun: being removed
  *
  * Undo looks at each file: as before: nothing to do; as after: the copy is put back; anything else: somebody edited it.
  * A JSON file that was edited (Claude Code writes to its own at every start) keeps its edits: only what init took away

@@ -88,6 +88,10 @@ bool ask_form(const struct ask_request *request, struct span message, struct spa
 	      ask_done_fn *done, void *user) _must_check_;
 /* Does not wait any more; a question that nobody waits for is withdrawn on the next turn. */
 void ask_leave(struct ask_waiter *waiter);
+/* Ends it: whoever waits is told, whoever was asked too. by may be NULL. a is gone. */
+void ask_over(struct approval *a, enum ask_outcome outcome, const char *by);
+/* The same with what else there is to tell the waiters: end has everything but id and by. */
+void ask_over_with(struct approval *a, const struct ask_end *end, const char *by);
 
 /* ---- always.c ---- */
 /* Sets a->always and a->above. */
@@ -102,10 +106,6 @@ bool ask_is_granted(const struct view *view, const char *server, const char *too
 bool ask_has_somebody(const struct approval *a);
 void ask_tell_asked(struct approval *a);
 void ask_tell_over(struct approval *a);
-/* Ends it: whoever waits is told, whoever was asked too. by may be NULL. a is gone. */
-void ask_over(struct approval *a, enum ask_outcome outcome, const char *by);
-/* The same with what else there is to tell the waiters: end has everything but id and by. */
-void ask_over_with(struct approval *a, const struct ask_end *end, const char *by);
 
 /* ---- asktext.c: pure ---- */
 enum {

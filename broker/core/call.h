@@ -32,7 +32,7 @@ struct call {
 	uint64_t started_ns;
 	struct policy_decision decision;
 	bool decided;
-	struct approver *approver; /* of a direct call; only used while it is decided on */
+	struct approver *approver; /* of a direct call: its connection's, which gives its calls up before it goes */
 	struct ask_waiter waiter; /* the call owns its question, whoever asks it */
 	uint64_t waited_ns; /* for a person: not the time of the call */
 	enum ask_outcome answer; /* of a person; ASK_OPEN: none was asked */
