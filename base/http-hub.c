@@ -120,15 +120,34 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *o
 	return 0;
 }
 
+static void on_act_soon(void *user)
+{
+	struct http_hub *hub = user;
+	bool due = hub->act_due;
+
+	hub->act_soon = hub->act_due = false;
+	if (due)
+		act(hub, CURL_SOCKET_TIMEOUT, 0);
+	hub_unref(hub);
+}
+
+/* "At once" is a turn of its own, and no timer of 0 ms: libuv before 1.45 runs one that is started anew from its own
+ * callback again before it looks at anything else, and libcurl does that as long as a server sends without a pause. */
 static int on_timeout(CURLM *multi, long ms, void *user)
 {
 	struct http_hub *hub = user;
 
 	(void)multi;
-	if (ms < 0)
-		loop_timer_stop(hub->timer);
-	else
+	hub->act_due = ms == 0;
+	if (ms > 0)
 		loop_timer_start(hub->timer, (uint64_t)ms);
+	else
+		loop_timer_stop(hub->timer);
+	if (ms != 0 || hub->act_soon || hub->refs == 0) /* 0: it is being taken apart */
+		return 0;
+	hub->act_soon = true;
+	hub->refs++;
+	loop_defer(hub->loop, on_act_soon, hub);
 	return 0;
 }
 

@@ -23,6 +23,7 @@ struct http_hub {
 	unsigned refs; /* the loop, and each request */
 	struct http *news; /* first of the requests that have news */
 	bool settling, settle_soon;
+	bool act_soon, act_due; /* libcurl wants to be called on the next turn; it is not, if it changed its mind */
 	struct http_hub *next;
 };
 

@@ -12,7 +12,7 @@ import tempfile
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
-from hawser import HAWSER, Home  # noqa: E402
+from hawser import FIXTURE, HAWSER, Home  # noqa: E402
 from shipped import PEERS, peer, plain_client, without_time  # noqa: E402
 from tap import Cases, Skip  # noqa: E402
 from web import Web, certificates, everything, free_port  # noqa: E402
@@ -79,6 +79,15 @@ def progress_and_cancel_with_server_everything():
         got = where.code(slow % ("30", 3), "--timeout", "1s")
         assert got["status"] == "timeout", got
         assert value(where, "return await web.echo({message: 'still here'})")
+
+
+@cases.add
+def a_server_that_never_stops_sending_harms_no_other():
+    pipes = {"command": sys.executable, "args": [FIXTURE]}
+    with Web() as web, home(web={"url": web.url()}, pipes=pipes) as where:
+        got = value(where, "web.http_endless({}).catch(() => 0); const began = Date.now();"
+                    "for (let i = 0; i < 50; i++) await pipes.echo({message: 'm'}); return Date.now() - began", timeout=60)
+        assert got < 10000, got
 
 
 @cases.add
