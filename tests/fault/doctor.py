@@ -298,7 +298,7 @@ ROWS = [
     ("unset variable", unset_variable, "server one", "${NOBODY_SETS_THIS} is not set", r"export NOBODY_SETS_THIS=\.\.\.", 1, False),
     ("faulty configuration", faulty_configuration, "configuration", "hawser.yaml:2: server one: unknown key comand",
      r".*hawser config check.*", 1, False),
-    ("no configuration", no_configuration, "configuration", "there is none", r"write hawser.yaml.*", 1, False),
+    ("no configuration", no_configuration, "configuration", "there is none", r"hawser init, or write hawser.yaml.*", 1, False),
     ("state folder on a file system that is only read", state_read_only, "state folder", "Read-only file system",
      r"export XDG_STATE_HOME=.*", 3, True),
     ("state folder of another user", state_of_another_user, "state folder", "Permission denied",
