@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that wait for the person behind an MCP client: elicitation, by hand and by the official SDK."""
+"""Calls that wait for the person behind an MCP client: elicitation, by hand; tests/e2e/clients has the SDKs."""
 import json
 import os
 import subprocess
@@ -10,8 +10,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "support"))
 # pylint: disable=wrong-import-position
 from follower import Follower
-from hawser import FIXTURE, HAWSER, TOP, Home, Mcp, text_of
-from tap import Cases, Skip
+from hawser import FIXTURE, Home, Mcp, text_of
+from tap import Cases
 
 cases = Cases()
 FORMS = {"elicitation": {}}
@@ -157,21 +157,6 @@ def progress_and_a_yield_say_that_it_waits():
         answer(mcp, question, accept("allow"))
         done = mcp.tool("wait_run", run_id=yielded["structuredContent"]["run_id"])
         assert done["structuredContent"]["result"] == {"a": 1}, done
-
-
-@cases.add
-def the_official_sdk():
-    sdk = os.path.join(os.environ.get("HAWSER_PEERS", os.path.join(TOP, "tests", ".peers")), "sdk")
-    if not os.path.exists(os.path.join(sdk, "package.json")):
-        raise Skip("npm package @modelcontextprotocol/sdk is missing: tests/peers sdk")
-    with asking() as home:
-        done = subprocess.run(["node", os.path.join(HERE, "sdk-asked.mjs"), sdk, HAWSER, "mcp"], env=home.env, text=True,
-                              cwd=home.path("work"), capture_output=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        out = json.loads(done.stdout)
-        assert out["allowed"] == {"n": 1} and out["refused"] == "approval_refused", out
-        assert len(out["messages"]) == 3 and "n: 1" in out["messages"][0], out
-        assert out["dismissed"] == "approval_refused", out
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Real clients drive `hawser mcp`, each in each revision that it can be made to speak. See README.md."""
+import contextlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "support"))
 from hawser import HAWSER, Home, wait_for
 from shipped import PEERS, PYTHON, fixture
 from tap import Cases, Skip
+from web import Web
 
 cases = Cases()
 REVISIONS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
@@ -49,8 +51,20 @@ def python_sdk():
     return [PYTHON, "-B", os.path.join(HERE, "sdk.py"), peer("python-sdk", "PyPI package mcp")]
 
 
-def config(yield_ms=45000):
-    return {"mcpServers": {"fixture": fixture()}, "limits": {"yield_ms": yield_ms}}
+@contextlib.contextmanager
+def pipes():
+    yield fixture()
+
+
+@contextlib.contextmanager
+def behind_a_url():
+    """Trusted, so that its annotations count as those of a server over pipes do."""
+    with Web() as web:
+        yield {"url": web.url(), "trusted": True}
+
+
+def config(server, yield_ms=45000):
+    return {"mcpServers": {"fixture": server}, "limits": {"yield_ms": yield_ms}}
 
 
 class Driven:
@@ -82,17 +96,37 @@ class Driven:
         assert kind or status == 0, status
 
 
-def drive(argv, revision):
+def check_asked(out, asks):
+    """Four writes, which the shipped policy asks about: allowed, refused, declined, dismissed."""
+    writes, questions = out.pop("writes"), out.pop("questions")
+    if not asks:
+        assert writes == ["ToolError denied"] * 4 and not questions, (writes, questions)
+        return
+    assert json.loads(writes[0]) == {"n": 1} and writes[1:] == ["ToolError approval_refused"] * 3, writes
+    assert len(questions) == 4, questions
+    for n, question in enumerate(questions, 1):
+        assert "fixture.write_note wants your word" in question and "n: %d" % n in question, question
+
+
+def upstream_state(home):
+    """What the server saw; it is the one of the client's runs, as command, environment and folder are the same."""
+    return json.loads(home.run("call", "fixture.state").stdout)
+
+
+def drive(argv, revision, upstream=pipes):
     """All that a client does in one connection; what it is told is in README.md."""
-    with Home(config()) as home, Driven(home, [*argv, HAWSER, "mcp"]) as client:
+    with upstream() as server, Home(config(server)) as home, Driven(home, [*argv, HAWSER, "mcp"]) as client:
         assert client.line() == {"step": "begun"}  # by a progress notification
-        assert "status=cancelled" not in home.log()
+        wait_for(lambda: upstream_state(home)["open"] == 2)  # the run's call, and this one
+        assert "status=cancelled" not in home.log() and not upstream_state(home)["cancelled"]
         client.go()
         assert client.line() == {"step": "cancelled"}
         wait_for(lambda: "status=cancelled" in home.log())  # though the client is still there
-        home.write_config(config(yield_ms=500))
+        wait_for(lambda: len(upstream_state(home)["cancelled"]) == 1)
+        home.write_config(config(server, yield_ms=500))
         client.go()
         out = client.line()
+        check_asked(out, revision >= "2025-06-18")
         waits = out.pop("waits")
         assert waits >= 1, waits
         assert out == {
@@ -108,6 +142,11 @@ def a_client_of_a_handshake_revision(argv, revision):
     drive([*argv(), revision], revision)
 
 
+@cases.table([("TypeScript SDK 1", sdk1), ("TypeScript SDK 2", sdk2), ("Python SDK", python_sdk)])
+def a_client_with_a_server_behind_a_url(argv):
+    drive([*argv(), REVISIONS[-1]], REVISIONS[-1], behind_a_url)
+
+
 @cases.table([("TypeScript SDK 2", sdk2), ("Python SDK", python_sdk)])
 def a_client_that_tries_the_stateless_revision_first(argv):
     drive([*argv(), "auto"], "2025-11-25")
@@ -115,7 +154,7 @@ def a_client_that_tries_the_stateless_revision_first(argv):
 
 @cases.table([("TypeScript SDK 2", sdk2), ("Python SDK", python_sdk)])
 def a_client_pinned_to_the_stateless_revision_is_told_the_others(argv):
-    with Home(config()) as home, Driven(home, [*argv(), "pin", HAWSER, "mcp"]) as client:
+    with Home(config(fixture())) as home, Driven(home, [*argv(), "pin", HAWSER, "mcp"]) as client:
         assert client.line() == {"refused": {"code": -32022, "supported": REVISIONS, "requested": "2026-07-28"}}
 
 
@@ -138,7 +177,7 @@ def call(tool, **arguments):
 
 @cases.add
 def the_inspector_finds_nothing_to_complain_of():
-    with Home(config()) as home:
+    with Home(config(fixture())) as home:
         status, hello = inspector(home, "initialize")
         assert status == 0 and hello["protocolVersion"] == "2025-11-25" and hello["instructions"], hello
         status, listed = inspector(home, "tools/list", "--strict")
@@ -150,9 +189,9 @@ def the_inspector_finds_nothing_to_complain_of():
         assert status == 5 and result["isError"], (status, result)
 
 
-@cases.add
-def the_inspector_tries_the_stateless_revision_first():
-    with Home(config()) as home:
+@cases.table([("a server over pipes", pipes), ("a server behind a URL", behind_a_url)])
+def the_inspector_tries_the_stateless_revision_first(upstream):
+    with upstream() as server, Home(config(server)) as home:
         status, result = inspector(home, *call("execute_code", language="javascript",
                                                code="return (await fixture.echo({n: 3})).n"), era="auto")
         assert status == 0 and result["structuredContent"]["result"] == 3, (status, result)
@@ -160,7 +199,7 @@ def the_inspector_tries_the_stateless_revision_first():
 
 @cases.add
 def the_inspector_pinned_to_the_stateless_revision_is_told_the_others():
-    with Home(config()) as home:
+    with Home(config(fixture())) as home:
         status, words = inspector(home, "initialize", era="modern")
         assert status != 0 and "2026-07-28" in words and all(r in words for r in REVISIONS), (status, words)
 

@@ -9,6 +9,7 @@ const [version, folder, mode, command, ...args] = process.argv.slice(2);
 const require = createRequire(folder + "/package.json");
 const load = (name) => import(pathToFileURL(require.resolve(name)));
 const say = (step) => console.log(JSON.stringify(step));
+const asks = mode === "auto" || mode >= "2025-06-18"; // elicitation came with this revision
 const told = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 const makers = {
@@ -16,8 +17,10 @@ const makers = {
     load: async () => ({
       ...(await load("@modelcontextprotocol/sdk/client/index.js")),
       ...(await load("@modelcontextprotocol/sdk/client/stdio.js")),
+      ...(await load("@modelcontextprotocol/sdk/types.js")),
     }),
     options: () => ({}),
+    onAsked: (client, handler) => client.setRequestHandler(ElicitRequestSchema, handler),
     call: (client, params, options) => client.callTool(params, undefined, options),
   },
   2: {
@@ -29,14 +32,26 @@ const makers = {
       mode === "pin" ? { versionNegotiation: { mode: { pin: "2026-07-28" } } }
       : mode === "auto" ? { versionNegotiation: { mode } }
       : { supportedProtocolVersions: [mode] },
+    onAsked: (client, handler) => client.setRequestHandler("elicitation/create", handler),
     call: (client, params, options) => client.callTool(params, options),
   },
 };
 const maker = makers[version];
-const { Client, StdioClientTransport } = await maker.load();
+const { Client, ElicitRequestSchema, StdioClientTransport } = await maker.load();
+
+const questions = [];
+const answers = [
+  { action: "accept", content: { decision: "allow" } },
+  { action: "accept", content: { decision: "refuse" } },
+  { action: "decline" },
+  { action: "cancel" },
+];
 
 async function connect(errors) {
-  const client = new Client({ name: "sdk" + version, version: "1" }, maker.options());
+  const capabilities = asks ? { elicitation: {} } : {};
+  const client = new Client({ name: "sdk" + version, version: "1" }, { capabilities, ...maker.options() });
+  if (asks)
+    maker.onAsked(client, async (request) => answers[questions.push(request.params.message) - 1]);
   const transport = new StdioClientTransport({ command, args, env: process.env, stderr: "inherit" });
   const agreed = {};
   client.onerror = (e) => errors.push(String(e));
@@ -77,6 +92,11 @@ out.value = text(done).split("\n")[0];
 out.structured = done.structuredContent?.result ?? null;
 out.progress = progress.length >= 2 && progress.every((p, i) => i === 0 || p > progress[i - 1]);
 out.failed = (await run("throw new TypeError('no')")).isError;
+out.writes = [];
+for (let n = 1; n <= answers.length; n++)
+  out.writes.push(text(await run(`try { return await fixture.write_note({n: ${n}}) } catch (e) { return e.name + ' ' + e.kind }`)));
+out.writes = out.writes.map((words) => words.split("\n")[0]);
+out.questions = questions;
 out.errors = errors.slice();
 
 const aborter = new AbortController();
@@ -90,7 +110,7 @@ out.aborted = await aborted.then(() => false, () => true);
 say({ step: "cancelled" });
 await told.next();
 
-let last = text(await run("await new Promise((r) => setTimeout(r, 1500)); return 'late'"));
+let last = text(await run("await new Promise((r) => setTimeout(r, 1100)); return 'late'"));
 for (out.waits = 0; last.startsWith("Still ") && out.waits < 100; out.waits++)
   last = text(await tool("wait_run", { run_id: last.match(/"run_id":"(\w+)"/)[1] }));
 out.late = last.split("\n")[0];

@@ -15,6 +15,13 @@ import anyio
 import mcp.client.session
 from mcp import MCPError, StdioServerParameters
 from mcp.client import Client
+from mcp.types import ElicitResult
+
+ASKS = mode == "auto" or mode >= "2025-06-18"  # elicitation came with this revision
+ANSWERS = [ElicitResult(action="accept", content={"decision": "allow"}),
+           ElicitResult(action="accept", content={"decision": "refuse"}),
+           ElicitResult(action="decline"), ElicitResult(action="cancel")]
+questions = []
 
 
 def say(step):
@@ -29,14 +36,20 @@ def text(result):
     return "".join(item.text for item in result.content)
 
 
+async def on_asked(_context, params):
+    questions.append(params.message)
+    return ANSWERS[len(questions) - 1]
+
+
 def maker():
+    asked = on_asked if ASKS else None
     server = StdioServerParameters(command=command, args=args, env=dict(os.environ))
     if mode == "pin":
-        return Client(server, mode="2026-07-28")
+        return Client(server, mode="2026-07-28", elicitation_callback=asked)
     if mode == "auto":
-        return Client(server)
+        return Client(server, elicitation_callback=asked)
     mcp.client.session.LATEST_HANDSHAKE_VERSION = mode  # it always asks for its newest revision
-    return Client(server, mode="legacy")
+    return Client(server, mode="legacy", elicitation_callback=asked)
 
 
 async def cancel(run):
@@ -77,11 +90,17 @@ async def drive(client):
     out["structured"] = (done.structured_content or {}).get("result")
     out["progress"] = len(seen) >= 2 and all(a < b for a, b in zip(seen, seen[1:]))
     out["failed"] = (await run("throw new TypeError('no')")).is_error
+    out["writes"] = []
+    for n in range(1, len(ANSWERS) + 1):
+        words = text(await run("try { return await fixture.write_note({n: %d}) } "
+                               "catch (e) { return e.name + ' ' + e.kind }" % n))
+        out["writes"].append(words.split("\n", maxsplit=1)[0])
+    out["questions"] = questions
     out["errors"] = []
     out["aborted"] = await cancel(run)
     say({"step": "cancelled"})
     await told()
-    last, out["waits"] = text(await run("await new Promise((r) => setTimeout(r, 1500)); return 'late'")), 0
+    last, out["waits"] = text(await run("await new Promise((r) => setTimeout(r, 1100)); return 'late'")), 0
     while last.startswith("Still ") and out["waits"] < 100:
         last = text(await client.call_tool("wait_run", {"run_id": re.search(r'"run_id":"(\w+)"', last)[1]}))
         out["waits"] += 1
