@@ -5,16 +5,15 @@ with its faults. Everything on loopback."""
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
-from hawser import FIXTURE, HAWSER, Home  # noqa: E402
-from shipped import PEERS, peer, plain_client, without_time  # noqa: E402
-from tap import Cases, Skip  # noqa: E402
+from hawser import FIXTURE, Home  # noqa: E402
+from shipped import peer, plain_client, without_time  # noqa: E402
+from tap import Cases  # noqa: E402
 from web import Web, certificates, everything, free_port  # noqa: E402
 
 cases = Cases()
@@ -88,19 +87,6 @@ def a_server_that_never_stops_sending_harms_no_other():
         got = value(where, "web.http_endless({}).catch(() => 0); const began = Date.now();"
                     "for (let i = 0; i < 50; i++) await pipes.echo({message: 'm'}); return Date.now() - began", timeout=60)
         assert got < 10000, got
-
-
-@cases.add
-def the_sdks_client_with_servers_behind_a_url():
-    sdk = os.path.join(PEERS, "sdk")
-    if not os.path.exists(os.path.join(sdk, "version")):
-        raise Skip("npm package @modelcontextprotocol/sdk is missing: tests/peers sdk")
-    with Web() as web, home(fixture={"type": "http", "url": web.url()}) as where:
-        done = subprocess.run(["node", os.path.join(HERE, "sdk-client.mjs"), sdk, HAWSER, "mcp"], env=where.env, text=True,
-                              cwd=where.path("work"), capture_output=True, timeout=60, check=False)
-        assert done.returncode == 0, done
-        out = json.loads(done.stdout)
-        assert out["value"] == 3 and out["aborted"] and out["after"] == "alive" and out["search"] == "echo", out
 
 
 @cases.add
