@@ -13,8 +13,9 @@
 
 enum {
 	BODY_LOOKED_AT = 64 << 10, /* of arguments that are too large to be taken apart on the loop */
-	MEMBERS_MAX = 24,
+	MEMBERS_MAX = 64,
 	NAME_MAX_BYTES = 64,
+	VALUE_LEAST = 24, /* bytes of a value, where many share the room */
 };
 
 /* ---- characters ---- */
@@ -155,16 +156,30 @@ static int put_large(struct buf *out, struct span args, const struct redact *red
 	return r ? r : put_redacted(out, span_of(args.p, n), redact, args.len, ASK_ARGS_MAX / 2);
 }
 
+/* All arguments share the room, so that none can crowd out the one that matters. */
+static size_t room_of_value(struct span args)
+{
+	size_t at = 0, n = 0, room;
+	struct span key, value;
+
+	while (span_next_member(args, &at, &key, &value))
+		n++;
+	room = n > 0 ? ASK_ARGS_MAX / n : ASK_VALUE_MAX;
+	room = room > 2 * VALUE_LEAST ? room - VALUE_LEAST : VALUE_LEAST; /* less its name */
+	return room < ASK_VALUE_MAX ? room : ASK_VALUE_MAX;
+}
+
 int ask_put_arguments(struct buf *out, struct span args, const struct redact *redact, bool lines)
 {
-	size_t begin = out->len, at = 0, n = 0, left = 0;
+	size_t begin = out->len, at = 0, n = 0, left = 0, room;
 	struct span key, value;
 	int r = 0;
 
 	if (args.len >= CORE_LARGE)
 		return put_large(out, args, redact, lines);
+	room = room_of_value(args);
 	while (r == 0 && span_next_member(args, &at, &key, &value)) {
-		if (n++ >= MEMBERS_MAX || out->len - begin > ASK_ARGS_MAX - 2 * ASK_VALUE_MAX) {
+		if (n++ >= MEMBERS_MAX || out->len - begin > ASK_ARGS_MAX - 2 * room) {
 			left++;
 			continue;
 		}
@@ -174,7 +189,7 @@ int ask_put_arguments(struct buf *out, struct span args, const struct redact *re
 		if (r == 0)
 			r = buf_append_str(out, ": ");
 		if (r == 0)
-			r = put_redacted(out, value, redact, value.len, ASK_VALUE_MAX);
+			r = put_redacted(out, value, redact, value.len, room);
 	}
 	if (r == 0 && left)
 		r = buf_printf(out, "%s... and %zu arguments that are not shown", lines ? "\n  " : ", ", left);

@@ -88,7 +88,7 @@ static void test_many_and_large(void **state)
 		assert_int_equal(buf_printf(&args, ",\"k%d\":%d", i, i), 0);
 	assert_int_equal(buf_append_str(&args, "}"), 0);
 	text = shown((const char *)buf_head(&args), args.len, true);
-	assert_non_null(strstr(text, "... and 977 arguments that are not shown"));
+	assert_non_null(strstr(text, "... and 937 arguments that are not shown"));
 	assert_true(strlen(text) < ASK_ARGS_MAX + 256);
 	free(text);
 	buf_clear(&args);
@@ -102,6 +102,23 @@ static void test_many_and_large(void **state)
 	assert_true(strlen(text) < ASK_ARGS_MAX);
 	free(text);
 	buf_done(&args);
+}
+
+/* Long arguments in front do not keep the last one from being seen. */
+static void test_none_is_crowded_out(void **state)
+{
+	_cleanup_buf_ struct buf args = BUF_INIT(64 << 10);
+	char *text;
+
+	(void)state;
+	assert_int_equal(buf_append_str(&args, "{\"path\":\"ok\""), 0);
+	for (int i = 0; i < 24; i++)
+		assert_int_equal(buf_printf(&args, ",\"f%d\":\"%0200d\"", i, 0), 0);
+	assert_int_equal(buf_append_str(&args, ",\"target\":\"/etc/passwd\"}"), 0);
+	text = shown((const char *)buf_head(&args), args.len, true);
+	assert_non_null(strstr(text, "target: \"/etc/passwd\""));
+	assert_null(strstr(text, "not shown"));
+	free(text);
 }
 
 /* Bytes that are no UTF-8 never get here as such; they are shown all the same. */
@@ -119,9 +136,8 @@ static void test_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_long_values),
-		cmocka_unit_test(test_many_and_large),
+		cmocka_unit_test(test_rows),           cmocka_unit_test(test_long_values),
+		cmocka_unit_test(test_many_and_large), cmocka_unit_test(test_none_is_crowded_out),
 		cmocka_unit_test(test_bytes),
 	};
 
