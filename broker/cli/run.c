@@ -115,7 +115,7 @@ static void release_output(struct show *s)
 
 	if (s->asking.queue)
 		return;
-	while (all.len > 0 && (lf = memchr(all.p, '\n', all.len))) {
+	while (all.p && all.len > 0 && (lf = memchr(all.p, '\n', all.len))) {
 		print_output(s, span_of(all.p, (size_t)(lf - all.p)));
 		all = span_of(lf + 1, all.len - (size_t)(lf + 1 - all.p));
 	}
@@ -162,12 +162,26 @@ static void on_input(void *user, struct wire *w)
 	release_output(s);
 }
 
+/* Is stdin the code, or its data? Then answers come from the terminal itself. */
+static bool takes_stdin(const struct cli_args *args)
+{
+	const char *const sources[] = {args->eval            ? NULL
+				       : args->operand_count ? args->operands[0]
+							     : "-",
+				       args->data, args->text};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		if (sources[i] && strcmp(sources[i], "-") == 0)
+			return true;
+	return false;
+}
+
 /* A person at the terminal can be asked about this run's calls. */
 static int begin_asking(const struct cli_args *args, struct show *s, struct wire *w)
 {
 	struct span nothing;
 
-	asking_init(&s->asking, w, args->operand_count == 0 || strcmp(args->operands[0], "-") == 0);
+	asking_init(&s->asking, w, takes_stdin(args));
 	return s->asking.can ? wire_ask(w, "approvals.here", SPAN_LIT("{}"), NULL, NULL, &nothing) : CLI_OK;
 }
 

@@ -93,7 +93,7 @@ static int put_tokens(struct buf *out, struct span text, size_t enough)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < text.len && r == 0 && out->len < enough;) {
+	for (size_t i = 0; text.p && i < text.len && r == 0 && out->len < enough;) {
 		size_t n = text.p[i] == '"' ? literal_len(span_of(text.p + i, text.len - i)) : 1;
 
 		if (text.p[i] == '"')

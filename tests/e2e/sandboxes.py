@@ -24,11 +24,12 @@ def median(values):
 
 
 def pss(pid):
-    with open("/proc/%d/smaps_rollup" % pid) as file:
-        for line in file:
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
-    return 0
+    """KiB, or 0: a keeper shows its memory to root alone."""
+    try:
+        with open("/proc/%d/smaps_rollup" % pid) as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+    except PermissionError:
+        return 0
 
 
 def speed(tap, wall, mode):
