@@ -17,6 +17,8 @@ LOGS = os.path.join(TOP, 'build-logs')
 SKIP_STATUS = 77
 TIMED = 'timed'  # the suite of the tests that may be run once more
 TAIL_LINES = 40
+CAUSE = re.compile(r'\berror\b: |^not ok |^(?:FAIL|ERROR): ')  # a line of a log that says what broke
+CAUSES_MAX = 20
 CLOSING = re.compile(r'^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$')
 TAP_LINE = re.compile(r'^\s*(not ok|ok)\b[^#]*(#\s*SKIP\b\s*(.*))?', re.IGNORECASE)
 
@@ -226,8 +228,10 @@ def show(count, path):
         print(f'    SKIP {line}')
     if count.failed and path:
         with open(path, encoding='utf-8', errors='replace') as text:
-            for line in text.read().splitlines()[-TAIL_LINES:]:
-                print('    | ' + line[:300])
+            lines = text.read().splitlines()
+        early = [line for line in lines[:-TAIL_LINES] if CAUSE.search(line)][:CAUSES_MAX]
+        for line in early + ['...'] * bool(early) + lines[-TAIL_LINES:]:
+            print('    | ' + line[:300])
         print(f'    whole log: {os.path.relpath(path, TOP)}')
 
 

@@ -54,7 +54,7 @@ void exchange_free(struct exchange *ex)
 void exchange_lost(struct exchange *ex, enum upstream_outcome outcome, const char *why)
 {
 	struct http_transport *t = ex->t;
-	_cleanup_free_ char *fault = TAKE_PTR(ex->fault); /* why may be it */
+	char *fault = TAKE_PTR(ex->fault); /* why may be it: it outlives the exchange */
 	uint64_t id = ex->answered ? 0 : ex->id;
 	bool left = ex->left, vital = ex->kind == OUTGOING_INITIALIZED || (ex->kind == EXCHANGE_LISTEN && t->old);
 
@@ -63,6 +63,7 @@ void exchange_lost(struct exchange *ex, enum upstream_outcome outcome, const cha
 		t->events.lost(t->user, id, outcome, left, why);
 	else if (vital)
 		t->events.ended(t->user, why);
+	free(fault);
 }
 
 /* ---- events of the request ---- */
