@@ -13,8 +13,9 @@
 
 enum { VALUE_MAX = 16 * 1024 };
 
-/* Without showing it; false: nothing was typed. */
-static bool read_hidden(char *value, size_t size)
+/* Without showing it; false: nothing was typed. The question comes when the terminal is ready for the answer: what was
+ * typed before it is thrown away. */
+static bool read_hidden(const char *what, char *value, size_t size)
 {
 	struct termios before, hidden;
 	bool known = tcgetattr(0, &before) == 0, read;
@@ -24,6 +25,7 @@ static bool read_hidden(char *value, size_t size)
 		hidden.c_lflag &= ~(tcflag_t)ECHO;
 		tcsetattr(0, TCSAFLUSH, &hidden);
 	}
+	fprintf(stderr, "%s, to start its server once (empty: not now): ", cli_clean(what));
 	read = fgets(value, (int)size, stdin) != NULL;
 	if (known)
 		tcsetattr(0, TCSAFLUSH, &before);
@@ -54,8 +56,7 @@ void init_ask_inputs(const struct init *in)
 
 		if (getenv(variable) || !name)
 			continue;
-		fprintf(stderr, "%s, to start its server once (empty: not now): ", cli_clean(name));
-		if (read_hidden(value, sizeof(value)))
+		if (read_hidden(name, value, sizeof(value)))
 			setenv(variable, value, 1);
 		explicit_bzero(value, sizeof(value));
 	}

@@ -3,7 +3,9 @@
 import json
 import os
 import pty
+import select
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -312,6 +314,9 @@ def on_terminal(home, answers, *args):
         os.execve(hawser.HAWSER, [hawser.HAWSER, *args], home.env)
     talk, asked = b"", 0
     while True:
+        if not select.select([fd], [], [], 60)[0]:
+            os.kill(pid, signal.SIGKILL)
+            raise AssertionError("it says nothing for a minute: " + talk.decode())
         try:
             data = os.read(fd, 65536)
         except OSError:
