@@ -15,7 +15,7 @@ enum { VALUE_MAX = 16 * 1024 };
 
 /* Without showing it; false: nothing was typed. The question comes when the terminal is ready for the answer: what was
  * typed before it is thrown away. */
-static bool read_hidden(const char *what, char *value, size_t size)
+static bool read_hidden(char *what, char *value, size_t size)
 {
 	struct termios before, hidden;
 	bool known = tcgetattr(0, &before) == 0, read;
