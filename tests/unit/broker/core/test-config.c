@@ -313,6 +313,13 @@ static const char *lookup(void *user, const char *name)
 	return strcmp(name, "WHO") == 0 ? user : NULL;
 }
 
+static int resolve(const struct config *c, const char *server, const char *roots, char *who, struct config_resolved *ret,
+		   struct error *err)
+{
+	return config_resolve_server(find(c, server), &(const struct config_caller){"/w", roots, lookup, who}, ret,
+				     err);
+}
+
 static void test_resolve(void **state)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -324,7 +331,7 @@ static void test_resolve(void **state)
 				       "    env: {T: 'Bearer ${env:TOKEN}', API_KEY: literal-key}\n    cwd: sub\n"
 				       "  b: {command: x, env: {Q: '${UNSET}'}}\n");
 
-	assert_int_equal(config_resolve_server(c, find(c, "a"), "/w", lookup, who, &one, &err), 0);
+	assert_int_equal(resolve(c, "a", NULL, who, &one, &err), 0);
 	assert_string_equal(one.command, "/home/u/bin/one");
 	assert_string_equal(one.args[0], "/home/u/x");
 	assert_string_equal(one.args[1], "de");
@@ -335,14 +342,14 @@ static void test_resolve(void **state)
 	assert_int_equal(one.secret_names.count, 3); /* WHO, TOKEN and the literal key; HOME is none */
 	assert_string_equal(one.secret_values.items[1], "s3cret-value");
 	assert_string_equal(one.secret_values.items[2], "literal-key");
-	assert_int_equal(config_resolve_server(c, find(c, "a"), "/w", lookup, who, &two, &err), 0);
+	assert_int_equal(resolve(c, "a", NULL, who, &two, &err), 0);
 	assert_string_equal(one.key, two.key);
 	config_resolved_done(&two);
-	assert_int_equal(config_resolve_server(c, find(c, "a"), "/w", lookup, other, &three, &err), 0);
+	assert_int_equal(resolve(c, "a", NULL, other, &three, &err), 0);
 	assert_string_not_equal(one.key, three.key);
 	config_resolved_done(&three);
 	config_resolved_done(&one);
-	assert_int_equal(config_resolve_server(c, find(c, "b"), "/w", lookup, who, &one, &err), -ENOENT);
+	assert_int_equal(resolve(c, "b", NULL, who, &one, &err), -ENOENT);
 	assert_non_null(strstr(err.msg, "vars.yaml:7: server b: ${UNSET} is not set; set it"));
 	assert_int_equal(c->variables.count, 6);
 	config_free(c);
@@ -389,12 +396,20 @@ static const char *look_up(void *user, const char *name)
 	return NULL;
 }
 
+static int resolve_with(const struct config *c, const char *server, const char *const (*pairs)[2],
+			struct config_resolved *ret, struct error *err)
+{
+	const struct config_caller caller = {"/w", NULL, look_up, (void *)(uintptr_t)pairs};
+
+	return config_resolve_server(find(c, server), &caller, ret, err);
+}
+
 static struct config_resolved resolve_url(const struct config *c, const char *server, const char *const (*pairs)[2])
 {
 	struct config_resolved r;
 	struct error err = ERROR_INIT;
 
-	if (config_resolve_server(c, find(c, server), "/w", look_up, (void *)(uintptr_t)pairs, &r, &err) < 0)
+	if (resolve_with(c, server, pairs, &r, &err) < 0)
 		fail_msg("%s", error_text(&err));
 	return r;
 }
@@ -439,9 +454,9 @@ static void test_resolving_a_url(void **state)
 	assert_string_equal(four.no_proxy, ".corp");
 	assert_true(config_strings_has(&four.secret_values, four.proxy));
 	assert_null(six.proxy); /* this machine is never asked by way of another */
-	assert_true(config_resolve_server(c, find(c, "b"), "/w", look_up, (void *)(uintptr_t)evil, &none, &err) < 0);
+	assert_true(resolve_with(c, "b", evil, &none, &err) < 0);
 	assert_non_null(strstr(err.msg, "web.yaml:5: server b: headers.A: its value is too long or has a line break"));
-	assert_true(config_resolve_server(c, find(c, "c"), "/w", look_up, (void *)(uintptr_t)evil, &none, &err) < 0);
+	assert_true(resolve_with(c, "c", evil, &none, &err) < 0);
 	assert_non_null(strstr(err.msg, "server c: url: it has a name or password in it"));
 	error_done(&err);
 	config_resolved_done(&one);
