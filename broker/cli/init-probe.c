@@ -60,6 +60,21 @@ static int write_file(const char *path, const struct buf *text, struct error *er
 	return files_create(path, buf_head(text), text->len, err);
 }
 
+/* Its client tells its folders to servers: the probe does so too, and sees which of them ask. */
+static bool is_told_roots(const struct init_item *item)
+{
+	return item->section->place->roots && !json_object_get(item->entry->server, "roots");
+}
+
+static char *server_text(const struct init_item *item)
+{
+	json_auto_t *server = json_copy(item->entry->server);
+
+	if (is_told_roots(item))
+		json_object_set_new(server, "roots", json_string("client"));
+	return json_dumps(server, JSON_COMPACT);
+}
+
 /* One server a line, so that a note's line says whose it is. */
 static int write_servers(struct probe *p, struct error *err)
 {
@@ -68,7 +83,7 @@ static int write_servers(struct probe *p, struct error *err)
 
 	for (size_t i = 0; r == 0 && i < p->in->item_count; i++) {
 		struct init_item *item = &p->in->items[i];
-		char *text = item->fate == INIT_MOVES ? json_dumps(item->entry->server, JSON_COMPACT) : NULL;
+		char *text = item->fate == INIT_MOVES ? server_text(item) : NULL;
 
 		if (!text)
 			continue;
@@ -169,6 +184,26 @@ static int64_t number(const json_t *object, const char *key)
 	return json_is_integer(value) ? (int64_t)json_integer_value(value) : -1;
 }
 
+/*
+ * A server that asked has roots: client from now on, also where folders stand in its arguments: it had its client's
+ * roots before, and a server that lets these replace its arguments (npm's server-filesystem) did so there too. One that
+ * did not ask, or whose client has no roots (Claude Desktop, Codex), is not told any, and keeps its arguments.
+ */
+static void take_roots(struct init_item *item, const json_t *server)
+{
+	static const char note[] =
+		"asks for the client's folders: roots: client is set, as its client told it its own; "
+		"without that line only the folders in its arguments count";
+	_cleanup_free_ char *before = NULL;
+
+	if (!json_is_true(json_object_get(server, "asks_roots")) || !is_told_roots(item))
+		return;
+	json_object_set_new(item->entry->server, "roots", json_string("client"));
+	before = TAKE_PTR(item->entry->notes);
+	if (asprintf(&item->entry->notes, "%s%s%s", before ? before : "", before ? "\n" : "", note) < 0)
+		item->entry->notes = NULL;
+}
+
 static void take_server(const struct probe *p, struct init_item *item, const json_t *server)
 {
 	const char *problem = json_string_value(json_object_get(server, "problem"));
@@ -176,6 +211,7 @@ static void take_server(const struct probe *p, struct init_item *item, const jso
 	char list[256] = "", why[512];
 	size_t i, len = 0;
 
+	take_roots(item, server);
 	item->tools = number(server, "tools");
 	item->allowed = number(verdicts, "allow");
 	item->asked = number(verdicts, "ask");

@@ -279,9 +279,14 @@ static int make_key(struct config_resolved *ret, bool old_sse, struct error *err
 		char kind;
 		const char *text;
 	} texts[] = {
-		{'c', ret->command},        {'d', ret->cwd},   {'u', ret->url},
-		{'f', ret->ca_file},        {'p', ret->proxy}, {'n', ret->no_proxy},
-		{'s', old_sse ? "" : NULL}, {'r', ret->offers_roots ? ret->roots : NULL},
+		{'c', ret->command},
+		{'d', ret->cwd},
+		{'u', ret->url},
+		{'f', ret->ca_file},
+		{'p', ret->proxy},
+		{'n', ret->no_proxy},
+		{'s', old_sse ? "" : NULL},
+		{'r', ret->offers_roots ? ret->roots : NULL},
 	};
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	unsigned char digest[32];

@@ -274,8 +274,7 @@ static json_t *describe_server(const struct view *view, const struct view_server
 					   : "",
 			 "tools", (json_int_t)count, "trusted", server->config->trusted, "log",
 			 server->shared ? server->shared->log_path : NULL, "offers", describe_offers(u), "asks_roots",
-			 u && upstream_asked_roots(u), "verdicts",
-			 describe_verdicts(view, server->config, u));
+			 u && upstream_asked_roots(u), "verdicts", describe_verdicts(view, server->config, u));
 }
 
 int tools_servers(struct client *c, struct buf *out)

@@ -55,8 +55,8 @@ const char *const *client_variables(const struct client *c);
 /* env: "K=V" for those that are set. Unset variables are an error of each server that names them, not of the client:
  * that server is listed as unusable, with the reason. */
 int client_resolve(struct client *c, const char *const *env, struct error *err) _must_check_;
-/* Its roots are others from now on: later runs have servers of their own where these are told roots; those under way keep
- * theirs. roots as in client_info. */
+/* Its roots are others from now on: later runs have servers of their own where these are told roots; those under way
+ * keep theirs. roots as in client_info. */
 int client_set_roots(struct client *c, const char *roots) _must_check_;
 const struct config *client_config(const struct client *c);
 /* Its runs that nobody else follows are cancelled. */

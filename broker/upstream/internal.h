@@ -21,8 +21,8 @@ enum {
 	UPSTREAM_GARBAGE_MAX = 100, /* lines that are no messages, in a row, while it starts */
 	UPSTREAM_RELIST_MS = 200, /* from list_changed to tools/list, so that a burst is one */
 	UPSTREAM_TEXT_MAX = 4096, /* bytes of a message for a person */
-	/* From the answer to its first roots/list to READY. A server does not tell when it has taken its roots in (npm's
-	 * server-filesystem looks at each folder first), and refuses what comes too early. */
+	/* From the answer to its first roots/list to READY. A server does not tell when it has taken its roots in
+	 * (npm's server-filesystem looks at each folder first), and refuses what comes too early. */
 	UPSTREAM_ROOTS_SETTLE_MS = 200,
 	UPSTREAM_INLINE_MAX = 256 << 10, /* longest text that is decoded on the loop */
 };

@@ -2,8 +2,8 @@
 #ifndef HAWSER_BROKER_DOORS_MCP_INTERNAL_H
 #define HAWSER_BROKER_DOORS_MCP_INTERNAL_H
 
-#include "base/jsonrpc.h"
 #include "base/ids.h"
+#include "base/jsonrpc.h"
 #include "broker/doors/mcp.h"
 
 enum {

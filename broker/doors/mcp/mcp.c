@@ -346,7 +346,8 @@ static void on_message(struct mcp *m, const struct jsonrpc_message *message)
 {
 	switch (message->kind) {
 	case JSONRPC_REQUEST:
-		if (!span_string_equals(message->method, "tools/call") || (!pass_on(m, message) && !mcp_park(m, message)))
+		if (!span_string_equals(message->method, "tools/call") ||
+		    (!pass_on(m, message) && !mcp_park(m, message)))
 			on_request(m, message);
 		return;
 	case JSONRPC_NOTIFICATION:

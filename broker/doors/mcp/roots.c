@@ -102,8 +102,8 @@ static void take(struct mcp *m, struct span result)
 		log_warn("mcp_roots_failed", LOG_S("client", m->client_name),
 			 LOG_S("problem", r == -ENOMEM ? "no memory" : "the answer has no list of roots"));
 	else if (left_out.unusable > 0 || left_out.more)
-		log_warn("mcp_roots_left_out", LOG_S("client", m->client_name),
-			 LOG_I("no_file_uri", left_out.unusable), LOG_S("more_than_fit", left_out.more ? "yes" : "no"));
+		log_warn("mcp_roots_left_out", LOG_S("client", m->client_name), LOG_I("no_file_uri", left_out.unusable),
+			 LOG_S("more_than_fit", left_out.more ? "yes" : "no"));
 }
 
 bool mcp_roots_answered(struct mcp *m, const struct jsonrpc_message *message)

@@ -313,8 +313,8 @@ static const char *lookup(void *user, const char *name)
 	return strcmp(name, "WHO") == 0 ? user : NULL;
 }
 
-static int resolve(const struct config *c, const char *server, const char *roots, char *who, struct config_resolved *ret,
-		   struct error *err)
+static int resolve(const struct config *c, const char *server, const char *roots, char *who,
+		   struct config_resolved *ret, struct error *err)
 {
 	return config_resolve_server(find(c, server), &(const struct config_caller){"/w", roots, lookup, who}, ret,
 				     err);
