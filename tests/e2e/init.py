@@ -157,6 +157,33 @@ def roots_are_answered_with_the_folder_of_the_server():
 
 
 @cases.add
+def a_server_that_asks_for_roots_keeps_those_of_a_client_that_has_them():
+    asks = fixture("--ask", "roots/list")
+    files = {"h/.cursor/mcp.json": json.dumps({"mcpServers": {"asks": asks, "silent": ONE, "listed": {**asks, "env": {"A": "b"}}}}),
+             "config/Claude/claude_desktop_config.json": json.dumps({"mcpServers": {"desktop": {**asks, "env": {"A": "c"}}}})}
+    with home_with(files) as home:
+        before = snapshot(home)
+        told = init(home, "--yes")
+        shown = json.loads(good(home.run("config", "show")).stdout)["mcpServers"]
+        assert {name: s.get("roots") for name, s in shown.items()} == {
+            "asks": "client", "listed": "client", "silent": None, "desktop": None}, shown
+        noted = {row["server"] for row in told["servers"] if "roots: client" in row.get("notes", "")}
+        assert noted == {"asks", "listed"}, told
+        assert not init(home, "--yes")["written"]
+        good(home.run("init", "--undo"))
+        assert differing(before, snapshot(home)) == []
+
+
+@cases.add
+def server_filesystem_without_folders_moves_and_has_those_of_who_calls():
+    with home_with({"h/.claude.json": json.dumps({"mcpServers": {"files": peer("filesystem")}})}) as home:
+        told = init(home, "--yes")
+        assert told["servers"][0]["fate"] == "moves", told
+        got = home.code("return (await files.list_allowed_directories({})).content")["result"]
+        assert os.path.realpath(home.path("work")) in got, got
+
+
+@cases.add
 def two_different_servers_of_one_name_are_both_kept():
     files = {"h/.claude.json": '{"mcpServers": {"a": {$S}}}', "h/.cursor/mcp.json": json.dumps(
         {"mcpServers": {"a": fixture("--only", "content"), "b": fixture("--only", "echo")}})}
