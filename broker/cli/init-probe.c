@@ -60,17 +60,12 @@ static int write_file(const char *path, const struct buf *text, struct error *er
 	return files_create(path, buf_head(text), text->len, err);
 }
 
-/* Its client tells its folders to servers: the probe does so too, and sees which of them ask. */
-static bool is_told_roots(const struct init_item *item)
-{
-	return item->section->place->roots && !json_object_get(item->entry->server, "roots");
-}
-
+/* Where its client tells its folders to servers, the probe does so too, and sees which of them ask. */
 static char *server_text(const struct init_item *item)
 {
 	json_auto_t *server = json_copy(item->entry->server);
 
-	if (is_told_roots(item))
+	if (item->section->place->roots)
 		json_object_set_new(server, "roots", json_string("client"));
 	return json_dumps(server, JSON_COMPACT);
 }
@@ -196,7 +191,7 @@ static void take_roots(struct init_item *item, const json_t *server)
 		"without that line only the folders in its arguments count";
 	_cleanup_free_ char *before = NULL;
 
-	if (!json_is_true(json_object_get(server, "asks_roots")) || !is_told_roots(item))
+	if (!json_is_true(json_object_get(server, "asks_roots")) || !item->section->place->roots)
 		return;
 	json_object_set_new(item->entry->server, "roots", json_string("client"));
 	before = TAKE_PTR(item->entry->notes);
