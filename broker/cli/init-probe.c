@@ -179,26 +179,6 @@ static int64_t number(const json_t *object, const char *key)
 	return json_is_integer(value) ? (int64_t)json_integer_value(value) : -1;
 }
 
-/*
- * A server that asked has roots: client from now on, also where folders stand in its arguments: it had its client's
- * roots before, and a server that lets these replace its arguments (npm's server-filesystem) did so there too. One that
- * did not ask, or whose client has no roots (Claude Desktop, Codex), is not told any, and keeps its arguments.
- */
-static void take_roots(struct init_item *item, const json_t *server)
-{
-	static const char note[] =
-		"asks for the client's folders: roots: client is set, as its client told it its own; "
-		"without that line only the folders in its arguments count";
-	_cleanup_free_ char *before = NULL;
-
-	if (!json_is_true(json_object_get(server, "asks_roots")) || !item->section->place->roots)
-		return;
-	json_object_set_new(item->entry->server, "roots", json_string("client"));
-	before = TAKE_PTR(item->entry->notes);
-	if (asprintf(&item->entry->notes, "%s%s%s", before ? before : "", before ? "\n" : "", note) < 0)
-		item->entry->notes = NULL;
-}
-
 static void take_server(const struct probe *p, struct init_item *item, const json_t *server)
 {
 	const char *problem = json_string_value(json_object_get(server, "problem"));
@@ -206,7 +186,7 @@ static void take_server(const struct probe *p, struct init_item *item, const jso
 	char list[256] = "", why[512];
 	size_t i, len = 0;
 
-	take_roots(item, server);
+	init_take_roots(item, json_is_true(json_object_get(server, "asks_roots")));
 	item->tools = number(server, "tools");
 	item->allowed = number(verdicts, "allow");
 	item->asked = number(verdicts, "ask");

@@ -6,6 +6,7 @@
  */
 #include "broker/doors/mcp/internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -63,6 +64,7 @@ struct mcp_request *mcp_request_free(struct mcp_request *q)
 
 void mcp_abandon(struct mcp_request *q, const char *reason)
 {
+	assert(q->m); /* it was not abandoned before */
 	if (q->run) {
 		struct run *run = TAKE_PTR(q->run);
 
