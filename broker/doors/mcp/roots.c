@@ -87,6 +87,11 @@ bool mcp_roots_missing(struct mcp *m)
 	return m->roots == MCP_ROOTS_OPEN;
 }
 
+static void tell_failed(const struct mcp *m, const char *problem)
+{
+	log_warn("mcp_roots_failed", LOG_S("client", m->client_name), LOG_S("problem", problem));
+}
+
 static void take(struct mcp *m, struct span result)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(ROOTS_BYTES_MAX);
@@ -99,8 +104,7 @@ static void take(struct mcp *m, struct span result)
 	if (r == 0 && (!roots || door_client_set_roots(m->o.client, roots) < 0))
 		r = -ENOMEM;
 	if (r < 0)
-		log_warn("mcp_roots_failed", LOG_S("client", m->client_name),
-			 LOG_S("problem", r == -ENOMEM ? "no memory" : "the answer has no list of roots"));
+		tell_failed(m, r == -ENOMEM ? "no memory" : "the answer has no list of roots");
 	else if (left_out.unusable > 0 || left_out.more)
 		log_warn("mcp_roots_left_out", LOG_S("client", m->client_name), LOG_I("no_file_uri", left_out.unusable),
 			 LOG_S("more_than_fit", left_out.more ? "yes" : "no"));
@@ -116,7 +120,7 @@ bool mcp_roots_answered(struct mcp *m, const struct jsonrpc_message *message)
 	if (message->kind == JSONRPC_RESPONSE)
 		take(m, message->result);
 	else
-		log_warn("mcp_roots_failed", LOG_S("client", m->client_name), LOG_S("problem", "it answered an error"));
+		tell_failed(m, "it answered an error");
 	if (m->roots_again)
 		ask(m);
 	else
