@@ -60,6 +60,16 @@ static int write_file(const char *path, const struct buf *text, struct error *er
 	return files_create(path, buf_head(text), text->len, err);
 }
 
+/* Where its client tells its folders to servers, the probe does so too, and sees which of them ask. */
+static char *server_text(const struct init_item *item)
+{
+	json_auto_t *server = json_copy(item->entry->server);
+
+	if (item->section->place->roots)
+		json_object_set_new(server, "roots", json_string("client"));
+	return json_dumps(server, JSON_COMPACT);
+}
+
 /* One server a line, so that a note's line says whose it is. */
 static int write_servers(struct probe *p, struct error *err)
 {
@@ -68,7 +78,7 @@ static int write_servers(struct probe *p, struct error *err)
 
 	for (size_t i = 0; r == 0 && i < p->in->item_count; i++) {
 		struct init_item *item = &p->in->items[i];
-		char *text = item->fate == INIT_MOVES ? json_dumps(item->entry->server, JSON_COMPACT) : NULL;
+		char *text = item->fate == INIT_MOVES ? server_text(item) : NULL;
 
 		if (!text)
 			continue;
@@ -176,6 +186,7 @@ static void take_server(const struct probe *p, struct init_item *item, const jso
 	char list[256] = "", why[512];
 	size_t i, len = 0;
 
+	init_take_roots(item, json_is_true(json_object_get(server, "asks_roots")));
 	item->tools = number(server, "tools");
 	item->allowed = number(verdicts, "allow");
 	item->asked = number(verdicts, "ask");

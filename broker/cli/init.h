@@ -67,6 +67,9 @@ void init_remove_check(const char *hawser_path);
 /* init-inputs.c: asks for inputs of VS Code on a terminal; the values go into the environment of this process. */
 void init_ask_inputs(const struct init *in);
 
+/* init-roots.c: asks: the probe saw it ask for the roots of its client. */
+void init_take_roots(struct init_item *item, bool asks);
+
 /* init-rules.c */
 int init_take_rules(struct init *in, struct error *err) _must_check_;
 

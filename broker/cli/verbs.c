@@ -47,6 +47,8 @@ const struct cli_verb cli_verbs[] = {
 	 "vscode,\n"
 	 "claude-desktop, codex, and project: the files of the folder that hawser is called in (see hawser help "
 	 "trust).\n"
+	 "A server with roots: client is told the folders that its caller works in (MCP roots); roots: [FOLDER] names "
+	 "them.\n"
 	 "check reads the files and starts nothing; hawser doctor starts the servers.",
 	 cli_config},
 	{"doctor", "", 0, 0, "fix-hints", "try the real way of a run and say what fails and what to do",

@@ -27,6 +27,7 @@ struct clientfile_place {
 	bool toml;
 	bool literal; /* the client hands texts on as they are: ${X} is no variable there */
 	bool inputs; /* ${input:x} is asked for by the client */
+	bool roots; /* the client tells servers its folders (MCP roots) */
 };
 extern const struct clientfile_place clientfile_places[]; /* ends with client NULL; of two the first wins */
 

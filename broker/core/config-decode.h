@@ -45,6 +45,9 @@ void config_decode_object(struct config_reader *reader, const struct config_node
 			  const struct json_field *table, size_t count, void *data, int *lines);
 void config_decode_servers(struct config_reader *reader, const struct config_node *servers);
 void config_server_done(struct config_server *s);
+/* config-roots.c: the key roots of a server. where: "server x". */
+void config_decode_roots(struct config_reader *reader, const struct config_node *n, const char *where,
+			 struct config_server *s);
 /* config-paths.c */
 void config_decode_runtimes(struct config_reader *reader, const struct config_node *n);
 void config_decode_environments(struct config_reader *reader, const struct config_node *n);

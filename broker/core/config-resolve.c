@@ -4,6 +4,7 @@
 #include "broker/core/config-url.h"
 #include "broker/core/config-vars.h"
 #include "broker/core/config.h"
+#include "broker/core/roots.h"
 
 #include "base/http-url.h"
 #include "base/ids.h"
@@ -14,8 +15,7 @@
 #include <string.h>
 
 struct resolver {
-	const char *(*lookup)(void *user, const char *name);
-	void *user;
+	const struct config_caller *caller;
 	struct config_resolved *ret;
 };
 
@@ -40,7 +40,7 @@ static const char *look(void *user, const char *name)
 {
 	struct resolver *r = user;
 
-	return r->lookup(r->user, name);
+	return r->caller->lookup(r->caller->user, name);
 }
 
 /* prefix comes before the replaced text, as it is. home: "~/" at the beginning is the client's home folder. */
@@ -102,7 +102,7 @@ static int resolve_env(struct resolver *r, const struct config_server *s, struct
 }
 
 /* A path of the entry where the client is. */
-static int resolve_path(struct resolver *r, const char *written, const char *client_cwd, char **ret, struct error *err)
+static int resolve_path(struct resolver *r, const char *written, char **ret, struct error *err)
 {
 	_cleanup_free_ char *path = NULL;
 	int result = replace(r, "", written, true, &path, err);
@@ -111,12 +111,12 @@ static int resolve_path(struct resolver *r, const char *written, const char *cli
 		return result;
 	if (path[0] == '/')
 		*ret = TAKE_PTR(path);
-	else if (asprintf(ret, "%s/%s", client_cwd, path) < 0)
+	else if (asprintf(ret, "%s/%s", r->caller->cwd, path) < 0)
 		*ret = NULL;
 	return *ret ? 0 : error_set(err, -ENOMEM, "no memory");
 }
 
-static int resolve_process(struct resolver *r, const struct config_server *s, const char *client_cwd, struct error *err)
+static int resolve_process(struct resolver *r, const struct config_server *s, struct error *err)
 {
 	int result = replace(r, "", s->command, true, &r->ret->command, err);
 
@@ -127,8 +127,8 @@ static int resolve_process(struct resolver *r, const struct config_server *s, co
 	if (result < 0)
 		return result;
 	if (s->cwd)
-		return resolve_path(r, s->cwd, client_cwd, &r->ret->cwd, err);
-	r->ret->cwd = strdup(client_cwd);
+		return resolve_path(r, s->cwd, &r->ret->cwd, err);
+	r->ret->cwd = strdup(r->caller->cwd);
 	return r->ret->cwd ? 0 : error_set(err, -ENOMEM, "no memory");
 }
 
@@ -191,7 +191,7 @@ static int resolve_proxy(struct resolver *r, struct error *err)
 	return 0;
 }
 
-static int resolve_url(struct resolver *r, const struct config_server *s, const char *client_cwd, struct error *err)
+static int resolve_url(struct resolver *r, const struct config_server *s, struct error *err)
 {
 	int result = replace(r, "", s->url, false, &r->ret->url, err);
 
@@ -202,8 +202,67 @@ static int resolve_url(struct resolver *r, const struct config_server *s, const 
 		return error_wrap(err, "url");
 	result = resolve_headers(r, s, err);
 	if (result == 0 && s->ca_file)
-		result = resolve_path(r, s->ca_file, client_cwd, &r->ret->ca_file, err);
+		result = resolve_path(r, s->ca_file, &r->ret->ca_file, err);
 	return result < 0 ? result : resolve_proxy(r, err);
+}
+
+/* ---- roots ---- */
+
+static int keep_roots(struct resolver *r, const char *const *folders, struct error *err)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(ROOTS_BYTES_MAX);
+	int result = roots_of_folders(folders, &out);
+
+	if (result < 0)
+		return error_set(err, result, "roots: the names of the folders are too long; take some out");
+	r->ret->roots = buf_steal(&out, NULL);
+	return r->ret->roots ? 0 : error_set(err, -ENOMEM, "no memory");
+}
+
+static int keep_root_list(struct resolver *r, const struct config_server *s, struct error *err)
+{
+	const char *folders[ROOTS_MAX + 1] = {NULL};
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < s->root_folders.count; i++) {
+		char *path = NULL;
+
+		result = replace(r, "", s->root_folders.items[i], true, &path, err);
+		folders[i] = path;
+		if (result == 0 && path[0] != '/')
+			result = error_set(err, -EINVAL, "roots: %.200s is %.200s here, which is not absolute",
+					   s->root_folders.items[i], path);
+	}
+	if (result == 0)
+		result = keep_roots(r, folders, err);
+	for (size_t i = 0; folders[i]; i++)
+		free((char *)(uintptr_t)folders[i]);
+	return result;
+}
+
+/* "/" is where programs of a desktop are started, and nobody's choice: such a client has no root, not all of them. */
+static int keep_folder(struct resolver *r, const char *cwd, struct error *err)
+{
+	const char *const folders[] = {strcmp(cwd, "/") == 0 ? NULL : cwd, NULL};
+
+	return keep_roots(r, folders, err);
+}
+
+static int resolve_roots(struct resolver *r, const struct config_server *s, struct error *err)
+{
+	r->ret->offers_roots = s->roots != CONFIG_ROOTS_NONE;
+	switch (s->roots) {
+	case CONFIG_ROOTS_LIST:
+		return keep_root_list(r, s, err);
+	case CONFIG_ROOTS_CLIENT:
+		if (!r->caller->roots)
+			return keep_folder(r, r->caller->cwd, err);
+		r->ret->roots = strdup(r->caller->roots);
+		return r->ret->roots ? 0 : error_set(err, -ENOMEM, "no memory");
+	case CONFIG_ROOTS_NONE:
+		break;
+	}
+	return r->ret->cwd ? keep_folder(r, r->ret->cwd, err) : 0;
 }
 
 /* ---- the key ---- */
@@ -220,9 +279,14 @@ static int make_key(struct config_resolved *ret, bool old_sse, struct error *err
 		char kind;
 		const char *text;
 	} texts[] = {
-		{'c', ret->command},        {'d', ret->cwd},   {'u', ret->url},
-		{'f', ret->ca_file},        {'p', ret->proxy}, {'n', ret->no_proxy},
+		{'c', ret->command},
+		{'d', ret->cwd},
+		{'u', ret->url},
+		{'f', ret->ca_file},
+		{'p', ret->proxy},
+		{'n', ret->no_proxy},
 		{'s', old_sse ? "" : NULL},
+		{'r', ret->offers_roots ? ret->roots : NULL},
 	};
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	unsigned char digest[32];
@@ -246,15 +310,16 @@ static int make_key(struct config_resolved *ret, bool old_sse, struct error *err
 	return 0;
 }
 
-int config_resolve_server(const struct config *c, const struct config_server *server, const char *client_cwd,
-			  const char *(*lookup)(void *user, const char *name), void *user, struct config_resolved *ret,
-			  struct error *err)
+int config_resolve_server(const struct config_server *server, const struct config_caller *caller,
+			  struct config_resolved *ret, struct error *err)
 {
 	struct config_resolved resolved = {0};
-	struct resolver r = {lookup, user, &resolved};
+	struct resolver r = {caller, &resolved};
 	int result;
 
-	result = server->url ? resolve_url(&r, server, client_cwd, err) : resolve_process(&r, server, client_cwd, err);
+	result = server->url ? resolve_url(&r, server, err) : resolve_process(&r, server, err);
+	if (result == 0)
+		result = resolve_roots(&r, server, err);
 	if (result == 0)
 		result = make_key(&resolved, server->transport == CONFIG_SSE, err);
 	if (result < 0) {
@@ -285,6 +350,7 @@ void config_resolved_done(struct config_resolved *r)
 	free(r->ca_file);
 	free(r->proxy);
 	free(r->no_proxy);
+	free(r->roots);
 	free(r->key);
 	config_strings_done(&r->secret_names);
 	config_strings_done(&r->secret_values);

@@ -19,7 +19,7 @@ enum {
 /* A server while it is read: the nodes are borrowed from the tree. */
 struct server_read {
 	struct config_server s;
-	const struct config_node *env, *type, *headers;
+	const struct config_node *env, *type, *headers, *roots;
 };
 
 #define AT(member) .offset = offsetof(struct server_read, member)
@@ -66,6 +66,10 @@ static const struct json_field server_table[] = {
 	 AT(s.ca_file),
 	 .least = 1,
 	 .text = "Certificates to trust for url instead of the system's (PEM)."},
+	{.name = "roots",
+	 .kind = JSON_KIND_RAW,
+	 AT(roots),
+	 .text = "Folders that it is told as MCP roots: client, or a list; absent: it is not told that it may ask."},
 };
 
 /* Keys that other clients write and that do no harm when they are left alone. */
@@ -119,6 +123,7 @@ void config_server_done(struct config_server *s)
 	free(s->url);
 	pairs_done(s->headers, s->header_count);
 	free(s->ca_file);
+	config_strings_done(&s->root_folders);
 	free(s->file);
 	*s = (struct config_server){0};
 }
@@ -197,6 +202,8 @@ static void scan_server(struct config_reader *reader, const struct config_server
 	scan_text(reader, s->line, where, s->ca_file);
 	for (size_t i = 0; i < s->header_count; i++)
 		scan_text(reader, s->line, where, s->headers[i].value);
+	for (size_t i = 0; i < s->root_folders.count; i++)
+		scan_text(reader, s->line, where, s->root_folders.items[i]);
 	for (size_t i = 0; s->url && config_proxy_names[i]; i++)
 		(void)!see_variable(reader, config_proxy_names[i], NULL);
 }
@@ -300,6 +307,7 @@ static void read_server(struct config_reader *reader, const struct config_node *
 	r.s.name = strdup(n->key);
 	read_pairs(reader, where, "env", r.env, is_variable_name, &r.s.env, &r.s.env_count);
 	read_pairs(reader, where, "headers", r.headers, config_url_header_name_good, &r.s.headers, &r.s.header_count);
+	config_decode_roots(reader, r.roots, where, &r.s);
 	if (config_url_read_transport(reader, n, r.type, where, &r.s)) {
 		scan_server(reader, &r.s, where);
 		if (!reader->bad && r.s.name)

@@ -30,6 +30,19 @@ static json_t *pairs_json(const struct config_pair *pairs, size_t count, bool se
 	return object;
 }
 
+static json_t *roots_json(const struct config_server *s)
+{
+	switch (s->roots) {
+	case CONFIG_ROOTS_NONE:
+		break;
+	case CONFIG_ROOTS_CLIENT:
+		return json_string("client");
+	case CONFIG_ROOTS_LIST:
+		return strings_json(&s->root_folders);
+	}
+	return NULL;
+}
+
 static json_t *server_json(const struct config *c, const struct config_server *s)
 {
 	static const char *const types[] = {[CONFIG_STDIO] = "stdio", [CONFIG_HTTP] = "http", [CONFIG_SSE] = "sse"};
@@ -44,7 +57,8 @@ static json_t *server_json(const struct config *c, const struct config_server *s
 		way = json_pack("{s:s, s:s, s:o, s:o, s:s*}", "id", s->id, "command", s->command, "args",
 				strings_json(&s->args), "env", pairs_json(s->env, s->env_count, false), "cwd", s->cwd);
 	if (way)
-		json_object_update_new(way, json_pack("{s:I, s:I, s:b, s:b, s:s}", "timeout_ms",
+		json_object_update_new(way, json_pack("{s:o*, s:I, s:I, s:b, s:b, s:s}", "roots", roots_json(s),
+						      "timeout_ms",
 						      (json_int_t)(s->timeout_ms ? s->timeout_ms : c->limits.call_ms),
 						      "start_timeout_ms", (json_int_t)s->start_timeout_ms, "disabled",
 						      s->disabled, "trusted", s->trusted, "from", from));

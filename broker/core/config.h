@@ -44,6 +44,11 @@ enum config_transport {
 	CONFIG_HTTP, /* Streamable HTTP, or the old one where the server has nothing else */
 	CONFIG_SSE, /* HTTP+SSE of 2024-11-05 */
 };
+enum config_roots {
+	CONFIG_ROOTS_NONE, /* the server is not told that it may ask */
+	CONFIG_ROOTS_CLIENT, /* those of the client that calls, else its working directory */
+	CONFIG_ROOTS_LIST,
+};
 struct config_server {
 	char *name; /* as written; not "hawser" */
 	char *id; /* identifier for code: [A-Za-z_][A-Za-z0-9_]*, no keyword or built-in of a language, unique */
@@ -57,6 +62,8 @@ struct config_server {
 	struct config_pair *headers;
 	size_t header_count;
 	char *ca_file; /* NULL: the system's authorities */
+	enum config_roots roots;
+	struct json_strings root_folders; /* as written, of CONFIG_ROOTS_LIST */
 	int64_t timeout_ms; /* 0: limits.call_ms */
 	int64_t start_timeout_ms;
 	bool disabled;
@@ -105,6 +112,8 @@ int config_load(const struct config_from *from, struct config **ret, struct erro
 struct config *config_free(struct config *c);
 /* Have any of its files changed (mtime, size, inode) since it was read? */
 bool config_is_stale(const struct config *c);
+/* Is there a server that is told the roots of the client that calls? */
+bool config_wants_roots(const struct config *c);
 
 /* A server with its variables replaced. */
 struct config_resolved {
@@ -113,15 +122,22 @@ struct config_resolved {
 	char *url; /* NULL: a process */
 	char **headers; /* "Name: value" */
 	char *ca_file, *proxy, *no_proxy; /* may be NULL; the proxy is that of the client's environment */
+	char *roots; /* text of core/roots.h; NULL: roots/list is refused (a URL that was given none) */
+	bool offers_roots; /* it is told so; else a process that asks all the same hears of its cwd */
 	char *key; /* equal for two that may share one: hash of command, args, environment, cwd, or of url, headers,
-		      proxy, authorities */
+		      proxy, authorities; and of roots that are offered */
 	struct json_strings secret_names, secret_values; /* what variables stood for: never shown */
 };
-/* lookup: value of a variable of the client, or NULL if unset. Error: "FILE:LINE: server x: ${TOKEN} is not set; ..."
- */
-int config_resolve_server(const struct config *c, const struct config_server *server, const char *client_cwd,
-			  const char *(*lookup)(void *user, const char *name), void *user, struct config_resolved *ret,
-			  struct error *err) _must_check_;
+/* Who calls, and what it brings. */
+struct config_caller {
+	const char *cwd; /* absolute */
+	const char *roots; /* text of core/roots.h, or NULL: it has said nothing of its roots */
+	const char *(*lookup)(void *user, const char *name); /* value of its variable, or NULL if unset */
+	void *user;
+};
+/* Error: "FILE:LINE: server x: ${TOKEN} is not set; ..." */
+int config_resolve_server(const struct config_server *server, const struct config_caller *caller,
+			  struct config_resolved *ret, struct error *err) _must_check_;
 void config_resolved_done(struct config_resolved *r);
 /* The effective configuration as JSON: every value and where it is from; secrets stay as ${VAR}. */
 int config_show(const struct config *c, struct buf *out) _must_check_;

@@ -45,6 +45,7 @@ struct client_info {
 	const char *cwd; /* absolute */
 	const char *config_path; /* --config, absolute; NULL: search */
 	const char *config_home; /* the client's $XDG_CONFIG_HOME or ~/.config */
+	const char *roots; /* text of core/roots.h; NULL: it says nothing of its roots, cwd stands for them */
 };
 /* Reads the configuration. Its faults are the error. */
 int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err) _must_check_;
@@ -54,6 +55,9 @@ const char *const *client_variables(const struct client *c);
 /* env: "K=V" for those that are set. Unset variables are an error of each server that names them, not of the client:
  * that server is listed as unusable, with the reason. */
 int client_resolve(struct client *c, const char *const *env, struct error *err) _must_check_;
+/* Its roots are others from now on: later runs have servers of their own where these are told roots; those under way
+ * keep theirs. roots as in client_info. */
+int client_set_roots(struct client *c, const char *roots) _must_check_;
 const struct config *client_config(const struct client *c);
 /* Its runs that nobody else follows are cancelled. */
 struct client *client_free(struct client *c);

@@ -114,6 +114,7 @@ struct client {
 	char **variables; /* names asked for */
 	char **env; /* what the client brought, "K=V" */
 	struct view *view;
+	bool moved; /* its roots are others than those of view */
 	struct approver *approver; /* who is asked about its runs and calls; NULL: nobody */
 };
 /* The view of a client, made anew if its files have changed. */

@@ -106,6 +106,17 @@ static int put_array_part(struct buf *out, const struct buf *lines, bool *first)
 	return r;
 }
 
+/* Nothing was left out: an entry may begin in the head and end in the tail. */
+static int join(struct excerpt *e)
+{
+	int r;
+
+	e->head.max += e->tail.len;
+	r = e->tail.len > 0 ? buf_append(&e->head, buf_head(&e->tail), e->tail.len) : 0;
+	buf_clear(&e->tail);
+	return r;
+}
+
 static int put_logs(const struct run *run, size_t max, struct left_out *left, struct buf *out)
 {
 	struct logs l = {.literal = BUF_INIT(0)};
@@ -116,6 +127,8 @@ static int put_logs(const struct run *run, size_t max, struct left_out *left, st
 	r = result_walk_entries(run, feed_json_entry, &l);
 	excerpt_trim(&l.e, true);
 	left->logs = excerpt_left_out(&l.e);
+	if (r == 0 && left->logs == 0)
+		r = join(&l.e);
 	if (r == 0)
 		r = buf_append(out, "[", 1);
 	if (r == 0)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Servers are shared: everybody whose command, resolved environment and working directory agree (or URL and headers)
- * uses one. A
- * view holds its servers; one that nobody holds for CORE_UPSTREAM_IDLE_MS is ended.
+ * Servers are shared: everybody whose command, resolved environment and working directory agree (or URL and headers),
+ * and the roots where a server is told them, uses one. A client whose roots change goes to another server, and the old
+ * one does not hear of it: runs under way keep the folders that they began with, and nobody else's change.
+ * A view holds its servers; one that nobody holds for CORE_UPSTREAM_IDLE_MS is ended.
  */
 #include "broker/core/calls.h"
 
@@ -56,6 +57,8 @@ static int start_shared(struct shared_upstream *shared, const struct config_serv
 		.proxy = resolved->proxy,
 		.no_proxy = resolved->no_proxy,
 		.old_sse = server->transport == CONFIG_SSE,
+		.roots = resolved->roots,
+		.offers_roots = resolved->offers_roots,
 		.start_timeout_ms = (uint64_t)server->start_timeout_ms,
 		.redact = on_redact,
 		.redact_user = shared,

@@ -136,6 +136,7 @@ static char *find_problem(const struct client *c, const struct config_resolved *
 
 static int resolve_servers(struct view *view, struct client *c, struct config_resolved *resolved, struct error *err)
 {
+	const struct config_caller caller = {c->info.cwd, c->info.roots, look_up, c};
 	struct secrets secrets = {0};
 	int r = 0;
 
@@ -146,8 +147,7 @@ static int resolve_servers(struct view *view, struct client *c, struct config_re
 		view->servers[i].config = server;
 		if (server->disabled) {
 			view->servers[i].problem = strdup("it is disabled in the configuration");
-		} else if (config_resolve_server(view->config, server, c->info.cwd, look_up, c, &resolved[i],
-						 &problem) < 0) {
+		} else if (config_resolve_server(server, &caller, &resolved[i], &problem) < 0) {
 			view->servers[i].problem = TAKE_PTR(problem.msg);
 		} else {
 			view->servers[i].problem = find_problem(c, &resolved[i]);
@@ -266,6 +266,7 @@ int client_new(struct core *core, const struct client_info *info, struct client 
 	c->info.cwd = strdup(info->cwd);
 	c->info.config_path = info->config_path ? strdup(info->config_path) : NULL;
 	c->info.config_home = info->config_home ? strdup(info->config_home) : NULL;
+	c->info.roots = info->roots ? strdup(info->roots) : NULL;
 	r = load(c, &config, err);
 	if (r == 0 && list_variables(c, config) < 0)
 		r = error_set(err, -ENOMEM, "no memory for a client");
@@ -295,6 +296,7 @@ static int renew_view(struct client *c, struct error *err)
 		return r;
 	view_unref(c->view);
 	c->view = view;
+	c->moved = false;
 	return 0;
 }
 
@@ -307,6 +309,18 @@ int client_resolve(struct client *c, const char *const *env, struct error *err)
 	return renew_view(c, err);
 }
 
+int client_set_roots(struct client *c, const char *roots)
+{
+	char *copy = roots ? strdup(roots) : NULL;
+
+	if (roots && !copy)
+		return -ENOMEM;
+	free((char *)(uintptr_t)c->info.roots);
+	c->info.roots = copy;
+	c->moved = true;
+	return 0;
+}
+
 int client_view(struct client *c, struct view **ret, struct error *err)
 {
 	int r = 0;
@@ -317,7 +331,7 @@ int client_view(struct client *c, struct view **ret, struct error *err)
 		return error_set(err, -ESHUTDOWN, "the broker is stopping: try again in a moment");
 	/* A broken new version must not be passed over in silence: nothing runs by rules that are not those in the
 	 * file. */
-	if (config_is_stale(c->view->config))
+	if (c->moved || config_is_stale(c->view->config))
 		r = renew_view(c, err);
 	if (r == 0)
 		*ret = c->view;
@@ -350,6 +364,7 @@ struct client *client_free(struct client *c)
 	free((char *)(uintptr_t)c->info.cwd);
 	free((char *)(uintptr_t)c->info.config_path);
 	free((char *)(uintptr_t)c->info.config_home);
+	free((char *)(uintptr_t)c->info.roots);
 	free(c);
 	return NULL;
 }

@@ -14,6 +14,7 @@ enum {
 struct door_client {
 	struct core *core;
 	char *cwd, *config_path, *config_home, *subject;
+	char *roots; /* NULL: nothing is said of them */
 	struct client *client, *next; /* next waits for variables */
 	struct client *retired[RETIRED_MAX];
 	size_t retired_count;
@@ -79,6 +80,7 @@ struct door_client *door_client_free(struct door_client *d)
 	free(d->cwd);
 	free(d->config_path);
 	free(d->config_home);
+	free(d->roots);
 	free(d->subject);
 	free(d);
 	return NULL;
@@ -140,7 +142,12 @@ static enum door_client_state adopt_next(struct door_client *d)
 enum door_client_state door_client_check(struct door_client *d)
 {
 	struct client_info info = {
-		.subject = d->subject, .cwd = d->cwd, .config_path = d->config_path, .config_home = d->config_home};
+		.subject = d->subject,
+		.cwd = d->cwd,
+		.config_path = d->config_path,
+		.config_home = d->config_home,
+		.roots = d->roots,
+	};
 
 	if (!d->next && d->client && !d->fault.code && !config_is_stale(client_config(d->client)))
 		return DOOR_CLIENT_READY;
@@ -150,6 +157,34 @@ enum door_client_state door_client_check(struct door_client *d)
 			return DOOR_CLIENT_FAULTY;
 	}
 	return door_client_variables(d)[0] ? DOOR_CLIENT_WANTS_VARIABLES : adopt_next(d);
+}
+
+static bool equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+int door_client_set_roots(struct door_client *d, const char *roots)
+{
+	char *own;
+
+	if (equal(d->roots, roots))
+		return 0;
+	own = copy(roots);
+	if (roots && !own)
+		return -ENOMEM;
+	free(d->roots);
+	d->roots = own;
+	if ((d->client && client_set_roots(d->client, roots) < 0) || (d->next && client_set_roots(d->next, roots) < 0))
+		return -ENOMEM;
+	return 0;
+}
+
+bool door_client_wants_roots(const struct door_client *d)
+{
+	const struct config *config = d->client ? client_config(d->client) : NULL;
+
+	return config && config_wants_roots(config);
 }
 
 int door_client_ask(struct door_client *d, bool follows_all, const struct approver_events *events, void *user,

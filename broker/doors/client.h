@@ -34,6 +34,10 @@ const char *door_client_fault(const struct door_client *d);
 const char *const *door_client_variables(struct door_client *d);
 /* values: array of "K=V" for those that are set. */
 int door_client_bring(struct door_client *d, const json_t *values, struct error *err) _must_check_;
+/* The roots of who stands here: text of core/roots.h, or NULL. */
+int door_client_set_roots(struct door_client *d, const char *roots) _must_check_;
+/* Is there a server that is told them? */
+bool door_client_wants_roots(const struct door_client *d);
 /* Who stands here can be asked: about runs and calls of this connection or, follows_all, about everybody's of the
  * subject. At most one at a time; it ends with the client. */
 int door_client_ask(struct door_client *d, bool follows_all, const struct approver_events *events, void *user,

@@ -21,6 +21,9 @@ enum {
 	UPSTREAM_GARBAGE_MAX = 100, /* lines that are no messages, in a row, while it starts */
 	UPSTREAM_RELIST_MS = 200, /* from list_changed to tools/list, so that a burst is one */
 	UPSTREAM_TEXT_MAX = 4096, /* bytes of a message for a person */
+	/* From the answer to its first roots/list to READY. A server does not tell when it has taken its roots in
+	 * (npm's server-filesystem looks at each folder first), and refuses what comes too early. */
+	UPSTREAM_ROOTS_SETTLE_MS = 200,
 	UPSTREAM_INLINE_MAX = 256 << 10, /* longest text that is decoded on the loop */
 };
 
@@ -32,7 +35,8 @@ struct upstream {
 	char **argv, **envp;
 	char *url, *ca_file, *proxy, *no_proxy; /* url NULL: a process */
 	char **headers;
-	bool old_sse;
+	bool old_sse, offers_roots;
+	char *roots; /* NULL: none */
 	uint64_t start_timeout_ms, backoff_first_ms, step_ms;
 	size_t message_max;
 	words_redact_fn *redact;
@@ -51,7 +55,8 @@ struct upstream {
 	/* session.c: the present server, NULL when there is none */
 	struct transport *transport;
 	struct words *words;
-	struct loop_timer *start_timer, *backoff_timer;
+	struct loop_timer *start_timer, *backoff_timer, *settle_timer;
+	uint64_t roots_told_ms; /* when it first asked for its roots; 0: it has not */
 	uint64_t backoff_until_ms;
 	unsigned failures; /* in a row */
 	uint64_t initialize_id;
@@ -100,7 +105,7 @@ bool session_want(struct upstream *u);
 void session_fail(struct upstream *u, const char *why);
 /* The server forgot us: the handshake again, at once, over the same transport. */
 void session_renew(struct upstream *u, const char *why);
-/* The tools are there: READY. */
+/* The tools are there: READY, as soon as it has had time to take its roots in. */
 void session_ready(struct upstream *u);
 /* Writes a small message; what cannot be written is dropped (the server is going down, or does not read). */
 void session_send(struct upstream *u, enum outgoing_kind kind, uint64_t id, struct buf *message);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The handshake, and what each message of a server means. */
+#include "base/clock.h"
 #include "broker/upstream/internal.h"
 
 #include <inttypes.h>
@@ -10,19 +11,25 @@
 
 #define CLIENT_INFO "\"clientInfo\":{\"name\":\"hawser\",\"version\":\"" HAWSER_VERSION "\"}"
 
+/* Roots do not change under a server: who has others uses another server (core/upstreams.c). */
+#define ELICITATION "\"elicitation\":{}"
+#define ROOTS "\"roots\":{\"listChanged\":false}"
+#define HELLO(capabilities) \
+	SPAN_LIT("{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{" capabilities "}," CLIENT_INFO "}")
+
 void session_initialize(struct upstream *u)
 {
-	static const struct span params[] = {
-		SPAN_LIT("{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{}," CLIENT_INFO "}"),
-		SPAN_LIT("{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"elicitation\":{}}," CLIENT_INFO "}"),
-	};
+	static const struct span params[2][2] = {{HELLO(""), HELLO(ROOTS)},
+						 {HELLO(ELICITATION), HELLO(ELICITATION "," ROOTS)}};
 	_cleanup_buf_ struct buf message = BUF_INIT(1024);
 	char id[24];
 
 	u->initialize_id = ++u->last_id;
+	u->roots_told_ms = 0;
 	u->may_ask = u->events.can_ask && u->events.can_ask(u->user);
 	snprintf(id, sizeof(id), "%" PRIu64, u->initialize_id);
-	if (jsonrpc_write_request(&message, span_of(id, strlen(id)), "initialize", params[u->may_ask]) == 0)
+	if (jsonrpc_write_request(&message, span_of(id, strlen(id)), "initialize",
+				  params[u->may_ask][u->offers_roots]) == 0)
 		session_send(u, OUTGOING_INITIALIZE, u->initialize_id, &message);
 }
 
@@ -64,23 +71,21 @@ static void take_initialized(struct upstream *u, const struct jsonrpc_message *m
 
 /* ---- messages ---- */
 
-/* The one folder that a server may take for its client's: the one it was started in. */
-static int write_roots(const struct upstream *u, struct buf *out)
+static int answer_roots(struct upstream *u, const struct jsonrpc_message *m, struct buf *message)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
-	int r = buf_append_str(out, "{\"roots\":[{\"uri\":\"file://");
+	size_t len = strlen(u->roots);
+	_cleanup_buf_ struct buf result = BUF_INIT(len + sizeof("{\"roots\":}"));
+	int r = buf_printf(&result, "{\"roots\":%s}", u->roots);
 
-	for (const char *p = u->cwd; r == 0 && *p; p++)
-		r = strchr(plain, *p) ? buf_append(out, p, 1) : buf_printf(out, "%%%02X", (unsigned char)*p);
-	return r < 0 ? r : buf_append_str(out, "\"}]}");
+	if (u->roots_told_ms == 0)
+		u->roots_told_ms = clock_now_ms();
+	message->max += len;
+	return r < 0 ? r : jsonrpc_write_response(message, m->id, span_of(buf_head(&result), result.len));
 }
 
-static int answer_roots(const struct upstream *u, const struct jsonrpc_message *m, struct buf *message)
+bool upstream_asked_roots(const struct upstream *u)
 {
-	_cleanup_buf_ struct buf roots = BUF_INIT(16 * 1024);
-	int r = write_roots(u, &roots);
-
-	return r < 0 ? r : jsonrpc_write_response(message, m->id, span_of(buf_head(&roots), roots.len));
+	return u->roots_told_ms != 0;
 }
 
 static void answer_request(struct upstream *u, const struct jsonrpc_message *m)
@@ -92,7 +97,7 @@ static void answer_request(struct upstream *u, const struct jsonrpc_message *m)
 
 	if (span_string_equals(m->method, "ping")) {
 		r = jsonrpc_write_response(&message, m->id, SPAN_LIT("{}"));
-	} else if (span_string_equals(m->method, "roots/list") && u->cwd) {
+	} else if (span_string_equals(m->method, "roots/list") && u->roots) {
 		r = answer_roots(u, m, &message);
 	} else {
 		if (span_string_equals(m->method, "sampling/createMessage"))

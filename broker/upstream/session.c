@@ -49,6 +49,7 @@ static void drop_server(struct upstream *u)
 	t->ops->end(t, on_left, u);
 	asks_drop(u);
 	loop_timer_stop(u->start_timer);
+	loop_timer_stop(u->settle_timer);
 	tools_abort(u);
 	free(TAKE_PTR(u->garbage_sample));
 }
@@ -113,8 +114,15 @@ void session_renew(struct upstream *u, const char *why)
 
 void session_ready(struct upstream *u)
 {
+	uint64_t now = clock_now_ms(), settled = u->roots_told_ms + UPSTREAM_ROOTS_SETTLE_MS;
+
 	loop_timer_stop(u->start_timer);
-	u->ready_since_ms = clock_now_ms();
+	if (u->roots_told_ms > 0 && now < settled) {
+		loop_timer_start(u->settle_timer, settled - now);
+		return;
+	}
+	loop_timer_stop(u->settle_timer);
+	u->ready_since_ms = now;
 	log_info("upstream_ready", LOG_S("server", u->name), LOG_I("pid", upstream_pid(u)));
 	upstream_set_state(u, UPSTREAM_READY, NULL);
 	calls_flush(u);
@@ -277,6 +285,11 @@ static void on_start_timeout(void *user)
 	session_fail(u, why);
 }
 
+static void on_settled(void *user)
+{
+	session_ready(user);
+}
+
 static void on_backoff(void *user)
 {
 	struct upstream *u = user;
@@ -296,6 +309,8 @@ int session_init(struct upstream *u, const char *log_path, struct error *err)
 		r = loop_timer_new(u->loop, on_start_timeout, u, &u->start_timer, err);
 	if (r == 0)
 		r = loop_timer_new(u->loop, on_backoff, u, &u->backoff_timer, err);
+	if (r == 0)
+		r = loop_timer_new(u->loop, on_settled, u, &u->settle_timer, err);
 	return r;
 }
 
@@ -306,5 +321,6 @@ void session_done(struct upstream *u)
 	drop_server(u);
 	u->start_timer = loop_timer_free(u->start_timer);
 	u->backoff_timer = loop_timer_free(u->backoff_timer);
+	u->settle_timer = loop_timer_free(u->settle_timer);
 	u->words = words_free(u->words);
 }

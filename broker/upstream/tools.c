@@ -54,7 +54,7 @@ void tools_changed(struct upstream *u)
 {
 	if (u->listing)
 		u->list_dirty = true;
-	else if (u->state == UPSTREAM_READY && !loop_timer_armed(u->list_timer))
+	else if ((u->state == UPSTREAM_READY || loop_timer_armed(u->settle_timer)) && !loop_timer_armed(u->list_timer))
 		loop_timer_start(u->list_timer, UPSTREAM_RELIST_MS);
 }
 

@@ -22,6 +22,7 @@ static void destroy(struct upstream *u)
 	free(u->ca_file);
 	free(u->proxy);
 	free(u->no_proxy);
+	free(u->roots);
 	strings_free(u->headers);
 	free(u->problem);
 	strings_free(u->argv);
@@ -45,7 +46,7 @@ static int copy_texts(struct upstream *u, const struct upstream_options *o, stru
 {
 	if (copy_text(o->name, &u->name) < 0 || copy_text(o->cwd, &u->cwd) < 0 || copy_text(o->url, &u->url) < 0 ||
 	    copy_text(o->ca_file, &u->ca_file) < 0 || copy_text(o->proxy, &u->proxy) < 0 ||
-	    copy_text(o->no_proxy, &u->no_proxy) < 0)
+	    copy_text(o->no_proxy, &u->no_proxy) < 0 || copy_text(o->roots, &u->roots) < 0)
 		return error_set(err, -ENOMEM, "no memory for a server");
 	return 0;
 }
@@ -66,6 +67,7 @@ static int copy_options(struct upstream *u, const struct upstream_options *o, st
 	if (!u->headers && !u->argv)
 		return error_set(err, -ENOMEM, "no memory for a server");
 	u->old_sse = o->old_sse;
+	u->offers_roots = o->offers_roots;
 	u->start_timeout_ms = o->start_timeout_ms ? o->start_timeout_ms : UPSTREAM_START_MS;
 	u->backoff_first_ms = o->backoff_ms ? o->backoff_ms : UPSTREAM_BACKOFF_MS;
 	u->step_ms = o->step_ms ? o->step_ms : UPSTREAM_STEP_MS;

@@ -30,6 +30,9 @@ struct upstream_options {
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
 	const char *ca_file, *proxy, *no_proxy; /* as http_options; may be NULL */
 	bool old_sse; /* HTTP+SSE of 2024-11-05 */
+	/* Of both kinds. */
+	const char *roots; /* JSON array that roots/list is answered with; NULL: it is refused */
+	bool offers_roots; /* tell the server that it may ask */
 	const char *log_path; /* stderr goes here, bounded (1 MiB, one older file kept) */
 	uint64_t start_timeout_ms; /* handshake and first tools/list; 0 = 60 s */
 	size_t message_max; /* longest line from the server; 0 = 96 MiB */
@@ -94,6 +97,8 @@ pid_t upstream_pid(const struct upstream *u);
  * declare them and have none. Known when it is READY; a list that has not been answered by then counts. */
 enum upstream_offer { UPSTREAM_PROMPTS = 1, UPSTREAM_RESOURCES = 2, UPSTREAM_SAMPLING = 4 };
 unsigned upstream_offers(const struct upstream *u);
+/* Has the present server, or the last, asked for the roots since it started? */
+bool upstream_asked_roots(const struct upstream *u);
 
 enum upstream_outcome {
 	UPSTREAM_OK, /* result: the raw "result" object */

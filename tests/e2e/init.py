@@ -159,6 +159,42 @@ def roots_are_answered_with_the_folder_of_the_server():
 
 
 @cases.add
+def a_server_that_asks_for_roots_keeps_those_of_a_client_that_has_them():
+    asks = fixture("--ask", "roots/list")
+    files = {"h/.cursor/mcp.json": json.dumps({"mcpServers": {"asks": asks, "silent": ONE, "listed": {**asks, "env": {"A": "b"}}}}),
+             "config/Claude/claude_desktop_config.json": json.dumps({"mcpServers": {"desktop": {**asks, "env": {"A": "c"}}}})}
+    with home_with(files) as home:
+        before = snapshot(home)
+        told = init(home, "--yes")
+        shown = json.loads(good(home.run("config", "show")).stdout)["mcpServers"]
+        assert {name: s.get("roots") for name, s in shown.items()} == {
+            "asks": "client", "listed": "client", "silent": None, "desktop": None}, shown
+        noted = {row["server"] for row in told["servers"] if "roots: client is set" in row.get("notes", "")}
+        assert noted == {"asks", "listed"}, told
+        assert not init(home, "--yes")["written"]
+        good(home.run("init", "--undo"))
+        assert differing(before, snapshot(home)) == []
+
+
+@cases.add
+def server_filesystem_has_the_folders_of_its_arguments_or_else_of_who_calls():
+    servers = {"none": peer("filesystem"), "one": peer("filesystem", "/usr/share"), "home": peer("filesystem", "~"),
+               "variable": peer("filesystem", "${HOME}"), "here": peer("filesystem", ".")}
+    with home_with({"h/.claude.json": json.dumps({"mcpServers": servers})}) as home:
+        told = init(home, "--yes")
+        notes = {row["server"]: row["notes"] for row in told["servers"] if row["fate"] == "moves"}
+        assert sorted(notes) == sorted(servers), told
+        shown = json.loads(good(home.run("config", "show")).stdout)["mcpServers"]
+        for name in servers:
+            assert shown[name].get("roots") == ("client" if name == "none" else None), shown[name]
+            assert ("roots: client is set" if name == "none" else "is not told them") in notes[name], notes
+        got = home.code("return [(await none.list_allowed_directories({})).content,"
+                        " (await one.list_allowed_directories({})).content]")["result"]
+        assert os.path.realpath(home.path("work")) in got[0] and "/usr/share" in got[1], got
+        assert "/usr/share" not in got[0] and home.top not in got[1], got
+
+
+@cases.add
 def two_different_servers_of_one_name_are_both_kept():
     files = {"h/.claude.json": '{"mcpServers": {"a": {$S}}}', "h/.cursor/mcp.json": json.dumps(
         {"mcpServers": {"a": fixture("--only", "content"), "b": fixture("--only", "echo")}})}

@@ -216,6 +216,16 @@ def every_sample_that_a_model_sees_works():
 
 
 @cases.add
+def logs_that_just_fit_are_whole():
+    with spine() as home, home.mcp() as mcp:
+        for count in range(20, 300, 20):  # around the place where the head of what is shown ends
+            got = mcp.code("for (let i = 0; i < %d; i++) console.log('a line of thirty characters ' + i)" % count)
+            content = got["structuredContent"]
+            whole = ["a line of thirty characters %d" % i for i in range(count)]
+            assert content["logs"] == whole or content["truncated"]["logs"] > 0, (count, content)
+
+
+@cases.add
 def a_run_that_lasts_yields_and_is_waited_for():
     with spine({"limits": {"yield_ms": 400}}) as home, home.mcp() as mcp:
         token = mcp.begin_tool("execute_code", token="t1", code=(

@@ -2,12 +2,14 @@
 #ifndef HAWSER_BROKER_DOORS_MCP_INTERNAL_H
 #define HAWSER_BROKER_DOORS_MCP_INTERNAL_H
 
+#include "base/ids.h"
 #include "base/jsonrpc.h"
 #include "broker/doors/mcp.h"
 
 enum {
 	MCP_REQUESTS_MAX = 256, /* open at once */
-	MCP_PARKED_MAX = 64, /* lines that wait for variables */
+	MCP_PARKED_MAX = 64, /* lines that wait for variables or roots */
+	MCP_ROOTS_MS = 10000, /* calls wait so long for the client's roots */
 	MCP_ANSWER_MAX = 64 * 1024 * 1024, /* bytes of one answer; budgets keep it far below */
 	MCP_ARGUMENTS_MAX = 8 * 1024 * 1024,
 	MCP_PROGRESS_MS = 10000, /* clients reset their patience with each */
@@ -19,13 +21,22 @@ enum { MCP_UNSUPPORTED_REVISION = -32022 }; /* of 2026-07-28 */
 
 enum mcp_revision { MCP_2024_11_05, MCP_2025_03_26, MCP_2025_06_18, MCP_2025_11_25 };
 
+enum mcp_roots { MCP_ROOTS_NONE, MCP_ROOTS_WANTED, MCP_ROOTS_OPEN, MCP_ROOTS_KNOWN, MCP_ROOTS_LATE };
+
 struct mcp {
 	struct mcp_options o;
 	enum mcp_revision revision;
 	struct mcp_request *requests;
 	size_t request_count;
+	/* parking.c */
 	char **parked; /* lines, oldest first */
 	size_t parked_count;
+	bool variables_asked;
+	/* roots.c */
+	enum mcp_roots roots;
+	char roots_id[ID_TEXT_MAX + 2]; /* of the last roots/list, as it stands there; "": it was answered */
+	bool roots_again; /* they changed while it was open */
+	struct loop_timer *roots_timer;
 	/* asking.c */
 	char client_name[48];
 	struct mcp_question *questions; /* the first one is before the person */
@@ -68,9 +79,34 @@ void mcp_fail_with(struct mcp_request *q, int code, const char *message, struct 
 void mcp_answer_tool(struct mcp_request *q, struct span text, struct span structured, bool is_error);
 void mcp_answer_text(struct mcp_request *q, bool is_error, const char *fmt, ...) _printf_(3, 4);
 struct mcp_request *mcp_request_free(struct mcp_request *q);
+/* Answers a request that never became one here. */
+void mcp_refuse(struct mcp *m, struct span id, int code, const char *message);
 void mcp_notify(struct mcp *m, const char *method, struct span params);
 /* Ends the request without an answer and gives up what it stands for. */
 void mcp_abandon(struct mcp_request *q, const char *reason);
+
+/* ---- parking.c: calls that wait for variables or roots ---- */
+/* True: the call waits, or was refused. */
+bool mcp_park(struct mcp *m, const struct jsonrpc_message *message) _must_check_;
+/* Something came that was missing: all are read again, and wait again if it was not all. */
+void mcp_unpark(struct mcp *m);
+/* True: it waited, and is gone. */
+bool mcp_park_cancel(struct mcp *m, struct span id) _must_check_;
+/* hawser/env: the values that were asked for. */
+void mcp_park_variables(struct mcp *m, struct span params);
+void mcp_park_done(struct mcp *m);
+
+/* ---- roots.c: the folders that the client works in ---- */
+/* Of the params of initialize. */
+void mcp_roots_init(struct mcp *m, struct span params);
+void mcp_roots_done(struct mcp *m);
+/* The handshake is over. */
+void mcp_roots_ask(struct mcp *m);
+void mcp_roots_changed(struct mcp *m);
+/* A server wants them, and the client is about to say them. */
+bool mcp_roots_missing(struct mcp *m) _must_check_;
+/* An answer of the client; false: it is to another question. */
+bool mcp_roots_answered(struct mcp *m, const struct jsonrpc_message *message) _must_check_;
 
 /* ---- asking.c: questions to the person behind the client ---- */
 /* Of the params of initialize: can the client put a form to a person? Then it is asked. */

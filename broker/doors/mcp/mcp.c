@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One MCP session: a line becomes a message, a message a method of the table. A line that comes while the configuration
- * has changed and its new variables are not here yet is parked; "hawser/env", which the relay in front answers, brings
- * them. What comes while the broker stops is given back to the relay by "hawser/again".
+ * One MCP session: a line becomes a message, a message a method of the table. A call that comes while something of the
+ * client is missing is parked (parking.c); "hawser/env", which the relay in front answers, brings variables. What comes
+ * while the broker stops is given back to the relay by "hawser/again".
  */
 #include "broker/doors/mcp/internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,9 +32,8 @@ struct mcp *mcp_free(struct mcp *m)
 	while (m->requests)
 		mcp_abandon(m->requests, "the client hung up");
 	mcp_asking_done(m);
-	for (size_t i = 0; i < m->parked_count; i++)
-		free(m->parked[i]);
-	free(m->parked);
+	mcp_roots_done(m);
+	mcp_park_done(m);
 	free(m);
 	return NULL;
 }
@@ -64,6 +64,7 @@ struct mcp_request *mcp_request_free(struct mcp_request *q)
 
 void mcp_abandon(struct mcp_request *q, const char *reason)
 {
+	assert(q->m); /* it was not abandoned before */
 	if (q->run) {
 		struct run *run = TAKE_PTR(q->run);
 
@@ -148,62 +149,20 @@ void mcp_answer_text(struct mcp_request *q, bool is_error, const char *fmt, ...)
 	mcp_answer_tool(q, n < 0 ? SPAN_LIT("no memory") : span_of(text, (size_t)n), SPAN_NONE, is_error);
 }
 
+void mcp_refuse(struct mcp *m, struct span id, int code, const char *message)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(4096);
+
+	if (jsonrpc_write_error(&out, id, code, message, SPAN_NONE) == 0)
+		send_buf(m, &out);
+}
+
 void mcp_notify(struct mcp *m, const char *method, struct span params)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(1024 * 1024);
 
 	if (jsonrpc_write_request(&out, SPAN_NONE, method, params) == 0)
 		send_buf(m, &out);
-}
-
-/* ---- the variables of a changed configuration ---- */
-
-static void ask_for_variables(struct mcp *m)
-{
-	const char *const *names = door_client_variables(m->o.client);
-	_cleanup_buf_ struct buf params = BUF_INIT(512 * 1024);
-	json_auto_t *list = json_array(), *object = json_pack("{s:O}", "variables", list);
-
-	for (; *names; names++)
-		json_array_append_new(list, json_string(*names));
-	if (object && json_print(&params, object) == 0)
-		mcp_notify(m, "hawser/env", span_of(buf_head(&params), params.len));
-}
-
-static bool park(struct mcp *m, struct span line)
-{
-	char **parked;
-
-	if (m->parked_count >= MCP_PARKED_MAX)
-		return false;
-	parked = realloc(m->parked, (m->parked_count + 1) * sizeof(*parked));
-	if (!parked)
-		return false;
-	m->parked = parked;
-	parked[m->parked_count] = strndup(line.p, line.len);
-	if (!parked[m->parked_count])
-		return false;
-	m->parked_count++;
-	return true;
-}
-
-static void on_variables(struct mcp *m, struct span params)
-{
-	_cleanup_error_ struct error err = ERROR_INIT;
-	char **parked = TAKE_PTR(m->parked);
-	size_t count = m->parked_count;
-	json_auto_t *p = NULL;
-
-	m->parked_count = 0;
-	if (params.p && json_parse(params.p, params.len, &p, &err) == 0 &&
-	    door_client_bring(m->o.client, json_object_get(p, "values"), &err) < 0) {
-		/* the calls below say that variables are not set: the relay in front is not ours */
-	}
-	for (size_t i = 0; i < count; i++) {
-		mcp_line(m, span_of(parked[i], strlen(parked[i])));
-		free(parked[i]);
-	}
-	free(parked);
 }
 
 /* ---- methods ---- */
@@ -218,6 +177,7 @@ static void method_initialize(struct mcp_request *q, const struct jsonrpc_messag
 	if (!mcp_revision_find(wanted, &q->m->revision))
 		q->m->revision = MCP_2025_11_25;
 	mcp_asking_init(q->m, message->params);
+	mcp_roots_init(q->m, message->params);
 	if (buf_printf(&out, "{\"protocolVersion\":\"%s\",", mcp_revision_name(q->m->revision)) < 0 ||
 	    mcp_put_initialize(q->m, &out) < 0)
 		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "no memory");
@@ -365,64 +325,60 @@ static void on_cancelled(struct mcp *m, struct span params)
 {
 	struct span id = params.p ? span_member(params, "requestId") : SPAN_NONE;
 
-	for (struct mcp_request *q = m->requests; q && id.p; q = q->next)
+	if (!id.p || mcp_park_cancel(m, id))
+		return;
+	for (struct mcp_request *q = m->requests; q; q = q->next)
 		if (span_equals(id, q->id))
 			return mcp_abandon(q, "cancelled by the client");
 }
 
+static void on_notification(struct mcp *m, const struct jsonrpc_message *message)
+{
+	if (span_string_equals(message->method, "notifications/cancelled"))
+		on_cancelled(m, message->params);
+	else if (span_string_equals(message->method, "notifications/initialized"))
+		mcp_roots_ask(m);
+	else if (span_string_equals(message->method, "notifications/roots/list_changed"))
+		mcp_roots_changed(m);
+	else if (span_string_equals(message->method, "hawser/env"))
+		mcp_park_variables(m, message->params);
+}
+
 static void on_message(struct mcp *m, const struct jsonrpc_message *message)
 {
-	_cleanup_buf_ struct buf out = BUF_INIT(4096);
-	struct span line = message->whole;
-
 	switch (message->kind) {
 	case JSONRPC_REQUEST:
-		if (span_string_equals(message->method, "tools/call") && pass_on(m, message))
-			return;
-		if (span_string_equals(message->method, "tools/call") &&
-		    (m->parked_count > 0 || door_client_check(m->o.client) == DOOR_CLIENT_WANTS_VARIABLES) &&
-		    park(m, line)) {
-			if (m->parked_count == 1)
-				ask_for_variables(m);
-			return;
-		}
-		on_request(m, message);
+		if (!span_string_equals(message->method, "tools/call") ||
+		    (!pass_on(m, message) && !mcp_park(m, message)))
+			on_request(m, message);
 		return;
 	case JSONRPC_NOTIFICATION:
-		if (span_string_equals(message->method, "notifications/cancelled"))
-			on_cancelled(m, message->params);
-		else if (span_string_equals(message->method, "hawser/env"))
-			on_variables(m, message->params);
+		on_notification(m, message);
 		return;
 	case JSONRPC_RESPONSE:
 	case JSONRPC_ERROR:
-		mcp_asking_answered(m, message);
+		if (!mcp_roots_answered(m, message))
+			mcp_asking_answered(m, message);
 		return;
 	case JSONRPC_INVALID:
 	case JSONRPC_BATCH:
 		break;
 	}
-	if (jsonrpc_write_error(&out, message->id, JSONRPC_INVALID_REQUEST,
-				message->fault ? message->fault : "batches are not spoken in this revision",
-				SPAN_NONE) == 0)
-		send_buf(m, &out);
+	mcp_refuse(m, message->id, JSONRPC_INVALID_REQUEST,
+		   message->fault ? message->fault : "batches are not spoken in this revision");
 }
 
 void mcp_line(struct mcp *m, struct span line)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
-	_cleanup_buf_ struct buf out = BUF_INIT(4096);
 	struct jsonrpc_message message, part;
 	struct span element;
 	size_t at = 0;
 
 	if (line.len == 0)
 		return;
-	if (jsonrpc_parse(line, true, &message, &err) < 0) {
-		if (jsonrpc_write_error(&out, SPAN_NONE, JSONRPC_PARSE_ERROR, error_text(&err), SPAN_NONE) == 0)
-			send_buf(m, &out);
-		return;
-	}
+	if (jsonrpc_parse(line, true, &message, &err) < 0)
+		return mcp_refuse(m, SPAN_NONE, JSONRPC_PARSE_ERROR, error_text(&err));
 	if (message.kind != JSONRPC_BATCH || m->revision != MCP_2025_03_26)
 		return on_message(m, &message);
 	while (span_next_element(message.whole, &at, &element)) { /* each is answered by a line of its own */

@@ -96,6 +96,16 @@ static const struct {
 	  "10: server g.headers: B C is no name", "10: server g.headers.E: text is wanted",
 	  "11: server h: ${X has no closing }", "12: server i.headers: an object",
 	  "13: server j: has no command; write command: PROGRAM, or url"}},
+	{"q.yaml",
+	 "mcpServers:\n  a: {command: x, roots: clients}\n  b: {command: x, roots: 7}\n  c: {command: x, roots: []}\n"
+	 "  d:\n    command: x\n    roots:\n      - /ok\n      - work\n      - file:///x\n      - 7\n"
+	 "  e: {url: 'https://x', roots: ['${A']}\n  f: {command: x, root: client}\n",
+	 {"2: server a.roots: client, or a list of folders like [~/work], is wanted here, not clients",
+	  "3: server b.roots: client, or a list of folders like [~/work], is wanted here, not a whole number",
+	  "4: server c.roots: 1 to 64 folders are wanted here, not 0",
+	  "9: server d.roots: work is not absolute; write /FOLDER, ~/FOLDER or ${VAR}",
+	  "10: server d.roots: file:///x is not absolute", "11: server d.roots: a folder is wanted here, not a whole",
+	  "12: server e: ${A has no closing }", "13: server f: unknown key root; did you mean roots?"}},
 	{"k.yaml", "- a\n", {"1: the file holds a list"}},
 	{"l.yaml", "a: 1\n---\nb: 1\n", {"2: a second document", "1: hawser: unknown key a"}},
 	{"m.yaml", "mcpServers: !!map {}\nx: !secret y\n", {"2: tag !secret is not known here"}},
@@ -313,6 +323,13 @@ static const char *lookup(void *user, const char *name)
 	return strcmp(name, "WHO") == 0 ? user : NULL;
 }
 
+static int resolve(const struct config *c, const char *server, const char *roots, char *who,
+		   struct config_resolved *ret, struct error *err)
+{
+	return config_resolve_server(find(c, server), &(const struct config_caller){"/w", roots, lookup, who}, ret,
+				     err);
+}
+
 static void test_resolve(void **state)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -324,7 +341,7 @@ static void test_resolve(void **state)
 				       "    env: {T: 'Bearer ${env:TOKEN}', API_KEY: literal-key}\n    cwd: sub\n"
 				       "  b: {command: x, env: {Q: '${UNSET}'}}\n");
 
-	assert_int_equal(config_resolve_server(c, find(c, "a"), "/w", lookup, who, &one, &err), 0);
+	assert_int_equal(resolve(c, "a", NULL, who, &one, &err), 0);
 	assert_string_equal(one.command, "/home/u/bin/one");
 	assert_string_equal(one.args[0], "/home/u/x");
 	assert_string_equal(one.args[1], "de");
@@ -335,16 +352,88 @@ static void test_resolve(void **state)
 	assert_int_equal(one.secret_names.count, 3); /* WHO, TOKEN and the literal key; HOME is none */
 	assert_string_equal(one.secret_values.items[1], "s3cret-value");
 	assert_string_equal(one.secret_values.items[2], "literal-key");
-	assert_int_equal(config_resolve_server(c, find(c, "a"), "/w", lookup, who, &two, &err), 0);
+	assert_int_equal(resolve(c, "a", NULL, who, &two, &err), 0);
 	assert_string_equal(one.key, two.key);
 	config_resolved_done(&two);
-	assert_int_equal(config_resolve_server(c, find(c, "a"), "/w", lookup, other, &three, &err), 0);
+	assert_int_equal(resolve(c, "a", NULL, other, &three, &err), 0);
 	assert_string_not_equal(one.key, three.key);
 	config_resolved_done(&three);
 	config_resolved_done(&one);
-	assert_int_equal(config_resolve_server(c, find(c, "b"), "/w", lookup, who, &one, &err), -ENOENT);
+	assert_int_equal(resolve(c, "b", NULL, who, &one, &err), -ENOENT);
 	assert_non_null(strstr(err.msg, "vars.yaml:7: server b: ${UNSET} is not set; set it"));
 	assert_int_equal(c->variables.count, 6);
+	config_free(c);
+}
+
+/* Text and key of a server's roots. */
+static void assert_roots(const struct config *c, const char *server, const char *client_roots, const char *roots,
+			 bool offers, char key[65])
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	char who[] = "/there";
+	struct config_resolved r;
+
+	if (resolve(c, server, client_roots, who, &r, &err) < 0)
+		fail_msg("%s", error_text(&err));
+	if (roots)
+		assert_string_equal(r.roots, roots);
+	else
+		assert_null(r.roots);
+	assert_int_equal(r.offers_roots, offers);
+	snprintf(key, 65, "%s", r.key);
+	config_resolved_done(&r);
+}
+
+static void test_roots(void **state)
+{
+	static const char own[] = "[{\"uri\":\"file:///mine\"}]", here[] = "[{\"uri\":\"file:///w\"}]";
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct config *c = load_good("roots.yaml", "mcpServers:\n  plain: {command: x}\n"
+						   "  client: {command: x, roots: client}\n"
+						   "  list: {command: x, roots: [/a, '~/b c', '${WHO}/d']}\n"
+						   "  here: {command: x, roots: [/w]}\n"
+						   "  nothing: {command: x, roots: null}\n"
+						   "  url: {url: 'https://x'}\n"
+						   "  web: {url: 'https://x', roots: client}\n"
+						   "  off: {command: x, roots: ['${EMPTY:-d}']}\n");
+	const struct config_caller desktop = {"/", NULL, lookup, NULL};
+	char plain[65], plain_too[65], client[65], other[65], list[65], url[65], web[65];
+	struct config_resolved r;
+
+	assert_true(config_wants_roots(c));
+	/* not set: no capability, and the client's roots make no server of their own */
+	assert_roots(c, "plain", NULL, here, false, plain);
+	assert_roots(c, "plain", own, here, false, plain_too);
+	assert_string_equal(plain, plain_too);
+	assert_roots(c, "nothing", NULL, here, false, plain_too);
+	assert_string_equal(plain, plain_too);
+	/* client: its own, else where it is */
+	assert_roots(c, "client", NULL, here, true, client);
+	assert_roots(c, "client", own, own, true, other);
+	assert_string_not_equal(client, plain);
+	assert_string_not_equal(client, other);
+	assert_roots(c, "here", own, here, true, other);
+	assert_string_equal(client, other);
+	assert_roots(c, "client", "[]", "[]", true, other);
+	assert_string_not_equal(client, other);
+	/* a list counts whoever calls */
+	assert_roots(c, "list", own,
+		     "[{\"uri\":\"file:///a\"},{\"uri\":\"file:///home/u/b%20c\"},{\"uri\":\"file:///there/d\"}]", true,
+		     list);
+	/* behind a URL nobody's folder is told that nobody named */
+	assert_roots(c, "url", own, NULL, false, url);
+	assert_roots(c, "web", own, own, true, web);
+	assert_string_not_equal(url, web);
+	assert_int_equal(config_resolve_server(find(c, "client"), &desktop, &r, &err), 0);
+	assert_string_equal(r.roots, "[]");
+	config_resolved_done(&r);
+	assert_int_equal(config_resolve_server(find(c, "off"), &desktop, &r, &err), -EINVAL);
+	assert_non_null(
+		strstr(err.msg, "roots.yaml:9: server off: roots: ${EMPTY:-d} is d here, which is not absolute"));
+	config_free(c);
+	c = load_good("no-roots.yaml", "mcpServers:\n  a: {command: x, roots: [/a]}\n"
+				       "  b: {command: x, roots: client, disabled: true}\n");
+	assert_false(config_wants_roots(c));
 	config_free(c);
 }
 
@@ -353,6 +442,7 @@ static void test_show(void **state)
 	_cleanup_buf_ struct buf out = BUF_INIT(1 << 20);
 	struct config *c =
 		load_good("show.yaml", "mcpServers:\n  a: {command: x, env: {MY_TOKEN: hunter2hunter2, B: '${B}'}}\n"
+				       "  r: {command: x, roots: client}\n  s: {command: x, roots: [~/a]}\n"
 				       "limits:\n  pool: 0\n");
 	_cleanup_free_ char *text = NULL;
 
@@ -360,7 +450,9 @@ static void test_show(void **state)
 	text = buf_steal(&out, NULL);
 	assert_null(strstr(text, "hunter2"));
 	assert_non_null(strstr(text, "\"${B}\""));
-	assert_non_null(strstr(text, "show.yaml:4"));
+	assert_non_null(strstr(text, "show.yaml:6"));
+	assert_non_null(strstr(text, "\"roots\":\"client\""));
+	assert_non_null(strstr(text, "\"roots\":[\"~/a\"]"));
 	assert_non_null(strstr(text, "\"preset\""));
 	config_free(c);
 }
@@ -389,12 +481,20 @@ static const char *look_up(void *user, const char *name)
 	return NULL;
 }
 
+static int resolve_with(const struct config *c, const char *server, const char *const (*pairs)[2],
+			struct config_resolved *ret, struct error *err)
+{
+	const struct config_caller caller = {"/w", NULL, look_up, (void *)(uintptr_t)pairs};
+
+	return config_resolve_server(find(c, server), &caller, ret, err);
+}
+
 static struct config_resolved resolve_url(const struct config *c, const char *server, const char *const (*pairs)[2])
 {
 	struct config_resolved r;
 	struct error err = ERROR_INIT;
 
-	if (config_resolve_server(c, find(c, server), "/w", look_up, (void *)(uintptr_t)pairs, &r, &err) < 0)
+	if (resolve_with(c, server, pairs, &r, &err) < 0)
 		fail_msg("%s", error_text(&err));
 	return r;
 }
@@ -439,9 +539,9 @@ static void test_resolving_a_url(void **state)
 	assert_string_equal(four.no_proxy, ".corp");
 	assert_true(config_strings_has(&four.secret_values, four.proxy));
 	assert_null(six.proxy); /* this machine is never asked by way of another */
-	assert_true(config_resolve_server(c, find(c, "b"), "/w", look_up, (void *)(uintptr_t)evil, &none, &err) < 0);
+	assert_true(resolve_with(c, "b", evil, &none, &err) < 0);
 	assert_non_null(strstr(err.msg, "web.yaml:5: server b: headers.A: its value is too long or has a line break"));
-	assert_true(config_resolve_server(c, find(c, "c"), "/w", look_up, (void *)(uintptr_t)evil, &none, &err) < 0);
+	assert_true(resolve_with(c, "c", evil, &none, &err) < 0);
 	assert_non_null(strstr(err.msg, "server c: url: it has a name or password in it"));
 	error_done(&err);
 	config_resolved_done(&one);
@@ -465,6 +565,7 @@ int main(void)
 		cmocka_unit_test(test_include),
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_roots),
 		cmocka_unit_test(test_show),
 	};
 

@@ -143,6 +143,50 @@ static void test_change_while_listing(void **state)
 	assert_non_null(upstream_find(rig->u, "one"));
 }
 
+/* Answered from the options whether they are offered or not; the server hears of it only if they are. */
+static void test_roots(void **state)
+{
+	static const char roots[] = "[{\"uri\":\"file:///a%20b\",\"name\":\"ab\"}]";
+	struct rig *rig = *state;
+	_cleanup_answer_ struct answer a = ANSWER_INIT;
+
+	for (unsigned offers = 0; offers < 2; offers++) {
+		rig->options.roots = roots;
+		rig->options.offers_roots = offers;
+		rig_open(rig);
+		rig_ensure(rig, &a);
+		assert_false(upstream_asked_roots(rig->u));
+		rig_call(rig, "state", "{}", &a);
+		assert_has(a.text, offers ? "\\\"capabilities\\\": {\\\"roots\\\": {\\\"listChanged\\\": false}}"
+					  : "\\\"capabilities\\\": {}");
+		rig_call(rig, "ask", "{\"method\":\"roots/list\"}", &a);
+		assert_has(a.text, "{\\\"roots\\\":[{\\\"uri\\\":\\\"file:///a%20b\\\",\\\"name\\\":\\\"ab\\\"}]}");
+		assert_true(upstream_asked_roots(rig->u));
+		rig_close(rig);
+	}
+	rig->options.roots = NULL;
+	rig->options.offers_roots = false;
+	rig_open(rig);
+	rig_call(rig, "ask", "{\"method\":\"roots/list\"}", &a);
+	assert_has(a.text, "does not offer roots/list");
+	assert_false(upstream_asked_roots(rig->u));
+}
+
+/* One that asked has time to take its roots in before it is called; a list that changes meanwhile is read again. */
+static void test_time_for_roots(void **state)
+{
+	struct rig *rig = *state;
+	_cleanup_answer_ struct answer a = ANSWER_INIT;
+	uint64_t began = clock_now_ms();
+
+	rig->options.roots = "[]";
+	rig_open(rig, "--ask", "roots/list", "--grow", "20");
+	rig_ensure(rig, &a);
+	assert_int_equal(a.outcome, UPSTREAM_OK);
+	assert_true(clock_now_ms() - began >= 200);
+	wait_for_tool(rig, "grown", true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +195,7 @@ int main(void)
 		ROW(test_pages),           ROW(test_one_big_page),
 		ROW(test_too_many_tools),  ROW(test_cursor_without_end),
 		ROW(test_list_changed),    ROW(test_change_while_listing),
+		ROW(test_roots),           ROW(test_time_for_roots),
 	};
 
 	return cmocka_run_group_tests_name("upstream-lists", tests, NULL, NULL);
