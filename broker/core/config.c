@@ -208,8 +208,10 @@ static int find_main(struct config_whole *w, const char *config_home, char **ret
 		found = TAKE_PTR(path);
 	}
 	w->config_home = strdup(config_home);
+	if (asprintf(&w->c.wanted, "%s/%s", config_home, main_names[0]) < 0)
+		w->c.wanted = NULL;
 	*ret = TAKE_PTR(found);
-	return w->config_home ? 0 : error_set(err, -ENOMEM, "no memory");
+	return w->config_home && w->c.wanted ? 0 : error_set(err, -ENOMEM, "no memory");
 }
 
 static void load_main(struct config_reader *reader, const struct config_from *from)
@@ -287,6 +289,7 @@ struct config *config_free(struct config *c)
 	if (!c)
 		return NULL;
 	free(c->path);
+	free(c->wanted);
 	config_strings_done(&c->files);
 	for (size_t i = 0; i < c->server_count; i++)
 		config_server_done(&c->servers[i]);

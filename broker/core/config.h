@@ -75,6 +75,7 @@ struct config_provider {
 };
 struct config {
 	char *path; /* the main file; NULL: none was found */
+	char *wanted; /* where one would have been found; NULL: path was given */
 	struct json_strings files; /* all files read, for change detection */
 	struct config_server *servers;
 	size_t server_count;

@@ -69,7 +69,8 @@ struct door_client *door_client_free(struct door_client *d)
 	if (!d)
 		return NULL;
 	door_client_unask(d);
-	door_client_idle(d);
+	while (d->retired_count > 0)
+		client_free(d->retired[--d->retired_count]);
 	client_free(d->client);
 	client_free(d->next);
 	error_done(&d->fault);
@@ -82,12 +83,6 @@ struct door_client *door_client_free(struct door_client *d)
 	free(d->subject);
 	free(d);
 	return NULL;
-}
-
-void door_client_idle(struct door_client *d)
-{
-	while (d->retired_count > 0)
-		client_free(d->retired[--d->retired_count]);
 }
 
 static bool was_asked(const struct door_client *d, const char *name)

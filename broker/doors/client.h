@@ -42,7 +42,5 @@ struct approver *door_client_approver(const struct door_client *d);
 void door_client_unask(struct door_client *d);
 struct core *door_client_core(const struct door_client *d);
 const char *door_client_subject(const struct door_client *d);
-/* No run of this connection lasts: clients of earlier configurations may go. */
-void door_client_idle(struct door_client *d);
 
 #endif
