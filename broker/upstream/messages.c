@@ -20,9 +20,8 @@ void session_initialize(struct upstream *u)
 	char id[24];
 
 	u->initialize_id = ++u->last_id;
-	u->may_ask = u->events.can_ask && u->events.can_ask(u->user);
 	snprintf(id, sizeof(id), "%" PRIu64, u->initialize_id);
-	if (jsonrpc_write_request(&message, span_of(id, strlen(id)), "initialize", params[u->may_ask]) == 0)
+	if (jsonrpc_write_request(&message, span_of(id, strlen(id)), "initialize", params[u->events.ask != NULL]) == 0)
 		session_send(u, OUTGOING_INITIALIZE, u->initialize_id, &message);
 }
 

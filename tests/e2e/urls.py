@@ -58,7 +58,6 @@ CALLS = [("echo", {"message": "h\u00fc \u20ac"}), ("get-sum", {"a": 2, "b": 3}),
 def server_everything_answers_as_over_pipes(mode, entry):
     wanted = plain_client(peer("everything"), CALLS)
     with everything(mode) as url, home(web={**entry, "url": url}) as where:
-        # which tools there are hangs on the client's capabilities, and is the same over pipes
         assert servers(where)["web"]["state"] in ("idle", "starting", "ready")
         code = "const r = []; for (const [t, a] of %s) r.push(await call_tool('web', t, a, {raw: true})); return r"
         got = value(where, code % json.dumps(CALLS))
