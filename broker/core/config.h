@@ -48,7 +48,7 @@ struct config_server {
 	char *name; /* as written; not "hawser" */
 	char *id; /* identifier for code: [A-Za-z_][A-Za-z0-9_]*, no keyword or built-in of a language, unique */
 	enum config_transport transport;
-	char *command; /* as written; NULL: it is behind url */
+	char *command; /* as written, relative to cwd if it has a slash; NULL: it is behind url */
 	struct json_strings args;
 	struct config_pair *env;
 	size_t env_count;

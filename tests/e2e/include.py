@@ -88,6 +88,16 @@ def a_project_wins_but_wants_one_yes_to_its_very_text():
 
 
 @cases.add
+def a_command_of_a_project_is_relative_to_its_folder():
+    with home_with({}, "include: [project]\n") as home:
+        os.mkdir(home.path("work/bin"))
+        os.chmod(home.write("work/bin/srv.sh", "#!/bin/sh\nexec %s\n" % " ".join("'%s'" % w for w in [ONE["command"], *ONE["args"]])), 0o755)
+        write_json(home, "work/.mcp.json", {"a": {"command": "./bin/srv.sh"}, "b": {"command": "bin/srv.sh"}})
+        good(home.run("trust", home.path("work/.mcp.json"), "--yes"))
+        assert {name: s["state"] for name, s in servers(home).items()} == {"a": "ready", "b": "ready"}
+
+
+@cases.add
 def a_link_to_another_projects_file_has_no_yes_of_its_own():
     with home_with({}, "include: [project]\n") as home:
         ran, other = home.path("ran"), home.path("other")

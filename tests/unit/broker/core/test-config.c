@@ -313,6 +313,25 @@ static const char *lookup(void *user, const char *name)
 	return strcmp(name, "WHO") == 0 ? user : NULL;
 }
 
+static void test_resolve_relative(void **state)
+{
+	static const char *const wanted[][2] = {
+		{"a", "/w/${x}/srv.sh"}, {"b", "/project/bin/srv"}, {"c", "/w/${x}/sub/../srv"}, {"d", "srv"}};
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct config *c = load_good("relative.yaml",
+				     "mcpServers:\n  a: {command: ./srv.sh}\n  b: {command: bin/srv, cwd: /project}\n"
+				     "  c: {command: ../srv, cwd: ./sub}\n  d: {command: srv}\n");
+
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		struct config_resolved r;
+
+		assert_int_equal(config_resolve_server(c, find(c, wanted[i][0]), "/w/${x}", lookup, NULL, &r, &err), 0);
+		assert_string_equal(r.command, wanted[i][1]);
+		config_resolved_done(&r);
+	}
+	config_free(c);
+}
+
 static void test_resolve(void **state)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -465,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_include),
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_resolve_relative),
 		cmocka_unit_test(test_show),
 	};
 
