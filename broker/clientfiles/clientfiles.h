@@ -14,13 +14,16 @@
  */
 enum { CLIENTFILE_MAX = 16 * 1024 * 1024, CLIENTFILE_ENTRIES_MAX = 256, CLIENTFILE_NAME_MAX = 64 };
 
-enum clientfile_scope { CLIENTFILE_USER, CLIENTFILE_LOCAL, CLIENTFILE_PROJECT };
+/* Of two servers of one name that of the earlier scope wins, as in Claude Code, whichever their clients; then that of
+ * the client which comes first: in include's list, or (hawser init) in the table below. Local: in the user's file, but
+ * for one folder. */
+enum clientfile_scope { CLIENTFILE_LOCAL, CLIENTFILE_PROJECT, CLIENTFILE_USER, CLIENTFILE_SCOPES };
 enum clientfile_base { CLIENTFILE_HOME, CLIENTFILE_CONFIG, CLIENTFILE_CWD };
 
 struct clientfile_place {
 	const char *client; /* "claude-code": what --client and include name */
 	const char *title; /* "Claude Code" */
-	enum clientfile_scope scope; /* local: in the user's file, but for one folder */
+	enum clientfile_scope scope;
 	enum clientfile_base base;
 	const char *path;
 	const char *key; /* of the object with the servers; below projects/FOLDER when local */
@@ -28,7 +31,7 @@ struct clientfile_place {
 	bool literal; /* the client hands texts on as they are: ${X} is no variable there */
 	bool inputs; /* ${input:x} is asked for by the client */
 };
-extern const struct clientfile_place clientfile_places[]; /* ends with client NULL; of two the first wins */
+extern const struct clientfile_place clientfile_places[]; /* ends with client NULL */
 
 struct clientfile_where {
 	const char *home, *config_home, *cwd; /* absolute */
@@ -67,7 +70,7 @@ struct clientfile_section {
 
 struct clientfiles {
 	struct clientfile **files;
-	struct clientfile_section *sections; /* in the order of the table */
+	struct clientfile_section *sections; /* the one that wins comes first */
 	size_t file_count, section_count;
 };
 #define _cleanup_clientfiles_ _cleanup_(clientfiles_done)

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* In Claude Code a folder's own servers win over the project's, and those over the user's. */
 const struct clientfile_place clientfile_places[] = {
 	{.client = "claude-code",
 	 .title = "Claude Code",

@@ -155,23 +155,30 @@ static int add_section(struct clientfiles *all, const struct clientfile_where *w
 	return section.file->fault ? 0 : clientfile_entries(&sections[all->section_count - 1], where->cwd, err);
 }
 
+static bool is_wanted(const struct clientfile_place *place, const char *client, bool want_users, bool want_projects)
+{
+	bool project = place->scope == CLIENTFILE_PROJECT;
+
+	if (project ? !want_projects : !want_users)
+		return false;
+	return !client || (strcmp(client, "project") == 0 ? project : strcmp(client, place->client) == 0);
+}
+
 int clientfiles_read(const struct clientfile_where *where, const char *client, bool want_users, bool want_projects,
 		     struct clientfiles *ret, struct error *err)
 {
-	bool all_projects = client && strcmp(client, "project") == 0;
-
 	*ret = (struct clientfiles){0};
-	for (const struct clientfile_place *p = clientfile_places; p->client; p++) {
-		bool project = p->scope == CLIENTFILE_PROJECT;
-		int r;
+	for (int scope = 0; scope < CLIENTFILE_SCOPES; scope++) {
+		for (const struct clientfile_place *p = clientfile_places; p->client; p++) {
+			int r;
 
-		if ((project ? !want_projects : !want_users) || (all_projects && !project) ||
-		    (client && !all_projects && strcmp(client, p->client) != 0))
-			continue;
-		r = add_section(ret, where, p, err);
-		if (r < 0) {
-			clientfiles_done(ret);
-			return r;
+			if ((int)p->scope != scope || !is_wanted(p, client, want_users, want_projects))
+				continue;
+			r = add_section(ret, where, p, err);
+			if (r < 0) {
+				clientfiles_done(ret);
+				return r;
+			}
 		}
 	}
 	return 0;

@@ -50,8 +50,17 @@ void config_decode_runtimes(struct config_reader *reader, const struct config_no
 void config_decode_environments(struct config_reader *reader, const struct config_node *n);
 /* config.c: remembers what a file looks like, so that a change of it is seen; also one that is not there yet. */
 int config_watch(struct config_whole *w, const char *path) _must_check_;
-/* config-clients.c: the servers of a named client, or of the project. line: of its name, in reader->file. */
-void config_include_client(struct config_reader *reader, const struct config_from *from, const char *name, int line);
+/* config.c: the tree of a file, NULL after a fault. line: of the entry that names the file, in reader->file. */
+struct config_node *config_read_file(struct config_reader *reader, const char *path, int line);
+/* config-include.c */
+void config_read_includes(struct config_reader *reader, const struct config_from *from,
+			  const struct config_node *include);
+/* config-clients.c: reads the files of a named client, or of the project; line: of its name, in reader->file. Then
+ * takes the servers of one scope out of them. */
+void config_read_client(struct config_reader *reader, const struct config_from *from, const char *name, int line,
+			struct clientfiles *ret);
+void config_take_client(struct config_reader *reader, const struct config_from *from, const struct clientfiles *files,
+			enum clientfile_scope scope);
 /* The whole main file. */
 void config_decode_file(struct config_reader *reader, const struct config_node *root);
 

@@ -258,7 +258,7 @@ static bool name_ok(struct config_reader *reader, const struct config_node *n)
 	const struct config_server *other = find_server(&reader->whole->c, n->key);
 
 	if (other) { /* only in another file: keys are unique in one */
-		config_note(reader, n->key_line, "server %s is not used: %s:%d has one of this name", n->key,
+		config_note(reader, n->key_line, "server %s is not used: %s:%d has one of this name, which comes first", n->key,
 			    other->file, other->line);
 		return false;
 	}

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { INCLUDES_MAX = 16 };
-
 static void stamp_take(struct config_stamp *stamp, const char *path)
 {
 	struct stat st;
@@ -79,8 +77,7 @@ static bool ends_with(const char *text, const char *end)
 	return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* line: of the entry that names the file, in reader->file. */
-static struct config_node *read_tree(struct config_reader *reader, const char *path, int line)
+struct config_node *config_read_file(struct config_reader *reader, const char *path, int line)
 {
 	_cleanup_free_ char *text = NULL;
 	struct config_node *root;
@@ -108,83 +105,6 @@ static struct config_node *read_tree(struct config_reader *reader, const char *p
 		return config_node_free(root);
 	}
 	return root;
-}
-
-/* ---- includes ---- */
-
-/* "~/x" is the home folder's, "x" is relative to the file that includes. */
-static char *include_path(const char *file, const char *name)
-{
-	const char *home = getenv("HOME"), *slash = strrchr(file, '/');
-	char *path = NULL;
-	int r;
-
-	if (name[0] == '/')
-		return strdup(name);
-	if (strncmp(name, "~/", 2) == 0 && home)
-		r = asprintf(&path, "%s%s", home, name + 1);
-	else
-		r = asprintf(&path, "%.*s%s", slash ? (int)(slash + 1 - file) : 0, file, name);
-	return r < 0 ? NULL : path;
-}
-
-static void read_include(struct config_reader *main_reader, const struct config_node *item)
-{
-	struct config_reader reader = {.whole = main_reader->whole, .faults = main_reader->faults, .included = true};
-	_cleanup_(config_node_freep) struct config_node *root = NULL;
-	const struct config_node *servers;
-	_cleanup_free_ char *path = NULL;
-
-	path = include_path(main_reader->file, item->text);
-	if (!path)
-		return config_complain(main_reader, item->line, "no memory");
-	if (config_strings_has(&main_reader->whole->c.files, path))
-		return config_complain(main_reader, item->line, "include: %s is read already; take it out", path);
-	root = read_tree(main_reader, path, item->line);
-	if (!root)
-		return;
-	reader.file = path;
-	servers = config_node_member(root, "mcpServers");
-	if (!servers)
-		servers = config_node_member(root, "servers");
-	if (!servers)
-		config_note(&reader, root->line, "has no mcpServers; nothing is taken from it");
-	config_decode_servers(&reader, servers);
-}
-
-static void read_one_include(struct config_reader *reader, const struct config_from *from,
-			     const struct config_node *item)
-{
-	if (clientfile_is_name(item->text) && from->cwd)
-		config_include_client(reader, from, item->text, item->line);
-	else
-		read_include(reader, item);
-}
-
-/* The last of the list comes first: the main file has won already, and of two includes the later wins; but a project's
- * files win wherever they stand. */
-static void read_includes(struct config_reader *reader, const struct config_from *from,
-			  const struct config_node *include)
-{
-	const struct config_node *items[INCLUDES_MAX], *item;
-	size_t count = 0;
-
-	if (!include || include->kind == CONFIG_NULL)
-		return;
-	if (include->kind != CONFIG_ARRAY || include->count > INCLUDES_MAX)
-		return config_complain(reader, include->line, "include: a list of at most %d files is wanted here",
-				       INCLUDES_MAX);
-	for (item = include->first; item; item = item->next) {
-		if (item->kind != CONFIG_STRING || !*item->text)
-			config_complain(reader, item->line, "include: the path of a file is wanted here, not %s",
-					config_kind_name(item->kind));
-		else if (strcmp(item->text, "project") == 0)
-			read_one_include(reader, from, item);
-		else
-			items[count++] = item;
-	}
-	while (count > 0)
-		read_one_include(reader, from, items[--count]);
 }
 
 /* ---- load ---- */
@@ -218,11 +138,11 @@ static void load_main(struct config_reader *reader, const struct config_from *fr
 {
 	_cleanup_(config_node_freep) struct config_node *root = NULL;
 
-	root = read_tree(reader, reader->file, 1);
+	root = config_read_file(reader, reader->file, 1);
 	if (!root)
 		return;
 	config_decode_file(reader, root);
-	read_includes(reader, from, config_node_member(root, "include"));
+	config_read_includes(reader, from, config_node_member(root, "include"));
 }
 
 int config_load(const struct config_from *from, struct config **ret, struct error *err)

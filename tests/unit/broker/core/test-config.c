@@ -99,6 +99,10 @@ static const struct {
 	{"k.yaml", "- a\n", {"1: the file holds a list"}},
 	{"l.yaml", "a: 1\n---\nb: 1\n", {"2: a second document", "1: hawser: unknown key a"}},
 	{"m.yaml", "mcpServers: !!map {}\nx: !secret y\n", {"2: tag !secret is not known here"}},
+	{"o.yaml",
+	 "include: [cursr, claudecode, ./cursr, nothing-like-it]\n",
+	 {"1: include: there is no client cursr, and no file", "1: include: there is no client claudecode",
+	  "1: cannot read", "1: cannot read"}},
 	{"n.yaml", "include: [missing.json, sub.yaml, sub.yaml]\n", {"1: include: ", "1: cannot read"}},
 	{"o.yaml",
 	 "policy:\n  default: ask\n  rules:\n    - bogus: 1\n",
@@ -266,11 +270,11 @@ static void test_include(void **state)
 	write_file("two.json", "{\"mcpServers\":{\"b\":{\"command\":\"two\"},\"c\":{\"command\":\"two\"}}}");
 	c = load_good("main.yaml", "mcpServers: {c: {command: main}}\ninclude: [one.json, two.json]\n");
 	assert_string_equal(find(c, "a")->command, "one");
-	assert_string_equal(find(c, "b")->command, "two");
+	assert_string_equal(find(c, "b")->command, "one");
 	assert_string_equal(find(c, "c")->command, "main");
 	assert_null(find(c, "bad"));
 	assert_true(noted(c, "one.json:1: server bad"));
-	assert_true(noted(c, "one.json:1: server b is not used: "));
+	assert_true(noted(c, "two.json:1: server b is not used: "));
 	assert_true(noted(c, "two.json:1: server c is not used: "));
 	assert_int_equal(c->files.count, 3);
 	assert_false(config_is_stale(c));
