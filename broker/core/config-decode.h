@@ -8,6 +8,8 @@
 
 #include <sys/stat.h>
 
+enum { CONFIG_SERVERS_MAX = 256 };
+
 /* What config_load() hands out is the first member of this; the rest is for config_is_stale() and config_show(). */
 struct config_stamp {
 	bool there;
@@ -37,6 +39,8 @@ struct config_reader {
 };
 void config_complain(struct config_reader *reader, int line, const char *fmt, ...) _printf_(3, 4);
 void config_note(struct config_reader *reader, int line, const char *fmt, ...) _printf_(3, 4);
+/* A fault for `hawser config check`, but no reason to use nothing of the file. */
+void config_tell_missing(struct config_reader *reader, int line, const char *fmt, ...) _printf_(3, 4);
 
 /* Decodes an object by a table of base/json.h, as json_table_decode() would, but with a line for each fault.
  * JSON_KIND_RAW stores a const struct config_node *. lines (may be NULL): line of each field that was there. where:
@@ -61,7 +65,8 @@ void config_read_client(struct config_reader *reader, const struct config_from *
 			struct clientfiles *ret);
 void config_take_client(struct config_reader *reader, const struct config_from *from, const struct clientfiles *files,
 			enum clientfile_scope scope);
-/* The whole main file. */
+/* The whole main file; then, when all servers are known, notes about rules that name none of them. */
 void config_decode_file(struct config_reader *reader, const struct config_node *root);
+void config_check_rules(struct config_reader *reader, const struct config_node *root);
 
 #endif

@@ -12,7 +12,6 @@
 
 enum {
 	SERVER_NAME_MAX = 64,
-	SERVERS_MAX = 256,
 	ENV_MAX = 256,
 };
 
@@ -274,8 +273,8 @@ static bool name_ok(struct config_reader *reader, const struct config_node *n)
 		config_complain(reader, n->key_line,
 				"mcpServers: hawser is the broker's own name; rename it, or take it out if it is "
 				"Hawser itself");
-	else if (reader->whole->c.server_count >= SERVERS_MAX)
-		config_complain(reader, n->key_line, "mcpServers: more than %d servers; take some out", SERVERS_MAX);
+	else if (reader->whole->c.server_count >= CONFIG_SERVERS_MAX)
+		config_complain(reader, n->key_line, "mcpServers: more than %d servers; take some out", CONFIG_SERVERS_MAX);
 	else
 		return true;
 	return false;

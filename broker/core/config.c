@@ -143,6 +143,8 @@ static void load_main(struct config_reader *reader, const struct config_from *fr
 		return;
 	config_decode_file(reader, root);
 	config_read_includes(reader, from, config_node_member(root, "include"));
+	if (reader->faults->count == 0 && reader->whole->c.server_count > 0)
+		config_check_rules(reader, root);
 }
 
 int config_load(const struct config_from *from, struct config **ret, struct error *err)
@@ -230,6 +232,7 @@ struct config *config_free(struct config *c)
 	}
 	config_strings_done(&c->variables);
 	config_strings_done(&c->notes);
+	config_strings_done(&c->missing);
 	config_strings_done(&c->unapproved);
 	free(w->config_home);
 	free(w->stamps);

@@ -89,6 +89,7 @@ struct config {
 	size_t environment_count;
 	struct json_strings variables; /* names of all variables that occur */
 	struct json_strings notes; /* for doctor: collisions of identifiers and the like */
+	struct json_strings missing; /* "FILE:LINE: ...": what it names is not there. Only runs that want it fail */
 	struct json_strings unapproved; /* files of the project that are included and that nobody said yes to */
 };
 

@@ -283,6 +283,37 @@ static void test_include(void **state)
 	config_free(c);
 }
 
+static void test_what_is_missing(void **state)
+{
+	static const char *const wanted[] = {"missing.yaml:1: runtimes.python: /nowhere/python3: No such file",
+					     "missing.yaml:4: environments.b.javascript: /etc/passwd/web: Not a directory"};
+	struct config *c = load_good("missing.yaml", "runtimes: {bash: /bin/sh, python: /nowhere/python3}\n"
+						     "environments:\n  a: {python: /usr}\n"
+						     "  b: {javascript: /etc/passwd/web}\n");
+
+	assert_int_equal(c->missing.count, ARRAY_SIZE(wanted));
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		assert_non_null(strstr(c->missing.items[i], wanted[i]));
+	assert_string_equal(c->runtimes[1], "/nowhere/python3"); /* runs in it say so, others do not mind */
+	config_free(c);
+}
+
+static void test_rules_that_name_no_server(void **state)
+{
+	struct config *c = load_good("rules.yaml",
+				     "mcpServers:\n  files: {command: x}\n  my-fs: {command: x}\npolicy:\n  rules:\n"
+				     "  - allow: filez.*\n  - deny: [files.read, zzzzzz.x, hawser.budget, my_fs.*]\n"
+				     "  - ask: mcp__file__read\n  - allow: my_fs.*\n  - allow: '*.list'\n");
+
+	assert_true(noted(c, "rules.yaml:6: policy: filez.* names no server that is configured; did you mean files?"));
+	assert_true(noted(c, "rules.yaml:7: policy: zzzzzz.x names no server that is configured"));
+	assert_true(noted(c, "rules.yaml:8: policy: mcp__file__read names no server that is configured; did you mean "
+			     "files?"));
+	assert_true(noted(c, "rules.yaml:9: policy: my_fs.* names no server that is configured; did you mean my-fs?"));
+	assert_int_equal(c->notes.count, 4);
+	config_free(c);
+}
+
 static void test_search(void **state)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -486,6 +517,8 @@ int main(void)
 		cmocka_unit_test(test_urls_as_people_write_them),
 		cmocka_unit_test(test_resolving_a_url),
 		cmocka_unit_test(test_include),
+		cmocka_unit_test(test_what_is_missing),
+		cmocka_unit_test(test_rules_that_name_no_server),
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_resolve),
 		cmocka_unit_test(test_resolve_relative),
