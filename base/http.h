@@ -22,7 +22,9 @@ struct http_events {
 	/* Bytes of the body, borrowed until return. Returns how many were taken; those that are left are offered again
 	 * after http_resume(). */
 	size_t (*data)(void *user, const uint8_t *bytes, size_t len);
-	/* The end, once; nothing follows. reason NULL: all of the answer has come. */
+	/* The end, once; nothing follows. reason NULL: all of the answer has come. Its code is -EHOSTUNREACH where the
+	 * name leads nowhere, -ECONNREFUSED where nobody took the connection, -ETIMEDOUT, -EPROTO where no TLS came
+	 * about, -EKEYREJECTED where the certificate is not trusted, else another. */
 	void (*done)(void *user, const struct error *reason);
 };
 

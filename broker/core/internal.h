@@ -104,6 +104,8 @@ struct view {
 	struct json_strings granted; /* always.c: "server.tool" that a person allowed since */
 	struct catalogue *catalogue; /* catalogue.c; made anew when tools_generation moves */
 };
+/* report.c: a command or an edit that may cure a server that cannot be used; "": none is known. */
+void view_server_cure(const struct view_server *server, char *cure, size_t size);
 struct view *view_ref(struct view *view);
 struct view *view_unref(struct view *view);
 

@@ -165,7 +165,10 @@ def doctor_says_what_is_wrong(switches, path, words):
 @cases.add
 def doctor_says_that_nobody_is_there():
     with home(web={"url": "http://127.0.0.1:%d/mcp" % free_port()}) as where:
-        assert "cannot be reached at http://127.0.0.1" in bad_line(where)
+        line = bad_line(where)
+        assert "cannot be reached at http://127.0.0.1" in line and "is the server running?" in line, line
+        for done in (where.run("doctor"), where.run("call", "web.echo")):
+            assert re.search(r"correct the url and headers of web \(/.*hawser.yaml:\d+\)", done.stdout + done.stderr), done
 
 
 @cases.add
