@@ -45,7 +45,9 @@ struct clientfile {
 	gid_t gid;
 	bool read_only; /* nobody may write it, or not we */
 	struct buf text, plain; /* plain: JSON only (jsonc.h) */
-	struct span root;
+	struct span root, projects; /* JSON: of the whole, and of the member of that name */
+	struct span servers; /* JSON: the member called key, a place's */
+	const char *key;
 	struct toml toml;
 	char *fault; /* "FILE: what"; NULL: it could be read */
 };

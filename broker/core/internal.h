@@ -115,6 +115,7 @@ struct client {
 	struct client_info info; /* owned copies */
 	char **variables; /* names asked for */
 	char **env; /* what the client brought, "K=V" */
+	struct config *read; /* by client_new(), for the first view: another client's file in it may be large */
 	struct view *view;
 	struct approver *approver; /* who is asked about its runs and calls; NULL: nobody */
 };

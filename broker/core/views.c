@@ -269,7 +269,7 @@ int client_new(struct core *core, const struct client_info *info, struct client 
 	r = load(c, &config, err);
 	if (r == 0 && list_variables(c, config) < 0)
 		r = error_set(err, -ENOMEM, "no memory for a client");
-	config_free(config);
+	c->read = config;
 	if (r < 0) {
 		client_free(c);
 		return r;
@@ -285,10 +285,14 @@ const char *const *client_variables(const struct client *c)
 
 static int renew_view(struct client *c, struct error *err)
 {
-	struct config *config = NULL;
+	struct config *config = TAKE_PTR(c->read);
 	struct view *view = NULL;
-	int r = load(c, &config, err);
+	int r = 0;
 
+	if (config && config_is_stale(config))
+		config = config_free(config);
+	if (!config)
+		r = load(c, &config, err);
 	if (r == 0)
 		r = view_new(c, config, &view, err);
 	if (r < 0)
@@ -344,6 +348,7 @@ struct client *client_free(struct client *c)
 	}
 	DL_DELETE(c->core->clients, c);
 	view_unref(c->view);
+	config_free(c->read);
 	strings_free(c->variables);
 	strings_free(c->env);
 	free((char *)(uintptr_t)c->info.subject);
