@@ -84,6 +84,8 @@ bool clientfile_is_name(const char *name);
 int clientfiles_read(const struct clientfile_where *where, const char *client, bool want_users, bool want_projects,
 		     struct clientfiles *ret, struct error *err) _must_check_;
 void clientfiles_done(struct clientfiles *all);
+/* Would reading them take long? */
+bool clientfiles_are_large(const struct clientfile_where *where);
 /* The path of a place. On the heap. */
 char *clientfile_path(const struct clientfile_place *place, const struct clientfile_where *where);
 /* Does command (looked for in path, a list as PATH is) start the program that runs now? */

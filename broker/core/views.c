@@ -255,18 +255,21 @@ static int list_variables(struct client *c, const struct config *config)
 int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err)
 {
 	struct client *c = calloc(1, sizeof(*c));
-	struct config *config = NULL;
-	int r;
+	struct config *config = client_load_take(info->load);
+	int r = 0;
 
-	if (!c)
+	if (!c) {
+		config_free(config);
 		return error_set(err, -ENOMEM, "no memory for a client");
+	}
 	c->core = core;
 	DL_APPEND(core->clients, c);
 	c->info.subject = strdup(info->subject);
 	c->info.cwd = strdup(info->cwd);
 	c->info.config_path = info->config_path ? strdup(info->config_path) : NULL;
 	c->info.config_home = info->config_home ? strdup(info->config_home) : NULL;
-	r = load(c, &config, err);
+	if (!config)
+		r = load(c, &config, err);
 	if (r == 0 && list_variables(c, config) < 0)
 		r = error_set(err, -ENOMEM, "no memory for a client");
 	c->read = config;

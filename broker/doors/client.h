@@ -23,6 +23,9 @@ enum door_client_state { DOOR_CLIENT_READY, DOOR_CLIENT_WANTS_VARIABLES, DOOR_CL
 int door_client_new(struct core *core, const struct door_client_info *info, struct door_client **ret,
 		    struct error *err) _must_check_;
 struct door_client *door_client_free(struct door_client *d);
+/* Must files be read that would hold the loop? Then they are read on another thread, and done is called when check()
+ * can do without it; check() may be called before all the same. */
+bool door_client_load(struct door_client *d, void (*done)(void *user), void *user);
 /* Looks at the files; cheap when they have not changed. */
 enum door_client_state door_client_check(struct door_client *d);
 /* The last client that was ready; NULL: there was none. */
