@@ -44,8 +44,8 @@ struct http_options {
 	struct iovec body[HTTP_BODY_PARTS];
 };
 
-/* Loads libcurl, which takes some 25 ms and is done by the first http_new() otherwise: for loop_work_start(), so that the
- * loop does not stand still for it. */
+/* Loads libcurl, which takes some 25 ms and is done by the first http_new() otherwise: for loop_work_start(), so that
+ * the loop does not stand still for it. */
 void http_prepare(void *unused);
 bool http_is_prepared(void);
 /* No event inside this call. */

@@ -31,8 +31,13 @@ static void print_text(const char *key, const char *text, const char *cure, bool
 			    *how = cure ? cli_clean(strdup(cure)) : NULL;
 	char *rest = what;
 
-	printf("%s%s%s  %s: %s\n", cli_colour(stdout, !good ? CLI_BAD : how ? CLI_DIM : CLI_GOOD),
-	       !good ? "BAD " : how ? "warn" : "good",
+	printf("%s%s%s  %s: %s\n",
+	       cli_colour(stdout, !good ? CLI_BAD
+				  : how ? CLI_DIM
+					: CLI_GOOD),
+	       !good ? "BAD "
+	       : how ? "warn"
+		     : "good",
 	       cli_colour(stdout, CLI_PLAIN), name ? name : "?", what ? strsep(&rest, "\n") : "");
 	while (rest)
 		printf("        | %s\n", strsep(&rest, "\n"));

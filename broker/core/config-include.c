@@ -48,8 +48,9 @@ static bool is_mistyped(struct config_reader *reader, const struct config_node *
 	const char *near = strchr(item->text, '/') || access(path, F_OK) == 0 ? NULL : near_client(item->text);
 
 	if (near)
-		config_complain(reader, item->line, "include: there is no client %.60s, and no file %s; did you mean %s?",
-				item->text, path, near);
+		config_complain(reader, item->line,
+				"include: there is no client %.60s, and no file %s; did you mean %s?", item->text, path,
+				near);
 	return near;
 }
 

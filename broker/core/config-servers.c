@@ -257,8 +257,8 @@ static bool name_ok(struct config_reader *reader, const struct config_node *n)
 	const struct config_server *other = find_server(&reader->whole->c, n->key);
 
 	if (other) { /* only in another file: keys are unique in one */
-		config_note(reader, n->key_line, "server %s is not used: %s:%d has one of this name, which comes first", n->key,
-			    other->file, other->line);
+		config_note(reader, n->key_line, "server %s is not used: %s:%d has one of this name, which comes first",
+			    n->key, other->file, other->line);
 		return false;
 	}
 	for (const char *p = n->key; *p; p++)
@@ -274,7 +274,8 @@ static bool name_ok(struct config_reader *reader, const struct config_node *n)
 				"mcpServers: hawser is the broker's own name; rename it, or take it out if it is "
 				"Hawser itself");
 	else if (reader->whole->c.server_count >= CONFIG_SERVERS_MAX)
-		config_complain(reader, n->key_line, "mcpServers: more than %d servers; take some out", CONFIG_SERVERS_MAX);
+		config_complain(reader, n->key_line, "mcpServers: more than %d servers; take some out",
+				CONFIG_SERVERS_MAX);
 	else
 		return true;
 	return false;

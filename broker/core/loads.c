@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client's configuration, read on another thread: another client's file in it may have 8 MiB. It is made of copies, so
- * that it may outlive whoever wanted it: the thread writes, and after it the loop reads.
+ * A client's configuration, read on another thread: another client's file in it may have 8 MiB. It is made of copies,
+ * so that it may outlive whoever wanted it: the thread writes, and after it the loop reads.
  */
 #include "broker/core/internal.h"
 

@@ -260,8 +260,7 @@ static void start(struct upstream *u)
 	u->garbage = 0;
 	u->garbage_warned = false;
 	upstream_set_state(u, UPSTREAM_STARTING, NULL);
-	if (u->url && !http_is_prepared() &&
-	    loop_work_start(u->loop, http_prepare, on_prepared, u, &err) == 0)
+	if (u->url && !http_is_prepared() && loop_work_start(u->loop, http_prepare, on_prepared, u, &err) == 0)
 		upstream_ref(u);
 	else
 		begin(u);

@@ -285,8 +285,9 @@ static void test_include(void **state)
 
 static void test_what_is_missing(void **state)
 {
-	static const char *const wanted[] = {"missing.yaml:1: runtimes.python: /nowhere/python3: No such file",
-					     "missing.yaml:4: environments.b.javascript: /etc/passwd/web: Not a directory"};
+	static const char *const wanted[] = {
+		"missing.yaml:1: runtimes.python: /nowhere/python3: No such file",
+		"missing.yaml:4: environments.b.javascript: /etc/passwd/web: Not a directory"};
 	struct config *c = load_good("missing.yaml", "runtimes: {bash: /bin/sh, python: /nowhere/python3}\n"
 						     "environments:\n  a: {python: /usr}\n"
 						     "  b: {javascript: /etc/passwd/web}\n");
@@ -300,10 +301,10 @@ static void test_what_is_missing(void **state)
 
 static void test_rules_that_name_no_server(void **state)
 {
-	struct config *c = load_good("rules.yaml",
-				     "mcpServers:\n  files: {command: x}\n  my-fs: {command: x}\npolicy:\n  rules:\n"
-				     "  - allow: filez.*\n  - deny: [files.read, zzzzzz.x, hawser.budget, my_fs.*]\n"
-				     "  - ask: mcp__file__read\n  - allow: my_fs.*\n  - allow: '*.list'\n");
+	struct config *c =
+		load_good("rules.yaml", "mcpServers:\n  files: {command: x}\n  my-fs: {command: x}\npolicy:\n  rules:\n"
+					"  - allow: filez.*\n  - deny: [files.read, zzzzzz.x, hawser.budget, my_fs.*]\n"
+					"  - ask: mcp__file__read\n  - allow: my_fs.*\n  - allow: '*.list'\n");
 
 	assert_true(noted(c, "rules.yaml:6: policy: filez.* names no server that is configured; did you mean files?"));
 	assert_true(noted(c, "rules.yaml:7: policy: zzzzzz.x names no server that is configured"));
