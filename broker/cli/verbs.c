@@ -47,9 +47,8 @@ const struct cli_verb cli_verbs[] = {
 	 "vscode,\n"
 	 "claude-desktop, codex, and project: the files of the folder that hawser is called in (see hawser help "
 	 "trust).\n"
-	 "Of two servers of one name the first wins: of hawser.yaml, of this folder, of the project, of the user, then "
-	 "of the\n"
-	 "list.\n"
+	 "Of two servers of one name that of hawser.yaml wins, then this folder's, the project's, the user's; then as "
+	 "listed.\n"
 	 "check reads the files and starts nothing; hawser doctor starts the servers.",
 	 cli_config},
 	{"doctor", "", 0, 0, "fix-hints", "try the real way of a run and say what fails and what to do",

@@ -119,7 +119,7 @@ struct client {
 	struct view *view;
 	struct approver *approver; /* who is asked about its runs and calls; NULL: nobody */
 };
-/* loads.c: what was read, for the caller; NULL: nothing. */
+/* loads.c: what was read, for the caller; NULL: nothing, or it is out of date. */
 struct config *client_load_take(struct client_load *l);
 /* The view of a client, made anew if its files have changed. */
 int client_view(struct client *c, struct view **ret, struct error *err) _must_check_;

@@ -86,7 +86,7 @@ bool client_load_is_over(const struct client_load *l)
 
 struct config *client_load_take(struct client_load *l)
 {
-	return l && l->over ? TAKE_PTR(l->config) : NULL;
+	return l && l->over && l->config && !config_is_stale(l->config) ? TAKE_PTR(l->config) : NULL;
 }
 
 struct client_load *client_load_free(struct client_load *l)
