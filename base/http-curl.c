@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/http-curl.h"
 
+#include "base/http.h"
+
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdbool.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -24,16 +27,13 @@ static const struct {
 };
 _Static_assert(sizeof(struct http_curl) == ARRAY_SIZE(functions) * sizeof(void (*)(void)), "one entry a function");
 
-int http_curl_load(const struct http_curl **ret, struct error *err)
+static atomic_bool there; /* as long as the process: the one library it has */
+
+static int load(struct http_curl *ret, struct error *err)
 {
-	static struct http_curl loaded;
-	static bool there;
+	struct http_curl loaded;
 	void *library;
 
-	if (there) {
-		*ret = &loaded;
-		return 0;
-	}
 	library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
 	if (!library)
 		return error_set(err, -ENOPKG, "libcurl is missing (%s); install Debian's package libcurl4", dlerror());
@@ -47,7 +47,37 @@ int http_curl_load(const struct http_curl **ret, struct error *err)
 	}
 	if (loaded.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return error_set(err, -ENOPKG, "libcurl cannot be used");
-	there = true;
-	*ret = &loaded;
+	*ret = loaded;
 	return 0;
+}
+
+int http_curl_load(const struct http_curl **ret, struct error *err)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct http_curl loaded;
+	int r = 0;
+
+	pthread_mutex_lock(&lock);
+	if (!there)
+		r = load(&loaded, err);
+	if (r == 0)
+		there = true;
+	pthread_mutex_unlock(&lock);
+	if (r == 0)
+		*ret = &loaded;
+	return r;
+}
+
+bool http_is_prepared(void)
+{
+	return there;
+}
+
+void http_prepare(void *unused)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	const struct http_curl *curl;
+
+	(void)unused;
+	(void)!http_curl_load(&curl, &err); /* who sends a request hears why it failed */
 }

@@ -32,7 +32,8 @@ struct http_curl {
 	__typeof__(&curl_multi_info_read) curl_multi_info_read;
 };
 
-/* The one that is loaded, for the rest of the process's life. -ENOPKG: libcurl is not there; the text says what to do.
+/* The one that is loaded, for the rest of the process's life; on any thread. -ENOPKG: libcurl is not there; the text
+ * says what to do.
  */
 int http_curl_load(const struct http_curl **ret, struct error *err) _must_check_;
 

@@ -41,6 +41,26 @@ static void drop_news(struct http *h)
 
 /* ---- the end of a transfer ---- */
 
+static int code_of(CURLcode result)
+{
+	switch ((int)result) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return -EHOSTUNREACH;
+	case CURLE_COULDNT_CONNECT:
+		return -ECONNREFUSED;
+	case CURLE_OPERATION_TIMEDOUT:
+		return -ETIMEDOUT;
+	case CURLE_SSL_CONNECT_ERROR:
+		return -EPROTO;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+		return -EKEYREJECTED;
+	default:
+		return -EIO;
+	}
+}
+
 static void store_reason(struct http *h, CURLcode result)
 {
 	const char *text = h->text[0] ? h->text : h->hub->curl->curl_easy_strerror(result);
@@ -50,10 +70,8 @@ static void store_reason(struct http *h, CURLcode result)
 			  "its name leads to an address of a private network, which a URL that a server gave must not");
 	else if (h->too_many_headers)
 		error_set(&h->reason, -EMSGSIZE, "its headers are over %d bytes", HTTP_HEADERS_MAX);
-	else if (result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_CACERT_BADFILE)
-		error_set(&h->reason, -EKEYREJECTED, "%s", text);
 	else
-		error_set(&h->reason, -EIO, "%s", text);
+		error_set(&h->reason, code_of(result), "%s", text);
 }
 
 void http_transfer_over(CURL *easy, struct http_hub *hub, CURLcode result)

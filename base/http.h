@@ -22,7 +22,9 @@ struct http_events {
 	/* Bytes of the body, borrowed until return. Returns how many were taken; those that are left are offered again
 	 * after http_resume(). */
 	size_t (*data)(void *user, const uint8_t *bytes, size_t len);
-	/* The end, once; nothing follows. reason NULL: all of the answer has come. */
+	/* The end, once; nothing follows. reason NULL: all of the answer has come. Its code is -EHOSTUNREACH where the
+	 * name leads nowhere, -ECONNREFUSED where nobody took the connection, -ETIMEDOUT, -EPROTO where no TLS came
+	 * about, -EKEYREJECTED where the certificate is not trusted, else another. */
 	void (*done)(void *user, const struct error *reason);
 };
 
@@ -42,6 +44,10 @@ struct http_options {
 	struct iovec body[HTTP_BODY_PARTS];
 };
 
+/* Loads libcurl, which takes some 25 ms and is done by the first http_new() otherwise: for loop_work_start(), so that
+ * the loop does not stand still for it. */
+void http_prepare(void *unused);
+bool http_is_prepared(void);
 /* No event inside this call. */
 int http_new(struct loop *loop, const struct http_options *options, const struct http_events *events, void *user,
 	     struct http **ret, struct error *err) _must_check_;

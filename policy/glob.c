@@ -84,9 +84,8 @@ static bool match_mcp(const char *pattern, const char *server, const char *tool,
 	return identifier && match(pattern, &n);
 }
 
-/* As code writes it: server and tool as identifiers, the "." between them as it is. A tool can be called by that name,
- * so a rule that forbids it by that name must hold. */
-static bool match_code(const char *pattern, const char *server, const char *tool)
+/* Up to the "." of the pattern. */
+static bool match_code_server(const char *pattern, const char *server)
 {
 	const char *dot = strchr(pattern, '.');
 	struct name n = name_of(server, "", "", "");
@@ -97,11 +96,17 @@ static bool match_code(const char *pattern, const char *server, const char *tool
 	memcpy(first, pattern, (size_t)(dot - pattern));
 	first[dot - pattern] = '\0';
 	n.identifier = true;
-	if (!match(first, &n))
-		return false;
-	n = name_of(tool, "", "", "");
+	return match(first, &n);
+}
+
+/* As code writes it: server and tool as identifiers, the "." between them as it is. A tool can be called by that name,
+ * so a rule that forbids it by that name must hold. */
+static bool match_code(const char *pattern, const char *server, const char *tool)
+{
+	struct name n = name_of(tool, "", "", "");
+
 	n.identifier = true;
-	return match(dot + 1, &n);
+	return match_code_server(pattern, server) && match(strchr(pattern, '.') + 1, &n);
 }
 
 static bool is_mcp(const char *pattern)
@@ -123,4 +128,41 @@ bool policy_glob_own_name(const char *pattern, const char *server, const char *t
 	struct name n = name_of(server, ".", tool, "");
 
 	return match(pattern, &n) || (is_mcp(pattern) && match_mcp(pattern, server, tool, false));
+}
+
+/* Is the text before the first star of the pattern, as far as it goes, that of the name? */
+static bool begins(const char *pattern, const struct name *n)
+{
+	char c;
+
+	for (size_t at = 0; (c = name_at(n, at)) && *pattern != '*'; at++, pattern++)
+		if (*pattern != '?' && *pattern != c && !(n->identifier && *pattern == '-' && c == '_'))
+			return false;
+	return true;
+}
+
+static bool begins_mcp(const char *pattern, const char *server, bool identifier)
+{
+	struct name n = name_of("mcp__", server, "__", "");
+
+	if (!strstr(pattern + 5, "__") && !strchr(pattern, '*'))
+		return match_mcp(pattern, server, "", identifier);
+	if (begins(pattern, &n))
+		return true;
+	n.plain = true;
+	if (begins(pattern, &n))
+		return true;
+	n.identifier = identifier;
+	return identifier && begins(pattern, &n);
+}
+
+bool policy_glob_reaches(const char *pattern, const char *server, enum policy_verdict verdict)
+{
+	bool identifier = verdict != POLICY_ALLOW;
+	struct name n = name_of(server, ".", "", "");
+
+	if (begins(pattern, &n))
+		return true;
+	return is_mcp(pattern) ? begins_mcp(pattern, server, identifier)
+			       : identifier && match_code_server(pattern, server);
 }

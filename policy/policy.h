@@ -49,5 +49,8 @@ void policy_decide(const struct policy *p, const struct policy_call *call, const
 bool policy_glob(const char *pattern, const char *server, const char *tool);
 /* The same without code's spelling: what gives asks this, so that a rule for my_fs does not give away my-fs. */
 bool policy_glob_own_name(const char *pattern, const char *server, const char *tool);
+/* Could it match a tool of the server, whatever the tool's name? For warnings: a star counts as a match of all that
+ * follows. verdict: of the rule that has it, which says what spellings count. */
+bool policy_glob_reaches(const char *pattern, const char *server, enum policy_verdict verdict);
 
 #endif

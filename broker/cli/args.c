@@ -209,7 +209,7 @@ int cli_parse_duration(const char *text, int64_t *ret_ms, struct error *err)
 	static const struct {
 		const char *unit;
 		int64_t factor;
-	} units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"min", 60000}, {"h", 3600000}};
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"min", 60000}, {"h", 3600000}};
 	char *end;
 	int64_t n;
 
@@ -218,5 +218,7 @@ int cli_parse_duration(const char *text, int64_t *ret_ms, struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(units) && !errno && end != text && n > 0; i++)
 		if (strcmp(end, units[i].unit) == 0 && !__builtin_mul_overflow(n, units[i].factor, ret_ms))
 			return 0;
+	if (!errno && end != text && n > 0 && !*end)
+		return error_set(err, -EINVAL, "the time %.20s has no unit; write %.20ss or %.20sms", text, text, text);
 	return error_set(err, -EINVAL, "%.40s is no time; write 500ms, 30s or 5m", text);
 }

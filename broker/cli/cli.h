@@ -12,12 +12,17 @@
 
 enum cli_exit {
 	CLI_OK = 0,
-	CLI_FAILED = 1, /* the run, the tool or a check failed */
-	CLI_USAGE = 2, /* the command line or the configuration is wrong */
-	CLI_UNREACHABLE = 3, /* the broker could not be started or was lost */
-	CLI_TIMEOUT = 124, /* the run was ended by its deadline, as timeout(1) says it */
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_UNREACHABLE = 3,
+	CLI_TIMEOUT = 124, /* as timeout(1) has it */
 	CLI_INTERRUPTED = 130,
 };
+struct cli_status {
+	enum cli_exit status;
+	const char *means;
+};
+extern const struct cli_status cli_statuses[]; /* ends with means NULL */
 
 enum { CLI_ALLOW_MAX = 256 };
 
@@ -62,7 +67,7 @@ bool cli_is_common(const char *option);
 
 /* argv without the program's name. Pure but for borrowing from argv, whose order it changes. */
 int cli_parse(int argc, char **argv, struct cli_args *ret, struct error *err) _must_check_;
-/* "500", "500ms", "30s", "5m": milliseconds. */
+/* "500ms", "30s", "5m", "1h" to milliseconds. A number without a unit is an error: nobody agrees on which it is. */
 int cli_parse_duration(const char *text, int64_t *ret_ms, struct error *err) _must_check_;
 /* Parses, runs the verb, says what is wrong. serve: what `hawser serve` does. */
 int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args));

@@ -23,14 +23,21 @@ static void print_json(struct findings *f, const char *key, const char *text, co
 	printf("%s%.*s", f->count++ ? ",\n" : "{\"findings\":[", (int)out.len, (const char *)buf_head(&out));
 }
 
-/* Lines behind the first stand further in: a server's words cannot look like a line of doctor. */
+/* Lines behind the first stand further in: a server's words cannot look like a line of doctor. What is good and has a
+ * cure all the same is a warning. */
 static void print_text(const char *key, const char *text, const char *cure, bool good)
 {
 	_cleanup_free_ char *name = cli_clean(strdup(key)), *what = cli_clean(strdup(text)),
 			    *how = cure ? cli_clean(strdup(cure)) : NULL;
 	char *rest = what;
 
-	printf("%s%s%s  %s: %s\n", cli_colour(stdout, good ? CLI_GOOD : CLI_BAD), good ? "good" : "BAD ",
+	printf("%s%s%s  %s: %s\n",
+	       cli_colour(stdout, !good ? CLI_BAD
+				  : how ? CLI_DIM
+					: CLI_GOOD),
+	       !good ? "BAD "
+	       : how ? "warn"
+		     : "good",
 	       cli_colour(stdout, CLI_PLAIN), name ? name : "?", what ? strsep(&rest, "\n") : "");
 	while (rest)
 		printf("        | %s\n", strsep(&rest, "\n"));

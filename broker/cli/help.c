@@ -5,6 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+const struct cli_status cli_statuses[] = {
+	{CLI_OK, "done"},
+	{CLI_FAILED, "the run, tool or check failed"},
+	{CLI_USAGE, "wrong command line or configuration"},
+	{CLI_UNREACHABLE, "no broker could be reached"},
+	{CLI_TIMEOUT, "the run was ended by its deadline"},
+	{CLI_INTERRUPTED, "interrupted"},
+	{0, NULL},
+};
+
 static void print_options(const char *list)
 {
 	for (size_t i = 0; cli_options[i].name; i++) {
@@ -41,9 +51,9 @@ static void print_all(void)
 	}
 	printf("\nEvery verb takes:\n");
 	print_options("config json help");
-	printf("\nStatus: 0 done; 1 the run, tool or check failed; 2 wrong command line or configuration; 3 no "
-	       "broker;\n"
-	       "124 the run was ended by its deadline; 130 interrupted.\n");
+	printf("\nStatus:\n");
+	for (const struct cli_status *s = cli_statuses; s->means; s++)
+		printf("  %-4d %s\n", s->status, s->means);
 }
 
 static void print_json(void)

@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hawser doctor --fix-hints: prefixes with packages that are worth a name under `environments:`. Looked for where
- * people have them: what is active, the working directory, folders of the home and the places of version managers.
- * Bounded: some folders, so many names of each; nothing is started and nothing is read but names.
+ * people have them: what is active, the working directory, the places of version managers, then the folders of the home
+ * and of the working directory, the nearest first. Bounded by depth, count and time; nothing is started and nothing is
+ * read but names.
  */
+#include "base/clock.h"
 #include "broker/cli/cli.h"
 
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HINTS_MAX = 32, NAMES_MAX = 1000, PACKAGES_MAX = 5000, HINT_NAME_MAX = 40, PYTHON_LEAST = 9 };
+enum {
+	HINTS_MAX = 32,
+	NAMES_MAX = 1000, /* looked at in a folder */
+	PACKAGES_MAX = 5000,
+	HINT_NAME_MAX = 40,
+	PYTHON_LEAST = 9,
+	DEPTH_MAX = 3, /* ~/src/project/venv */
+	FOLDERS_MAX = 2000, /* opened on one walk */
+	WALK_MS = 2000,
+};
 
 struct hint {
 	char name[HINT_NAME_MAX + 8], path[PATH_MAX];
@@ -107,25 +119,26 @@ static void name_hint(const struct hints *h, struct hint *hint)
 		}
 }
 
-/* path NULL: not there. */
-static void consider(struct hints *h, const char *path)
+/* path NULL: not there. True: it is a prefix, and nothing below it is worth a look. */
+static bool consider(struct hints *h, const char *path)
 {
 	struct hint hint = {.packages = 0};
 	char found[PATH_MAX];
 
 	if (!path || h->count == HINTS_MAX || !realpath(path, hint.path))
-		return;
+		return false;
 	hint.python = is_there(hint.path, "bin/python3", found) || is_there(hint.path, "bin/python", found);
 	hint.packages = hint.python ? count_python(hint.path) : 0;
 	if (!hint.python && is_there(hint.path, "node_modules", found))
 		hint.packages = count_names(found, NULL);
 	if (hint.packages == 0 || strcmp(hint.path, "/usr") == 0)
-		return;
+		return hint.python;
 	for (size_t i = 0; i < h->count; i++)
 		if (strcmp(h->all[i].path, hint.path) == 0)
-			return;
+			return hint.python;
 	name_hint(h, &hint);
 	h->all[h->count++] = hint;
+	return hint.python;
 }
 
 static void consider_in(struct hints *h, const char *folder, const char *name)
@@ -149,6 +162,75 @@ static void consider_each(struct hints *h, const char *home, const char *folder,
 			consider(h, inner);
 	if (dir)
 		closedir(dir);
+}
+
+/* ---- the walk: folder by folder, the nearest first ---- */
+
+struct walk {
+	struct {
+		char *path;
+		int depth; /* of what is in it */
+	} folders[FOLDERS_MAX];
+	size_t count;
+	uint64_t until_ms;
+};
+
+static void walk_push(struct walk *w, char *path, int depth)
+{
+	if (w->count == FOLDERS_MAX || depth > DEPTH_MAX) {
+		free(path);
+		return;
+	}
+	w->folders[w->count].path = path;
+	w->folders[w->count++].depth = depth;
+}
+
+/* Links are not followed: what is elsewhere is looked for there. */
+static bool is_folder(int dir, const struct dirent *entry)
+{
+	struct stat st;
+
+	return entry->d_type == DT_DIR ||
+	       (entry->d_type == DT_UNKNOWN && fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISDIR(st.st_mode));
+}
+
+static void walk_folder(struct hints *h, struct walk *w, size_t at)
+{
+	const char *path = w->folders[at].path;
+	struct dirent *entry;
+	DIR *dir = opendir(path);
+
+	for (int i = 0; dir && i < NAMES_MAX && clock_now_ms() < w->until_ms && (entry = readdir(dir)); i++) {
+		bool hidden = entry->d_name[0] == '.', venv = strcmp(entry->d_name, ".venv") == 0;
+		char *inner;
+
+		if ((hidden && !venv) || strcmp(entry->d_name, "node_modules") == 0 || !is_folder(dirfd(dir), entry) ||
+		    asprintf(&inner, "%s/%s", path, entry->d_name) < 0)
+			continue;
+		if (consider(h, inner) || hidden)
+			free(inner);
+		else
+			walk_push(w, inner, w->folders[at].depth + 1);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void walk(struct hints *h, const char *top)
+{
+	struct walk *w = top ? calloc(1, sizeof(*w)) : NULL;
+	char *path = w ? strdup(top) : NULL;
+
+	if (path) {
+		w->until_ms = clock_now_ms() + WALK_MS;
+		walk_push(w, path, 1);
+	}
+	for (size_t i = 0; w && i < w->count; i++) {
+		walk_folder(h, w, i);
+		free(w->folders[i].path);
+	}
+	free(w);
 }
 
 static void look(struct hints *h)
@@ -175,8 +257,6 @@ static void look(struct hints *h)
 		{".conda/envs", ""},
 		{".pyenv/versions", ""},
 		{".nvm/versions/node", "lib"},
-		{"", ".venv"},
-		{"", "venv"},
 	};
 	const char *home = getenv("HOME");
 
@@ -188,6 +268,8 @@ static void look(struct hints *h)
 		consider_in(h, home, home_folders[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(collections); i++)
 		consider_each(h, home, collections[i].folder, collections[i].below);
+	walk(h, home);
+	walk(h, ".");
 }
 
 static int print_json(const struct hints *h)

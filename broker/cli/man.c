@@ -59,17 +59,6 @@ static void put_verb(const struct cli_verb *verb)
 
 void cli_print_man(void)
 {
-	static const struct {
-		const char *status, *means;
-	} statuses[] = {
-		{"0", "done"},
-		{"1", "the run, tool or check failed"},
-		{"2", "wrong command line or configuration"},
-		{"3", "no broker could be reached"},
-		{"124", "the run was ended by its deadline"},
-		{"130", "interrupted"},
-	};
-
 	printf(".\\\" Made by `hawser help --man`.\n"
 	       ".TH HAWSER 1 \"\" \"hawser " HAWSER_VERSION "\"\n"
 	       ".SH NAME\nhawser \\- run code that agents write in sandboxes, with your tools\n"
@@ -85,9 +74,9 @@ void cli_print_man(void)
 	for (size_t i = 0; cli_verbs[i].name; i++)
 		put_verb(&cli_verbs[i]);
 	printf(".SH EXIT STATUS\n");
-	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
-		printf(".TP\n\\fB%s\\fR\n", statuses[i].status);
-		put(statuses[i].means);
+	for (const struct cli_status *s = cli_statuses; s->means; s++) {
+		printf(".TP\n\\fB%d\\fR\n", s->status);
+		put(s->means);
 		printf("\n");
 	}
 	printf(".SH ENVIRONMENT\n"

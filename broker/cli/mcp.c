@@ -11,7 +11,7 @@
  */
 #include "base/clock.h"
 #include "broker/cli/client.h"
-#include "broker/cli/memory.h"
+#include "broker/cli/recall.h"
 #include "broker/cli/trust.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ struct relay {
 	struct wire w; /* fd -1: lost, not replaced yet */
 	struct side client, broker;
 	struct buf up, down; /* for the broker; for stdout */
-	struct memory memory;
+	struct recall recall;
 	bool stdin_ended;
 	uint64_t losses[RELAY_LOSSES_MAX];
 	unsigned loss_count;
@@ -66,7 +66,7 @@ static int attach(struct relay *r)
 	return status;
 }
 
-/* What was on its way is in the memory, or nobody waits for it. */
+/* What was on its way is recalled, or nobody waits for it. */
 static void lose(struct relay *r)
 {
 	wire_close(&r->w);
@@ -86,7 +86,7 @@ static int replace(struct relay *r)
 	*oldest = now;
 	r->loss_count++;
 	status = attach(r);
-	if (status == CLI_OK && memory_replay(&r->memory, &r->up, &r->down) < 0)
+	if (status == CLI_OK && recall_replay(&r->recall, &r->up, &r->down) < 0)
 		return cli_say(CLI_FAILED, "too much was open when the broker was lost");
 	return status;
 }
@@ -113,7 +113,7 @@ static int put_line(struct buf *out, struct span line)
 
 static void take_again(struct relay *r, struct span params)
 {
-	memory_see_refused(&r->memory, params.p ? span_member(params, "id") : SPAN_NONE);
+	recall_see_refused(&r->recall, params.p ? span_member(params, "id") : SPAN_NONE);
 }
 
 static const struct {
@@ -145,7 +145,7 @@ static int take_broker_lines(struct relay *r)
 	size_t used;
 
 	while (jsonrpc_next_line(&r->broker.framer, buf_head(&r->broker.in), r->broker.in.len, &line, &used)) {
-		if (!take_own_line(r, line) && memory_see_answer(&r->memory, line) && put_line(&r->down, line) < 0)
+		if (!take_own_line(r, line) && recall_see_answer(&r->recall, line) && put_line(&r->down, line) < 0)
 			return -E2BIG;
 		buf_consume(&r->broker.in, used);
 	}
@@ -164,7 +164,7 @@ static int take_client_lines(struct relay *r)
 			if (status != CLI_OK)
 				return status;
 		}
-		memory_see_request(&r->memory, line);
+		recall_see_request(&r->recall, line);
 		if (put_line(&r->up, line) < 0)
 			return cli_say(CLI_FAILED, "a line of the client is too long");
 		buf_consume(&r->client.in, used);
@@ -226,7 +226,7 @@ static int turn(struct relay *r)
 		status = serve_broker(r, p[1].revents);
 	if (status < 0) {
 		lose(r);
-		status = r->memory.open && !r->stdin_ended ? replace(r) : CLI_OK;
+		status = r->recall.open && !r->stdin_ended ? replace(r) : CLI_OK;
 	}
 	if (status == CLI_OK && p[0].revents) {
 		r->stdin_ended = read_into(0, &r->client.in) <= 0;
@@ -267,6 +267,6 @@ int cli_mcp(const struct cli_args *args)
 	buf_done(&r.broker.in);
 	buf_done(&r.up);
 	buf_done(&r.down);
-	memory_done(&r.memory);
+	recall_done(&r.recall);
 	return status < 0 ? CLI_OK : status;
 }

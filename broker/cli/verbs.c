@@ -49,6 +49,8 @@ const struct cli_verb cli_verbs[] = {
 	 "trust).\n"
 	 "A server with roots: client is told the folders that its caller works in (MCP roots); roots: [FOLDER] names "
 	 "them.\n"
+	 "Of two servers of one name that of hawser.yaml wins, then this folder's, the project's, the user's; then as "
+	 "listed.\n"
 	 "check reads the files and starts nothing; hawser doctor starts the servers.",
 	 cli_config},
 	{"doctor", "", 0, 0, "fix-hints", "try the real way of a run and say what fails and what to do",

@@ -14,13 +14,16 @@
  */
 enum { CLIENTFILE_MAX = 16 * 1024 * 1024, CLIENTFILE_ENTRIES_MAX = 256, CLIENTFILE_NAME_MAX = 64 };
 
-enum clientfile_scope { CLIENTFILE_USER, CLIENTFILE_LOCAL, CLIENTFILE_PROJECT };
+/* Of two servers of one name that of the earlier scope wins, as in Claude Code, whichever their clients; then that of
+ * the client which comes first: in include's list, or (hawser init) in the table below. Local: in the user's file, but
+ * for one folder. */
+enum clientfile_scope { CLIENTFILE_LOCAL, CLIENTFILE_PROJECT, CLIENTFILE_USER, CLIENTFILE_SCOPES };
 enum clientfile_base { CLIENTFILE_HOME, CLIENTFILE_CONFIG, CLIENTFILE_CWD };
 
 struct clientfile_place {
 	const char *client; /* "claude-code": what --client and include name */
 	const char *title; /* "Claude Code" */
-	enum clientfile_scope scope; /* local: in the user's file, but for one folder */
+	enum clientfile_scope scope;
 	enum clientfile_base base;
 	const char *path;
 	const char *key; /* of the object with the servers; below projects/FOLDER when local */
@@ -29,7 +32,7 @@ struct clientfile_place {
 	bool inputs; /* ${input:x} is asked for by the client */
 	bool roots; /* the client tells servers its folders (MCP roots) */
 };
-extern const struct clientfile_place clientfile_places[]; /* ends with client NULL; of two the first wins */
+extern const struct clientfile_place clientfile_places[]; /* ends with client NULL */
 
 struct clientfile_where {
 	const char *home, *config_home, *cwd; /* absolute */
@@ -43,7 +46,9 @@ struct clientfile {
 	gid_t gid;
 	bool read_only; /* nobody may write it, or not we */
 	struct buf text, plain; /* plain: JSON only (jsonc.h) */
-	struct span root;
+	struct span root, projects; /* JSON: of the whole, and of the member of that name */
+	struct span servers; /* JSON: the member called key, a place's */
+	const char *key;
 	struct toml toml;
 	char *fault; /* "FILE: what"; NULL: it could be read */
 };
@@ -68,7 +73,7 @@ struct clientfile_section {
 
 struct clientfiles {
 	struct clientfile **files;
-	struct clientfile_section *sections; /* in the order of the table */
+	struct clientfile_section *sections; /* the one that wins comes first */
 	size_t file_count, section_count;
 };
 #define _cleanup_clientfiles_ _cleanup_(clientfiles_done)
@@ -80,6 +85,8 @@ bool clientfile_is_name(const char *name);
 int clientfiles_read(const struct clientfile_where *where, const char *client, bool want_users, bool want_projects,
 		     struct clientfiles *ret, struct error *err) _must_check_;
 void clientfiles_done(struct clientfiles *all);
+/* Would reading them take long? */
+bool clientfiles_are_large(const struct clientfile_where *where);
 /* The path of a place. On the heap. */
 char *clientfile_path(const struct clientfile_place *place, const struct clientfile_where *where);
 /* Does command (looked for in path, a list as PATH is) start the program that runs now? */

@@ -96,14 +96,17 @@ static void fill(struct clientfile_section *section, struct clientfile_entry *e,
 
 static int read_json(struct clientfile_section *section, const char *folder, struct error *err)
 {
-	const char *text = (const char *)buf_head(&section->file->plain);
+	const char *counted = (const char *)buf_head(&section->file->plain);
 	struct span key, value;
 	size_t at = 0;
+	int line = 1;
 
-	while (span_next_member(section->object, &at, &key, &value)) {
+	for (; span_next_member(section->object, &at, &key, &value); counted = key.p) {
 		_cleanup_free_ char *name = span_strdup(key, 1024);
-		struct clientfile_entry *e = add(section, name ? name : "", jsonc_line(text, key.p));
+		struct clientfile_entry *e;
 
+		line += jsonc_line(counted, key.p) - 1;
+		e = add(section, name ? name : "", line);
 		if (!e)
 			return error_set(err, -E2BIG, "%s: over %d servers", section->file->path,
 					 CLIENTFILE_ENTRIES_MAX);

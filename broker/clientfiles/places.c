@@ -5,7 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* In Claude Code a folder's own servers win over the project's, and those over the user's. */
+enum { LARGE = 256 * 1024 }; /* bytes, which take about a millisecond */
+
 const struct clientfile_place clientfile_places[] = {
 	{.client = "claude-code",
 	 .title = "Claude Code",
@@ -102,6 +103,20 @@ char *clientfile_path(const struct clientfile_place *place, const struct clientf
 	char *path;
 
 	return asprintf(&path, "%s/%s", bases[place->base], place->path) < 0 ? NULL : path;
+}
+
+bool clientfiles_are_large(const struct clientfile_where *where)
+{
+	off_t size = 0;
+
+	for (const struct clientfile_place *p = clientfile_places; p->client; p++) {
+		_cleanup_free_ char *path = clientfile_path(p, where);
+		struct stat st;
+
+		if (path && stat(path, &st) == 0)
+			size += st.st_size;
+	}
+	return size > LARGE;
 }
 
 static bool same_file(const char *path, const struct stat *self)

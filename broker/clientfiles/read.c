@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { READ_STEP = 64 * 1024 };
+
 static struct clientfile *file_free(struct clientfile *f)
 {
 	if (!f)
@@ -55,10 +57,29 @@ static void read_text(struct clientfile *f)
 	f->uid = st.st_uid;
 	f->gid = st.st_gid;
 	f->read_only = !(st.st_mode & 0222) || access(f->target, W_OK) < 0;
-	while ((room = buf_reserve(&f->text, 64 * 1024)) && (n = read(fd, room, 64 * 1024)) > 0)
+	if (st.st_size > CLIENTFILE_MAX)
+		return set_fault(f, "is over 16 MiB");
+	room = buf_reserve(&f->text, (size_t)st.st_size + READ_STEP); /* at once: growing copies */
+	while (room && (n = read(fd, room, READ_STEP)) > 0) {
 		buf_commit(&f->text, (size_t)n);
+		room = buf_reserve(&f->text, READ_STEP);
+	}
 	if (!room || n < 0)
 		set_fault(f, room ? strerror(errno) : "is over 16 MiB");
+}
+
+/* One walk for all places: the file of a client may be 8 MiB of history around a few servers. */
+static void look_at_root(struct clientfile *f, const char *key)
+{
+	struct span name, value;
+	size_t at = 0;
+
+	f->key = key;
+	while ((!f->projects.p || !f->servers.p) && span_next_member(f->root, &at, &name, &value))
+		if (!f->projects.p && span_string_equals(name, "projects"))
+			f->projects = value;
+		else if (!f->servers.p && span_string_equals(name, key))
+			f->servers = value;
 }
 
 static void parse(struct clientfile *f, const struct clientfile_place *place)
@@ -72,6 +93,8 @@ static void parse(struct clientfile *f, const struct clientfile_place *place)
 	r = place->toml ? toml_read(text, place->key, &f->toml, &err) : jsonc_plain(text, &f->plain, &f->root, &err);
 	if (r < 0)
 		set_fault(f, error_text(&err));
+	else if (!place->toml)
+		look_at_root(f, place->key);
 }
 
 static struct clientfile *new_file(const char *path, char *target, const struct clientfile_place *place)
@@ -84,7 +107,7 @@ static struct clientfile *new_file(const char *path, char *target, const struct 
 		return NULL;
 	}
 	f->target = target;
-	f->text.max = f->plain.max = CLIENTFILE_MAX + 64 * 1024;
+	f->text.max = f->plain.max = CLIENTFILE_MAX + 2 * READ_STEP;
 	read_text(f);
 	parse(f, place);
 	return f;
@@ -118,13 +141,11 @@ static int get_file(struct clientfiles *all, const char *path, const struct clie
 
 static struct span find_object(const struct clientfile *f, const struct clientfile_place *place, const char *cwd)
 {
-	struct span from = f->root;
-
 	if (f->fault || place->toml)
 		return SPAN_NONE;
 	if (place->scope == CLIENTFILE_LOCAL)
-		from = span_member(span_member(from, "projects"), cwd);
-	return span_member(from, place->key);
+		return span_member(span_member(f->projects, cwd), place->key);
+	return strcmp(place->key, f->key) == 0 ? f->servers : span_member(f->root, place->key);
 }
 
 static bool is_there(const struct clientfiles *all, const struct clientfile *f, const struct clientfile_place *place)
@@ -155,23 +176,30 @@ static int add_section(struct clientfiles *all, const struct clientfile_where *w
 	return section.file->fault ? 0 : clientfile_entries(&sections[all->section_count - 1], where->cwd, err);
 }
 
+static bool is_wanted(const struct clientfile_place *place, const char *client, bool want_users, bool want_projects)
+{
+	bool project = place->scope == CLIENTFILE_PROJECT;
+
+	if (project ? !want_projects : !want_users)
+		return false;
+	return !client || (strcmp(client, "project") == 0 ? project : strcmp(client, place->client) == 0);
+}
+
 int clientfiles_read(const struct clientfile_where *where, const char *client, bool want_users, bool want_projects,
 		     struct clientfiles *ret, struct error *err)
 {
-	bool all_projects = client && strcmp(client, "project") == 0;
-
 	*ret = (struct clientfiles){0};
-	for (const struct clientfile_place *p = clientfile_places; p->client; p++) {
-		bool project = p->scope == CLIENTFILE_PROJECT;
-		int r;
+	for (int scope = 0; scope < CLIENTFILE_SCOPES; scope++) {
+		for (const struct clientfile_place *p = clientfile_places; p->client; p++) {
+			int r;
 
-		if ((project ? !want_projects : !want_users) || (all_projects && !project) ||
-		    (client && !all_projects && strcmp(client, p->client) != 0))
-			continue;
-		r = add_section(ret, where, p, err);
-		if (r < 0) {
-			clientfiles_done(ret);
-			return r;
+			if ((int)p->scope != scope || !is_wanted(p, client, want_users, want_projects))
+				continue;
+			r = add_section(ret, where, p, err);
+			if (r < 0) {
+				clientfiles_done(ret);
+				return r;
+			}
 		}
 	}
 	return 0;

@@ -80,6 +80,8 @@ void call_finish(struct call *call);
 /* kind is a literal; fix may be NULL; both texts are redacted and cut to CALL_MESSAGE_MAX. */
 void call_fail(struct call *call, const char *kind, bool retryable, const char *fix, const char *fmt, ...)
 	_printf_(5, 6);
+/* Its server cannot be reached and has seen nothing of it: with what may cure the server. */
+void call_fail_down(struct call *call, const char *text);
 /* After a line that could not be written no call is made for a while, then one shows whether it works again. */
 bool call_audit_is_resting(const struct core *core);
 

@@ -2,7 +2,7 @@
 /*
  * A server that asks a person while it works on a call (elicitation). It does not say during which of its calls: the
  * newest one it has. The question goes to whoever would be asked about that call, its clock stands still meanwhile, and
- * it is withdrawn when the call ends first.
+ * it is withdrawn when the call ends first. With nobody there it is declined.
  */
 #include "broker/core/call.h"
 
@@ -78,13 +78,6 @@ static void on_answer(void *user, const struct ask_end *end)
 	if (form->ask)
 		answer(form, end);
 	free_form(form);
-}
-
-bool calls_can_ask(void *user)
-{
-	struct shared_upstream *shared = user;
-
-	return shared->core->approvals && shared->core->approvals->approvers;
 }
 
 /* Whoever is asked about a call: of a run its client's approver, as in call_ask(). */

@@ -200,6 +200,14 @@ static void take_result(struct call *call, struct buf *result)
 	on_result(call);
 }
 
+void call_fail_down(struct call *call, const char *text)
+{
+	char cure[CALL_MESSAGE_MAX];
+
+	view_server_cure(call->server, cure, sizeof(cure));
+	call_fail(call, "upstream_down", true, *cure ? cure : NULL, "%s", text);
+}
+
 static void on_reply(void *user, struct upstream_reply *reply)
 {
 	struct call *call = user;
@@ -215,9 +223,10 @@ static void on_reply(void *user, struct upstream_reply *reply)
 		call_fail(call, "tool_error", false, NULL, "%s", text);
 		return;
 	case UPSTREAM_DOWN:
-		call_fail(call, "upstream_down", !reply->sent,
-			  reply->sent ? "the call may have had its effect: look before you repeat it" : NULL, "%s",
-			  text);
+		if (!reply->sent)
+			return call_fail_down(call, text);
+		call_fail(call, "upstream_down", false, "the call may have had its effect: look before you repeat it",
+			  "%s", text);
 		return;
 	case UPSTREAM_TIMEOUT:
 		call_fail(call, "timeout", false, "raise limits.call_ms or the server's timeout in the configuration",

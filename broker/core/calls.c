@@ -62,7 +62,7 @@ static void on_ready(void *user, struct upstream_reply *reply)
 	else if (reply->outcome == UPSTREAM_CANCELLED)
 		call_fail(call, "cancelled", false, NULL, "%s.%s was cancelled", call->server_name, call->tool_name);
 	else
-		call_fail(call, "upstream_down", true, NULL, "%s", reply->message ? reply->message : "no reason given");
+		call_fail_down(call, reply->message ? reply->message : "no reason given");
 }
 
 static void reach_server(struct call *call)

@@ -110,18 +110,24 @@ static void watch_places(struct config_reader *reader, const struct clientfile_w
 	}
 }
 
-void config_include_client(struct config_reader *reader, const struct config_from *from, const char *name, int line)
+void config_read_client(struct config_reader *reader, const struct config_from *from, const char *name, int line,
+			struct clientfiles *ret)
 {
 	struct clientfile_where where = {.home = getenv("HOME"), .config_home = from->config_home, .cwd = from->cwd};
 	bool project = strcmp(name, "project") == 0;
 	_cleanup_error_ struct error err = ERROR_INIT;
-	_cleanup_clientfiles_ struct clientfiles all = {0};
 
 	if (!where.home || where.home[0] != '/')
 		return config_complain(reader, line, "include: %s: HOME is not set", name);
 	watch_places(reader, &where, name);
-	if (clientfiles_read(&where, name, !project, project, &all, &err) < 0)
-		return config_complain(reader, line, "include: %s: %s", name, error_text(&err));
-	for (size_t i = 0; i < all.section_count; i++)
-		read_file(reader, from, &all.sections[i]);
+	if (clientfiles_read(&where, name, !project, project, ret, &err) < 0)
+		config_complain(reader, line, "include: %s: %s", name, error_text(&err));
+}
+
+void config_take_client(struct config_reader *reader, const struct config_from *from, const struct clientfiles *files,
+			enum clientfile_scope scope)
+{
+	for (size_t i = 0; i < files->section_count; i++)
+		if (files->sections[i].place->scope == scope)
+			read_file(reader, from, &files->sections[i]);
 }

@@ -22,20 +22,36 @@ void config_complain(struct config_reader *reader, int line, const char *fmt, ..
 		config_fault(reader->faults, reader->file, line, "%s", text);
 }
 
+static void tell(struct config_reader *reader, struct json_strings *list, int line, const char *fmt, va_list args)
+	_printf_(4, 0);
+static void tell(struct config_reader *reader, struct json_strings *list, int line, const char *fmt, va_list args)
+{
+	char text[1280], whole[1536];
+
+	if (list->count >= CONFIG_NOTES_MAX)
+		return;
+	vsnprintf(text, sizeof(text), fmt, args);
+	snprintf(whole, sizeof(whole), "%s:%d: %s", reader->file, line, text);
+	if (config_strings_add(list, whole) < 0)
+		config_fault(reader->faults, reader->file, line, "no memory");
+}
+
 void config_note(struct config_reader *reader, int line, const char *fmt, ...)
 {
-	struct json_strings *notes = &reader->whole->c.notes;
-	char text[1280], whole[1536];
 	va_list args;
 
-	if (notes->count >= CONFIG_NOTES_MAX)
-		return;
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	tell(reader, &reader->whole->c.notes, line, fmt, args);
 	va_end(args);
-	snprintf(whole, sizeof(whole), "%s:%d: %s", reader->file, line, text);
-	if (config_strings_add(notes, whole) < 0)
-		config_fault(reader->faults, reader->file, line, "no memory");
+}
+
+void config_tell_missing(struct config_reader *reader, int line, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	tell(reader, &reader->whole->c.missing, line, fmt, args);
+	va_end(args);
 }
 
 static void unknown_key(struct config_reader *reader, const struct config_node *n, const char *where,

@@ -8,6 +8,8 @@
 
 #include <sys/stat.h>
 
+enum { CONFIG_SERVERS_MAX = 256 };
+
 /* What config_load() hands out is the first member of this; the rest is for config_is_stale() and config_show(). */
 struct config_stamp {
 	bool there;
@@ -37,6 +39,8 @@ struct config_reader {
 };
 void config_complain(struct config_reader *reader, int line, const char *fmt, ...) _printf_(3, 4);
 void config_note(struct config_reader *reader, int line, const char *fmt, ...) _printf_(3, 4);
+/* A fault for `hawser config check`, but no reason to use nothing of the file. */
+void config_tell_missing(struct config_reader *reader, int line, const char *fmt, ...) _printf_(3, 4);
 
 /* Decodes an object by a table of base/json.h, as json_table_decode() would, but with a line for each fault.
  * JSON_KIND_RAW stores a const struct config_node *. lines (may be NULL): line of each field that was there. where:
@@ -53,9 +57,19 @@ void config_decode_runtimes(struct config_reader *reader, const struct config_no
 void config_decode_environments(struct config_reader *reader, const struct config_node *n);
 /* config.c: remembers what a file looks like, so that a change of it is seen; also one that is not there yet. */
 int config_watch(struct config_whole *w, const char *path) _must_check_;
-/* config-clients.c: the servers of a named client, or of the project. line: of its name, in reader->file. */
-void config_include_client(struct config_reader *reader, const struct config_from *from, const char *name, int line);
-/* The whole main file. */
+/* config.c: the tree of a file, NULL after a fault. line: of the entry that names the file, in reader->file. */
+struct config_node *config_read_file(struct config_reader *reader, const char *path, int line);
+/* config-include.c */
+void config_read_includes(struct config_reader *reader, const struct config_from *from,
+			  const struct config_node *include);
+/* config-clients.c: reads the files of a named client, or of the project; line: of its name, in reader->file. Then
+ * takes the servers of one scope out of them. */
+void config_read_client(struct config_reader *reader, const struct config_from *from, const char *name, int line,
+			struct clientfiles *ret);
+void config_take_client(struct config_reader *reader, const struct config_from *from, const struct clientfiles *files,
+			enum clientfile_scope scope);
+/* The whole main file; then, when all servers are known, notes about rules that name none of them. */
 void config_decode_file(struct config_reader *reader, const struct config_node *root);
+void config_check_rules(struct config_reader *reader, const struct config_node *root);
 
 #endif

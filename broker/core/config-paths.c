@@ -3,6 +3,7 @@
 #include "broker/core/config-decode.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ static const struct json_field environment_table[] = {
 };
 #undef AT
 
-/* Paths of one object: "~/" becomes the home, and they must be absolute then. */
+/* Paths of one object: "~/" becomes the home, they must be absolute then, and should be there. */
 static void decode_paths(struct config_reader *reader, const struct config_node *n, const char *where,
 			 const struct json_field *table, size_t count, struct paths_read *ret)
 {
@@ -44,6 +45,9 @@ static void decode_paths(struct config_reader *reader, const struct config_node 
 		if (path && path[0] != '/')
 			config_complain(reader, lines[i], "%s.%s: %.100s is not absolute; write the whole path", where,
 					table[i].name, path);
+		else if (path && access(path, F_OK) < 0)
+			config_tell_missing(reader, lines[i], "%s.%s: %s: %s; correct the path", where, table[i].name,
+					    path, strerrordesc_np(errno));
 	}
 }
 

@@ -101,35 +101,50 @@ static int resolve_env(struct resolver *r, const struct config_server *s, struct
 	return 0;
 }
 
-/* A path of the entry where the client is. */
-static int resolve_path(struct resolver *r, const char *written, char **ret, struct error *err)
+/* Consumes path, which may be relative to folder. */
+static int make_absolute(char *path, const char *folder, char **ret, struct error *err)
 {
-	_cleanup_free_ char *path = NULL;
-	int result = replace(r, "", written, true, &path, err);
+	_cleanup_free_ char *relative = path[0] == '/' ? NULL : path;
 
-	if (result < 0)
-		return result;
-	if (path[0] == '/')
-		*ret = TAKE_PTR(path);
-	else if (asprintf(ret, "%s/%s", r->caller->cwd, path) < 0)
+	if (!relative)
+		*ret = path;
+	else if (asprintf(ret, "%s/%s", folder, relative + (strncmp(relative, "./", 2) == 0 ? 2 : 0)) < 0)
 		*ret = NULL;
 	return *ret ? 0 : error_set(err, -ENOMEM, "no memory");
 }
 
+static int resolve_path(struct resolver *r, const char *written, const char *folder, char **ret, struct error *err)
+{
+	char *path = NULL;
+	int result = replace(r, "", written, true, &path, err);
+
+	return result < 0 ? result : make_absolute(path, folder, ret, err);
+}
+
+/* Without a slash it is looked for in PATH, else it is relative to the folder that it is started in: as in the clients,
+ * and the broker's own folder is nobody's. */
+static int resolve_command(struct resolver *r, const char *written, struct error *err)
+{
+	int result = replace(r, "", written, true, &r->ret->command, err);
+
+	if (result < 0 || !strchr(r->ret->command, '/'))
+		return result;
+	return make_absolute(TAKE_PTR(r->ret->command), r->ret->cwd, &r->ret->command, err);
+}
+
 static int resolve_process(struct resolver *r, const struct config_server *s, struct error *err)
 {
-	int result = replace(r, "", s->command, true, &r->ret->command, err);
+	int result = 0;
 
+	if (s->cwd)
+		result = resolve_path(r, s->cwd, r->caller->cwd, &r->ret->cwd, err);
+	else if (!(r->ret->cwd = strdup(r->caller->cwd)))
+		result = error_set(err, -ENOMEM, "no memory");
+	if (result == 0)
+		result = resolve_command(r, s->command, err);
 	if (result == 0)
 		result = resolve_args(r, s, err);
-	if (result == 0)
-		result = resolve_env(r, s, err);
-	if (result < 0)
-		return result;
-	if (s->cwd)
-		return resolve_path(r, s->cwd, &r->ret->cwd, err);
-	r->ret->cwd = strdup(r->caller->cwd);
-	return r->ret->cwd ? 0 : error_set(err, -ENOMEM, "no memory");
+	return result < 0 ? result : resolve_env(r, s, err);
 }
 
 /* ---- behind a URL ---- */
@@ -202,7 +217,7 @@ static int resolve_url(struct resolver *r, const struct config_server *s, struct
 		return error_wrap(err, "url");
 	result = resolve_headers(r, s, err);
 	if (result == 0 && s->ca_file)
-		result = resolve_path(r, s->ca_file, &r->ret->ca_file, err);
+		result = resolve_path(r, s->ca_file, r->caller->cwd, &r->ret->ca_file, err);
 	return result < 0 ? result : resolve_proxy(r, err);
 }
 

@@ -12,7 +12,6 @@
 
 enum {
 	SERVER_NAME_MAX = 64,
-	SERVERS_MAX = 256,
 	ENV_MAX = 256,
 };
 
@@ -265,8 +264,8 @@ static bool name_ok(struct config_reader *reader, const struct config_node *n)
 	const struct config_server *other = find_server(&reader->whole->c, n->key);
 
 	if (other) { /* only in another file: keys are unique in one */
-		config_note(reader, n->key_line, "server %s is not used: %s:%d has one of this name", n->key,
-			    other->file, other->line);
+		config_note(reader, n->key_line, "server %s is not used: %s:%d has one of this name, which comes first",
+			    n->key, other->file, other->line);
 		return false;
 	}
 	for (const char *p = n->key; *p; p++)
@@ -281,8 +280,9 @@ static bool name_ok(struct config_reader *reader, const struct config_node *n)
 		config_complain(reader, n->key_line,
 				"mcpServers: hawser is the broker's own name; rename it, or take it out if it is "
 				"Hawser itself");
-	else if (reader->whole->c.server_count >= SERVERS_MAX)
-		config_complain(reader, n->key_line, "mcpServers: more than %d servers; take some out", SERVERS_MAX);
+	else if (reader->whole->c.server_count >= CONFIG_SERVERS_MAX)
+		config_complain(reader, n->key_line, "mcpServers: more than %d servers; take some out",
+				CONFIG_SERVERS_MAX);
 	else
 		return true;
 	return false;

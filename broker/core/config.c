@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { INCLUDES_MAX = 16 };
-
 static void stamp_take(struct config_stamp *stamp, const char *path)
 {
 	struct stat st;
@@ -79,8 +77,7 @@ static bool ends_with(const char *text, const char *end)
 	return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* line: of the entry that names the file, in reader->file. */
-static struct config_node *read_tree(struct config_reader *reader, const char *path, int line)
+struct config_node *config_read_file(struct config_reader *reader, const char *path, int line)
 {
 	_cleanup_free_ char *text = NULL;
 	struct config_node *root;
@@ -110,83 +107,6 @@ static struct config_node *read_tree(struct config_reader *reader, const char *p
 	return root;
 }
 
-/* ---- includes ---- */
-
-/* "~/x" is the home folder's, "x" is relative to the file that includes. */
-static char *include_path(const char *file, const char *name)
-{
-	const char *home = getenv("HOME"), *slash = strrchr(file, '/');
-	char *path = NULL;
-	int r;
-
-	if (name[0] == '/')
-		return strdup(name);
-	if (strncmp(name, "~/", 2) == 0 && home)
-		r = asprintf(&path, "%s%s", home, name + 1);
-	else
-		r = asprintf(&path, "%.*s%s", slash ? (int)(slash + 1 - file) : 0, file, name);
-	return r < 0 ? NULL : path;
-}
-
-static void read_include(struct config_reader *main_reader, const struct config_node *item)
-{
-	struct config_reader reader = {.whole = main_reader->whole, .faults = main_reader->faults, .included = true};
-	_cleanup_(config_node_freep) struct config_node *root = NULL;
-	const struct config_node *servers;
-	_cleanup_free_ char *path = NULL;
-
-	path = include_path(main_reader->file, item->text);
-	if (!path)
-		return config_complain(main_reader, item->line, "no memory");
-	if (config_strings_has(&main_reader->whole->c.files, path))
-		return config_complain(main_reader, item->line, "include: %s is read already; take it out", path);
-	root = read_tree(main_reader, path, item->line);
-	if (!root)
-		return;
-	reader.file = path;
-	servers = config_node_member(root, "mcpServers");
-	if (!servers)
-		servers = config_node_member(root, "servers");
-	if (!servers)
-		config_note(&reader, root->line, "has no mcpServers; nothing is taken from it");
-	config_decode_servers(&reader, servers);
-}
-
-static void read_one_include(struct config_reader *reader, const struct config_from *from,
-			     const struct config_node *item)
-{
-	if (clientfile_is_name(item->text) && from->cwd)
-		config_include_client(reader, from, item->text, item->line);
-	else
-		read_include(reader, item);
-}
-
-/* The last of the list comes first: the main file has won already, and of two includes the later wins; but a project's
- * files win wherever they stand. */
-static void read_includes(struct config_reader *reader, const struct config_from *from,
-			  const struct config_node *include)
-{
-	const struct config_node *items[INCLUDES_MAX], *item;
-	size_t count = 0;
-
-	if (!include || include->kind == CONFIG_NULL)
-		return;
-	if (include->kind != CONFIG_ARRAY || include->count > INCLUDES_MAX)
-		return config_complain(reader, include->line, "include: a list of at most %d files is wanted here",
-				       INCLUDES_MAX);
-	for (item = include->first; item; item = item->next) {
-		if (item->kind != CONFIG_STRING || !*item->text)
-			config_complain(reader, item->line, "include: the path of a file is wanted here, not %s",
-					config_kind_name(item->kind));
-		else if (strcmp(item->text, "project") == 0)
-			read_one_include(reader, from, item);
-		else
-			items[count++] = item;
-	}
-	while (count > 0)
-		read_one_include(reader, from, items[--count]);
-}
-
 /* ---- load ---- */
 
 static const char *const main_names[] = {"hawser/hawser.yaml", "hawser/hawser.yml", "hawser/hawser.json"};
@@ -208,19 +128,23 @@ static int find_main(struct config_whole *w, const char *config_home, char **ret
 		found = TAKE_PTR(path);
 	}
 	w->config_home = strdup(config_home);
+	if (asprintf(&w->c.wanted, "%s/%s", config_home, main_names[0]) < 0)
+		w->c.wanted = NULL;
 	*ret = TAKE_PTR(found);
-	return w->config_home ? 0 : error_set(err, -ENOMEM, "no memory");
+	return w->config_home && w->c.wanted ? 0 : error_set(err, -ENOMEM, "no memory");
 }
 
 static void load_main(struct config_reader *reader, const struct config_from *from)
 {
 	_cleanup_(config_node_freep) struct config_node *root = NULL;
 
-	root = read_tree(reader, reader->file, 1);
+	root = config_read_file(reader, reader->file, 1);
 	if (!root)
 		return;
 	config_decode_file(reader, root);
-	read_includes(reader, from, config_node_member(root, "include"));
+	config_read_includes(reader, from, config_node_member(root, "include"));
+	if (reader->faults->count == 0 && reader->whole->c.server_count > 0)
+		config_check_rules(reader, root);
 }
 
 int config_load(const struct config_from *from, struct config **ret, struct error *err)
@@ -287,6 +211,7 @@ struct config *config_free(struct config *c)
 	if (!c)
 		return NULL;
 	free(c->path);
+	free(c->wanted);
 	config_strings_done(&c->files);
 	for (size_t i = 0; i < c->server_count; i++)
 		config_server_done(&c->servers[i]);
@@ -307,6 +232,7 @@ struct config *config_free(struct config *c)
 	}
 	config_strings_done(&c->variables);
 	config_strings_done(&c->notes);
+	config_strings_done(&c->missing);
 	config_strings_done(&c->unapproved);
 	free(w->config_home);
 	free(w->stamps);

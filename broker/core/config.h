@@ -53,7 +53,7 @@ struct config_server {
 	char *name; /* as written; not "hawser" */
 	char *id; /* identifier for code: [A-Za-z_][A-Za-z0-9_]*, no keyword or built-in of a language, unique */
 	enum config_transport transport;
-	char *command; /* as written; NULL: it is behind url */
+	char *command; /* as written, relative to cwd if it has a slash; NULL: it is behind url */
 	struct json_strings args;
 	struct config_pair *env;
 	size_t env_count;
@@ -82,6 +82,7 @@ struct config_provider {
 };
 struct config {
 	char *path; /* the main file; NULL: none was found */
+	char *wanted; /* where one would have been found; NULL: path was given */
 	struct json_strings files; /* all files read, for change detection */
 	struct config_server *servers;
 	size_t server_count;
@@ -95,6 +96,7 @@ struct config {
 	size_t environment_count;
 	struct json_strings variables; /* names of all variables that occur */
 	struct json_strings notes; /* for doctor: collisions of identifiers and the like */
+	struct json_strings missing; /* "FILE:LINE: ...": what it names is not there. Only runs that want it fail */
 	struct json_strings unapproved; /* files of the project that are included and that nobody said yes to */
 };
 

@@ -104,6 +104,8 @@ struct view {
 	struct json_strings granted; /* always.c: "server.tool" that a person allowed since */
 	struct catalogue *catalogue; /* catalogue.c; made anew when tools_generation moves */
 };
+/* report.c: a command or an edit that may cure a server that cannot be used; "": none is known. */
+void view_server_cure(const struct view_server *server, char *cure, size_t size);
 struct view *view_ref(struct view *view);
 struct view *view_unref(struct view *view);
 
@@ -113,10 +115,13 @@ struct client {
 	struct client_info info; /* owned copies */
 	char **variables; /* names asked for */
 	char **env; /* what the client brought, "K=V" */
+	struct config *read; /* by client_new(), for the first view: another client's file in it may be large */
 	struct view *view;
 	bool moved; /* its roots are others than those of view */
 	struct approver *approver; /* who is asked about its runs and calls; NULL: nobody */
 };
+/* loads.c: what was read, for the caller; NULL: nothing, or it is out of date. */
+struct config *client_load_take(struct client_load *l);
 /* The view of a client, made anew if its files have changed. */
 int client_view(struct client *c, struct view **ret, struct error *err) _must_check_;
 

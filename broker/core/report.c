@@ -155,7 +155,7 @@ static const char *find_harmless(const struct view_server *server)
 }
 
 /* The words of the server stand in its problem too: nothing but our own beginning of it is looked at. */
-static void find_cure(const struct view_server *server, char *cure, size_t size)
+void view_server_cure(const struct view_server *server, char *cure, size_t size)
 {
 	const struct config_server *c = server->config;
 	const char *text = server->shared ? upstream_problem(server->shared->upstream) : server->problem;
@@ -189,5 +189,5 @@ void server_health(struct client *c, const char *name, struct server_health *ret
 		return;
 	if (server->shared)
 		ret->harmless = find_harmless(server);
-	find_cure(server, ret->cure, sizeof(ret->cure));
+	view_server_cure(server, ret->cure, sizeof(ret->cure));
 }

@@ -43,7 +43,7 @@ static int start_shared(struct shared_upstream *shared, const struct config_serv
 			const struct config_resolved *resolved, const char *const *inherited, struct error *err)
 {
 	static const struct upstream_events events = {
-		.changed = on_changed, .can_ask = calls_can_ask, .ask = calls_on_ask, .ask_gone = calls_on_ask_gone};
+		.changed = on_changed, .ask = calls_on_ask, .ask_gone = calls_on_ask_gone};
 	struct upstream_options o = {
 		.name = server->name,
 		.command = resolved->command,

@@ -255,11 +255,13 @@ static int list_variables(struct client *c, const struct config *config)
 int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err)
 {
 	struct client *c = calloc(1, sizeof(*c));
-	struct config *config = NULL;
-	int r;
+	struct config *config = client_load_take(info->load);
+	int r = 0;
 
-	if (!c)
+	if (!c) {
+		config_free(config);
 		return error_set(err, -ENOMEM, "no memory for a client");
+	}
 	c->core = core;
 	DL_APPEND(core->clients, c);
 	c->info.subject = strdup(info->subject);
@@ -267,10 +269,11 @@ int client_new(struct core *core, const struct client_info *info, struct client 
 	c->info.config_path = info->config_path ? strdup(info->config_path) : NULL;
 	c->info.config_home = info->config_home ? strdup(info->config_home) : NULL;
 	c->info.roots = info->roots ? strdup(info->roots) : NULL;
-	r = load(c, &config, err);
+	if (!config)
+		r = load(c, &config, err);
 	if (r == 0 && list_variables(c, config) < 0)
 		r = error_set(err, -ENOMEM, "no memory for a client");
-	config_free(config);
+	c->read = config;
 	if (r < 0) {
 		client_free(c);
 		return r;
@@ -286,10 +289,14 @@ const char *const *client_variables(const struct client *c)
 
 static int renew_view(struct client *c, struct error *err)
 {
-	struct config *config = NULL;
+	struct config *config = TAKE_PTR(c->read);
 	struct view *view = NULL;
-	int r = load(c, &config, err);
+	int r = 0;
 
+	if (config && config_is_stale(config))
+		config = config_free(config);
+	if (!config)
+		r = load(c, &config, err);
 	if (r == 0)
 		r = view_new(c, config, &view, err);
 	if (r < 0)
@@ -358,6 +365,7 @@ struct client *client_free(struct client *c)
 	}
 	DL_DELETE(c->core->clients, c);
 	view_unref(c->view);
+	config_free(c->read);
 	strings_free(c->variables);
 	strings_free(c->env);
 	free((char *)(uintptr_t)c->info.subject);

@@ -16,6 +16,7 @@ struct door_client {
 	char *cwd, *config_path, *config_home, *subject;
 	char *roots; /* NULL: nothing is said of them */
 	struct client *client, *next; /* next waits for variables */
+	struct client_load *load;
 	struct client *retired[RETIRED_MAX];
 	size_t retired_count;
 	struct approver *approver; /* NULL: nobody can be asked */
@@ -70,7 +71,9 @@ struct door_client *door_client_free(struct door_client *d)
 	if (!d)
 		return NULL;
 	door_client_unask(d);
-	door_client_idle(d);
+	client_load_free(d->load);
+	while (d->retired_count > 0)
+		client_free(d->retired[--d->retired_count]);
 	client_free(d->client);
 	client_free(d->next);
 	error_done(&d->fault);
@@ -84,12 +87,6 @@ struct door_client *door_client_free(struct door_client *d)
 	free(d->subject);
 	free(d);
 	return NULL;
-}
-
-void door_client_idle(struct door_client *d)
-{
-	while (d->retired_count > 0)
-		client_free(d->retired[--d->retired_count]);
 }
 
 static bool was_asked(const struct door_client *d, const char *name)
@@ -139,21 +136,45 @@ static enum door_client_state adopt_next(struct door_client *d)
 	return DOOR_CLIENT_READY;
 }
 
+static bool is_current(const struct door_client *d)
+{
+	return d->client && !d->fault.code && !config_is_stale(client_config(d->client));
+}
+
+static struct client_info info_of(const struct door_client *d)
+{
+	return (struct client_info){.subject = d->subject,
+				    .cwd = d->cwd,
+				    .config_path = d->config_path,
+				    .config_home = d->config_home,
+				    .roots = d->roots,
+				    .load = d->load};
+}
+
+bool door_client_load(struct door_client *d, void (*done)(void *user), void *user)
+{
+	struct client_info info = info_of(d);
+
+	if (d->load || d->next || is_current(d))
+		return false;
+	d->load = client_load_start(d->core, &info, done, user);
+	return d->load;
+}
+
 enum door_client_state door_client_check(struct door_client *d)
 {
-	struct client_info info = {
-		.subject = d->subject,
-		.cwd = d->cwd,
-		.config_path = d->config_path,
-		.config_home = d->config_home,
-		.roots = d->roots,
-	};
+	struct client_info info = info_of(d);
 
-	if (!d->next && d->client && !d->fault.code && !config_is_stale(client_config(d->client)))
+	if (!d->next && is_current(d))
 		return DOOR_CLIENT_READY;
 	if (!d->next) {
+		int r;
+
 		error_done(&d->fault);
-		if (client_new(d->core, &info, &d->next, &d->fault) < 0)
+		r = client_new(d->core, &info, &d->next, &d->fault);
+		if (d->load && client_load_is_over(d->load))
+			d->load = client_load_free(d->load);
+		if (r < 0)
 			return DOOR_CLIENT_FAULTY;
 	}
 	return door_client_variables(d)[0] ? DOOR_CLIENT_WANTS_VARIABLES : adopt_next(d);

@@ -23,6 +23,9 @@ enum door_client_state { DOOR_CLIENT_READY, DOOR_CLIENT_WANTS_VARIABLES, DOOR_CL
 int door_client_new(struct core *core, const struct door_client_info *info, struct door_client **ret,
 		    struct error *err) _must_check_;
 struct door_client *door_client_free(struct door_client *d);
+/* Must files be read that would hold the loop? Then they are read on another thread, and done is called when check()
+ * can do without it; check() may be called before all the same. */
+bool door_client_load(struct door_client *d, void (*done)(void *user), void *user);
 /* Looks at the files; cheap when they have not changed. */
 enum door_client_state door_client_check(struct door_client *d);
 /* The last client that was ready; NULL: there was none. */
@@ -46,7 +49,5 @@ struct approver *door_client_approver(const struct door_client *d);
 void door_client_unask(struct door_client *d);
 struct core *door_client_core(const struct door_client *d);
 const char *door_client_subject(const struct door_client *d);
-/* No run of this connection lasts: clients of earlier configurations may go. */
-void door_client_idle(struct door_client *d);
 
 #endif

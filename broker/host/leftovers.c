@@ -84,6 +84,10 @@ static size_t ask_keeper(const char *keeper, char *text, size_t size)
 void keepers_report(struct host *host, void (*tell)(void *user, const char *key, const char *text, int good),
 		    void *user)
 {
+	static char no_cpu[] =
+		"no share of the CPU (cpu_percent of the provider) can be enforced here, for want of a control group "
+		"that this user may make; the CPU time of a run is limited all the same (limits.cpu_ms)" ERROR_CURE
+		"systemd-run --user --scope -p Delegate=yes hawser serve, or a service with Delegate=yes";
 	char text[512], *line, *at = text;
 
 	if (!host->keeper_path || ask_keeper(host->keeper_path, text, sizeof(text)) == 0) {
@@ -101,6 +105,8 @@ void keepers_report(struct host *host, void (*tell)(void *user, const char *key,
 		if (!value)
 			continue;
 		*value++ = '\0';
-		tell(user, line, value, strcmp(value, "none") != 0 || strcmp(line, "cpu") == 0);
+		if (strcmp(line, "cpu") == 0 && strcmp(value, "none") == 0)
+			value = no_cpu; /* no fault: it is needed only where settings of a provider ask for it */
+		tell(user, line, value, strcmp(value, "none") != 0);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions of a server to a person: taken while somebody may be asked, answered once, gone with their server. */
+/* Questions of a server to a person: answered once, gone with their server. */
 #include "broker/upstream/internal.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ bool asks_take(struct upstream *u, const struct jsonrpc_message *m)
 	struct upstream_ask *ask;
 	size_t count;
 
-	if (!u->may_ask || !span_string_equals(m->method, "elicitation/create"))
+	if (!u->events.ask || !span_string_equals(m->method, "elicitation/create"))
 		return false;
 	DL_COUNT(u->asks, ask, count);
 	if (count >= ASKS_MAX || m->params.len > ASK_PARAMS_MAX || span_type(m->params) != SPAN_OBJECT ||

@@ -96,6 +96,26 @@ static void return_call(struct exchange *ex, const char *why)
 		exchange_free(ex);
 }
 
+/* What to look at, by the code of the reason (http.h). */
+static const char *next_step(int code)
+{
+	static const struct {
+		int code;
+		const char *text;
+	} steps[] = {
+		{-ECONNREFUSED, "; is the server running? Start it, or correct the url of its entry"},
+		{-EHOSTUNREACH, "; check the host in the url of its entry, and the network"},
+		{-ETIMEDOUT, "; is the server running, and does a firewall or a proxy stand between?"},
+		{-EPROTO, "; does it speak TLS there? If not, write http:// in the url of its entry"},
+		{-EKEYREJECTED, "; to trust another authority, write caFile: FILE"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+		if (steps[i].code == code)
+			return steps[i].text;
+	return "";
+}
+
 /* Nobody has seen a byte of it. */
 static void not_reached(struct exchange *ex, const struct error *reason)
 {
@@ -103,8 +123,7 @@ static void not_reached(struct exchange *ex, const struct error *reason)
 	int shown = short_url(ex);
 
 	if (asprintf(&why, "cannot be reached at %.*s: %.900s%s", shown > 512 ? 512 : shown, ex->url,
-		     error_text(reason),
-		     reason->code == -EKEYREJECTED ? "; to trust another authority, write caFile: FILE" : "") < 0)
+		     error_text(reason), next_step(reason->code)) < 0)
 		abort();
 	if (ex->kind == OUTGOING_CALL)
 		return_call(ex, why);

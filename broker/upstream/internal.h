@@ -67,7 +67,6 @@ struct upstream {
 	char *garbage_sample; /* the first of them */
 	bool garbage_warned;
 	struct upstream_ask *asks; /* asks.c */
-	bool may_ask;
 	char *ended; /* how it ended, while its last big lines are still being checked */
 
 	/* tools.c */

@@ -26,10 +26,9 @@ void session_initialize(struct upstream *u)
 
 	u->initialize_id = ++u->last_id;
 	u->roots_told_ms = 0;
-	u->may_ask = u->events.can_ask && u->events.can_ask(u->user);
 	snprintf(id, sizeof(id), "%" PRIu64, u->initialize_id);
 	if (jsonrpc_write_request(&message, span_of(id, strlen(id)), "initialize",
-				  params[u->may_ask][u->offers_roots]) == 0)
+				  params[u->events.ask != NULL][u->offers_roots]) == 0)
 		session_send(u, OUTGOING_INITIALIZE, u->initialize_id, &message);
 }
 

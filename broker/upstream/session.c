@@ -4,6 +4,7 @@
  * one way out, session_fail(); what follows (FAILED or BACKOFF) depends on whether it had been READY.
  */
 #include "base/clock.h"
+#include "base/http.h"
 #include "base/log.h"
 #include "broker/upstream/http-transport.h"
 #include "broker/upstream/internal.h"
@@ -236,14 +237,10 @@ static int launch(struct upstream *u, struct error *err)
 	return stdio_new(u->loop, u->spawner, &stdio, &events, u, &u->transport, err);
 }
 
-static void start(struct upstream *u)
+static void begin(struct upstream *u)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
 
-	loop_timer_stop(u->backoff_timer);
-	u->garbage = 0;
-	u->garbage_warned = false;
-	upstream_set_state(u, UPSTREAM_STARTING, NULL);
 	if (launch(u, &err) < 0) {
 		error_wrap(&err, "cannot be started");
 		session_fail(u, error_text(&err));
@@ -252,6 +249,29 @@ static void start(struct upstream *u)
 	words_begin(u->words, upstream_pid(u));
 	loop_timer_start(u->start_timer, u->start_timeout_ms);
 	session_initialize(u);
+}
+
+static void on_prepared(void *user)
+{
+	struct upstream *u = user;
+
+	if (!u->freed)
+		begin(u);
+	upstream_unref(u);
+}
+
+static void start(struct upstream *u)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	loop_timer_stop(u->backoff_timer);
+	u->garbage = 0;
+	u->garbage_warned = false;
+	upstream_set_state(u, UPSTREAM_STARTING, NULL);
+	if (u->url && !http_is_prepared() && loop_work_start(u->loop, http_prepare, on_prepared, u, &err) == 0)
+		upstream_ref(u);
+	else
+		begin(u);
 }
 
 bool session_want(struct upstream *u)

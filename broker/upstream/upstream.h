@@ -69,10 +69,8 @@ struct upstream_ask;
 struct upstream_events {
 	/* State or tool list changed (list_changed included). */
 	void (*changed)(void *user, struct upstream *u);
-	/* Can a person be asked? Looked at when the server starts: only then it hears that it may ask. NULL: no. */
-	bool (*can_ask)(void *user);
 	/* It asks; params is borrowed. Answer with upstream_answer() once, inside this call or later, unless ask_gone()
-	 * comes first. */
+	 * comes first. NULL: it does not hear that it may ask. */
 	void (*ask)(void *user, struct upstream *u, struct upstream_ask *ask, struct span params);
 	/* The server took it back, or has gone. */
 	void (*ask_gone)(void *user, struct upstream_ask *ask);

@@ -31,6 +31,8 @@ def fake(config=EMPTY, **kwargs):
     ("no option like this", ["run", "--tiemout", "3s"], None, 2, "",
      "hawser: hawser run takes no option --tiemout; did you mean --timeout?\n"),
     ("bad time", ["run", "-", "--timeout", "soon"], "x", 2, "", "hawser: soon is no time; write 500ms, 30s or 5m\n"),
+    ("a time without a unit", ["run", "-", "-t", "2"], "x", 2, "", "hawser: the time 2 has no unit; write 2s or 2ms\n"),
+    ("a time with one", ["run", "-", "-t", "2s"], "request", 0, None, ""),
     ("no file", ["run", "nowhere.js"], None, 2, "", "hawser: reading nowhere.js: No such file or directory\n"),
     ("bad language", ["run", "-", "-l", "cobol"], "x", 2, "", None),
     ("bad arguments", ["call", "a.b", "--args", "[1]"], None, 2, "", None),
@@ -354,7 +356,7 @@ def no_config_says_what_to_do():
     with fake(None) as home:
         assert "write hawser.yaml" in home.run("config", "check").stdout
         with home.mcp() as mcp:
-            assert "hawser.yaml" in text_of(mcp.code("fail"))
+            assert home.path("config", "hawser", "hawser.yaml") + ":\n" in text_of(mcp.code("fail"))
             assert text_of(mcp.code("x")) == "1"
 
 

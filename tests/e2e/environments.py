@@ -200,18 +200,22 @@ def doctor_looks_at_them():
 def hints_find_what_is_worth_a_name():
     home = at("somebody")
     for path, module in (("project/.venv", "pandas-2.0"), ("miniconda3/envs/sci ence", "scipy-1.0"), (".pyenv/versions/3.12.1", "rich-1.0"),
-                         (".pyenv/versions/3.11.1", "pip-23.0"), ("venv", "six-1.0"), ("old", None), ("other/venv", "attrs-1.0")):
+                         (".pyenv/versions/3.11.1", "pip-23.0"), ("venv", "six-1.0"), ("old", None), ("other/venv", "attrs-1.0"),
+                         ("src/deep/.venv", "flask-1.0"), ("a/b/c/venv", "far-1.0"), (".hidden/venv", "hidden-1.0")):
         venv("somebody/" + path)
         if module:
             os.makedirs(at("somebody", path, "lib", VERSION, "site-packages", module + ".dist-info"))
     os.makedirs(at("somebody/project/node_modules/left"))
+    os.makedirs(at("somebody/tools/node_modules/prettier/node_modules/inner"))
+    os.symlink("/", at("somebody/everything"))
     os.makedirs(at("somebody/.nvm/versions/node/v22.1.0/lib/node_modules/npm"))
     os.makedirs(at("somebody/.nvm/versions/node/v22.1.0/lib/node_modules/tsx"))
     env = {"HOME": home, "VIRTUAL_ENV": at("somebody/project/.venv")}
     found = json.loads(rig.home().run("doctor", "--fix-hints", "--json", env=env).stdout)["environments"]
     wanted = {"project": ("python", "project/.venv"), "somebody": ("python", "venv"), "sci-ence": ("python", "miniconda3/envs/sci ence"),
               "python-3.12.1": ("python", ".pyenv/versions/3.12.1"), "other": ("python", "other/venv"),
-              "v22.1.0": ("javascript", ".nvm/versions/node/v22.1.0/lib")}
+              "v22.1.0": ("javascript", ".nvm/versions/node/v22.1.0/lib"), "project-2": ("javascript", "project"),
+              "tools": ("javascript", "tools"), "deep": ("python", "src/deep/.venv")}
     assert found == {name: {kind: at("somebody", path)} for name, (kind, path) in wanted.items()}, found
     text = rig.home().run("doctor", "--fix-hints", env=env).stdout
     path = rig.home().write("work/hints.yaml", text)  # what is printed is a configuration

@@ -87,6 +87,52 @@ def a_project_wins_but_wants_one_yes_to_its_very_text():
         assert status == 0 and "would start" in talk and "a.add" in talk, talk
 
 
+def entries(home, *names):
+    """What each name came to, by the switch that tells the sample servers apart."""
+    found = json.loads(good(home.run("config", "show")).stdout)["mcpServers"]
+    return {name: found[name]["args"][-1] for name in names}
+
+
+@cases.add
+def of_two_of_one_name_the_same_wins_live_and_moved():
+    """Scope by scope, then client by client, wherever `project` stands in the list."""
+    def one(word):
+        return fixture("--only", "add,echo", "--stderr", word)
+
+    def write_all(home):
+        write_json(home, "h/.cursor/mcp.json", {"user": one("cursor"), "only": one("cursor"), "local": one("cursor")})
+        write_json(home, "work/.cursor/mcp.json", {"project": one("cursor-project")})
+        write_json(home, "work/.mcp.json", {"local": one("project")})
+        home.write("h/.claude.json", json.dumps({
+            "mcpServers": {"user": one("claude"), "project": one("claude")},
+            "projects": {os.path.realpath(home.path("work")): {"mcpServers": {"local": one("claude-local")}}}}))
+    wanted = {"user": "claude", "only": "cursor", "local": "claude-local", "project": "cursor-project"}
+    for include in ("[claude-code, cursor, project]", "[project, claude-code, cursor]"):
+        with home_with({}, "include: %s\n" % include) as home:
+            write_all(home)
+            for name in (".mcp.json", ".cursor/mcp.json"):
+                good(home.run("trust", home.path("work", name), "--yes"))
+            assert entries(home, *wanted) == wanted
+            assert "server user is not used: %s" % home.path("h/.claude.json") in good(home.run("config", "check")).stdout
+    with home_with({}, "include: [cursor, claude-code]\n") as home:
+        write_all(home)
+        assert entries(home, "user", "local") == {"user": "cursor", "local": "claude-local"}
+    with home_with({}) as home:
+        write_all(home)
+        good(home.run("init", "--yes"))
+        assert entries(home, *wanted, "user-cursor") == {**wanted, "user-cursor": "cursor"}
+
+
+@cases.add
+def a_command_of_a_project_is_relative_to_its_folder():
+    with home_with({}, "include: [project]\n") as home:
+        os.mkdir(home.path("work/bin"))
+        os.chmod(home.write("work/bin/srv.sh", "#!/bin/sh\nexec %s\n" % " ".join("'%s'" % w for w in [ONE["command"], *ONE["args"]])), 0o755)
+        write_json(home, "work/.mcp.json", {"a": {"command": "./bin/srv.sh"}, "b": {"command": "bin/srv.sh"}})
+        good(home.run("trust", home.path("work/.mcp.json"), "--yes"))
+        assert {name: s["state"] for name, s in servers(home).items()} == {"a": "ready", "b": "ready"}
+
+
 @cases.add
 def a_link_to_another_projects_file_has_no_yes_of_its_own():
     with home_with({}, "include: [project]\n") as home:

@@ -116,5 +116,12 @@ def the_manual_page_is_clean_and_whole():
     assert "tool call github.list_issues --json '{...}'" in done.stdout, "what is to be copied is changed"
 
 
+@cases.add
+def a_status_means_the_same_in_help_and_on_the_page():
+    told = dict(re.findall(r"^  (\d+) +(.+)$", hawser("help"), re.M))
+    assert set(told) == {"0", "1", "2", "3", "124", "130"}, told
+    assert dict(re.findall(r"^\.TP\n\\fB(\d+)\\fR\n(.+)$", hawser("help", "--man"), re.M)) == told, told
+
+
 if __name__ == "__main__":
     sys.exit(cases.main())

@@ -8,7 +8,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from hawser import Home  # noqa: E402
+from hawser import Home, text_of  # noqa: E402
 from shipped import PYTHON  # noqa: E402
 from tap import Cases  # noqa: E402
 
@@ -62,6 +62,27 @@ def a_result_of_many_lines():
         with home.mcp() as mcp:
             mcp.code("console.log('x\\n'.repeat(4000000)); return 'y\\n'.repeat(4000000)")
         ms, whose = longest(home)
+        assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
+
+
+@cases.add
+def a_large_file_of_another_client():
+    with Home({**CONFIG, "include": ["claude-code"]}) as home:
+        history = [{"display": "say \"it\" again\nand again " * 8, "pastedContents": {}}] * 100
+        projects = {"/home/somebody/%d" % i: {"allowedTools": [], "history": history, "mcpServers": {}} for i in range(300)}
+        home.env["HOME"] = home.path("work")
+        text = json.dumps({"numStartups": 1, "projects": projects, "mcpServers": {"mine": {"command": PYTHON, "args": ["-c", SERVER]}}}, indent=2)
+        assert len(text) > 8 << 20, len(text)
+        for _ in range(2):
+            home.write("work/.claude.json", text)
+            assert home.run("call", "mine.deep", "{}").returncode == 0
+        with home.mcp() as mcp:  # and on a connection that lasts
+            for name in ("mine", "yours"):
+                home.write("work/.claude.json", text.replace('"mine"', '"%s"' % name))
+                done = mcp.code("return await %s.deep({})" % name)
+                assert not done.get("isError"), text_of(done)[:1000]
+        ms, whose = longest(home)
+        print("# %.1f ms%s" % (ms, whose))
         assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
 
 

@@ -58,7 +58,6 @@ CALLS = [("echo", {"message": "h\u00fc \u20ac"}), ("get-sum", {"a": 2, "b": 3}),
 def server_everything_answers_as_over_pipes(mode, entry):
     wanted = plain_client(peer("everything"), CALLS)
     with everything(mode) as url, home(web={**entry, "url": url}) as where:
-        # which tools there are hangs on the client's capabilities, and is the same over pipes
         assert servers(where)["web"]["state"] in ("idle", "starting", "ready")
         code = "const r = []; for (const [t, a] of %s) r.push(await call_tool('web', t, a, {raw: true})); return r"
         got = value(where, code % json.dumps(CALLS))
@@ -166,7 +165,10 @@ def doctor_says_what_is_wrong(switches, path, words):
 @cases.add
 def doctor_says_that_nobody_is_there():
     with home(web={"url": "http://127.0.0.1:%d/mcp" % free_port()}) as where:
-        assert "cannot be reached at http://127.0.0.1" in bad_line(where)
+        line = bad_line(where)
+        assert "cannot be reached at http://127.0.0.1" in line and "is the server running?" in line, line
+        for done in (where.run("doctor"), where.run("call", "web.echo")):
+            assert re.search(r"correct the url and headers of web \(/.*hawser.yaml:\d+\)", done.stdout + done.stderr), done
 
 
 @cases.add

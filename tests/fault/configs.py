@@ -126,6 +126,8 @@ def an_interpreter_that_is_not_there_is_named():
         assert done.returncode != 0 and "/nowhere/bin/python3" in done.stderr, done
         assert home.code("return 1")["result"] == 1  # at once: others are not held up by it
         assert "/nowhere/bin/python3" in home.run("doctor").stdout
+        done = home.run("config", "check")
+        assert done.returncode == 2 and "hawser.yaml:1: runtimes.python: /nowhere/bin/python3: No such file" in done.stderr, done
 
 
 @cases.add

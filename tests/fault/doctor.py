@@ -376,6 +376,19 @@ def where_nothing_is_broken_all_is_well():
         assert home.run("doctor").stdout.endswith("\nall is well\n")
 
 
+@cases.add
+def what_cannot_be_enforced_is_a_warning_that_says_so():
+    with serving() as home:
+        keeper = home.write("keeper", "#!/bin/sh\n[ \"$1\" = --probe ] && printf 'memory watchdog\\nprocesses watchdog\\ncpu none\\n' && exit\n"
+                            "exec '%s' \"$@\"\n" % os.path.join(BUILD, "providers", "keeper", "hawser-keeper"))
+        os.chmod(keeper, 0o755)
+        home.env["HAWSER_KEEPER"] = keeper
+        done = home.run("doctor")
+        assert done.returncode == 0 and done.stdout.endswith("\nall is well\n"), done
+        found = re.search(r"^warn  cpu: (.*)\n      cure: (.*)$", done.stdout, re.M)
+        assert found and "cpu_percent" in found[1] and "Delegate=yes" in found[2], done.stdout
+
+
 @cases.table([("not trusted", {"trusted": False}, "none was called"), ("denied", {}, "policy keeps doctor from calling echo")])
 def a_server_is_called_only_when_it_may_be(more, words):
     with serving({"policy": {"rules": [{"deny": "fine.*"}]}}, fine=fixture(**more)) as home:

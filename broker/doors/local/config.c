@@ -30,6 +30,17 @@ static void add_unusable(struct client *client, json_t *notes)
 	}
 }
 
+/* One a line, as faults are; NULL: nothing is missing. */
+static json_t *missing_lines(const struct config *c)
+{
+	_cleanup_buf_ struct buf lines = BUF_INIT(SHOW_MAX);
+
+	for (size_t i = 0; i < c->missing.count; i++)
+		if (buf_printf(&lines, "%s%s", i ? "\n" : "", c->missing.items[i]) < 0)
+			break;
+	return lines.len ? json_stringn((const char *)buf_head(&lines), lines.len) : NULL;
+}
+
 /* The faults are the answer here, not an error: {path, faults: "FILE:LINE: ...\n...", notes: [...]}. */
 void method_config_check(struct request *q, struct span params)
 {
@@ -46,6 +57,8 @@ void method_config_check(struct request *q, struct span params)
 		c = client_config(door_client_get(q->conn->client));
 		json_object_set_new(answer, "path", c->path ? json_string(c->path) : json_null());
 		json_object_set_new(answer, "servers", json_integer((json_int_t)c->server_count));
+		if (c->missing.count > 0)
+			json_object_set_new(answer, "faults", missing_lines(c));
 		for (size_t i = 0; i < c->notes.count; i++)
 			json_array_append_new(notes, json_string(c->notes.items[i]));
 		add_unusable(door_client_get(q->conn->client), notes);

@@ -14,6 +14,7 @@
 
 enum { SEND_COPIED_MAX = 64 * 1024 }; /* longer answers go into the queue as they are */
 
+static void answer_hello(struct request *q);
 static method_fn method_hello, method_env, method_status, method_stop, method_mcp_attach;
 
 static const struct {
@@ -189,12 +190,28 @@ static void on_line(struct conn *c, struct span line)
 		send_buf(c, &out);
 }
 
+static void on_loaded(void *user)
+{
+	struct conn *c = user;
+
+	if (c->closing)
+		return;
+	io_resume(c->io);
+	if (c->hello)
+		answer_hello(TAKE_PTR(c->hello));
+}
+
 static size_t on_data(void *user, const uint8_t *bytes, size_t len)
 {
 	struct conn *c = user;
 	size_t used = 0, take;
 	struct span line;
 
+	/* The line that begins here is looked at when the configuration is there. */
+	if (c->client && c->framer.scanned == 0 && door_client_load(c->client, on_loaded, c)) {
+		io_pause(c->io);
+		return 0;
+	}
 	while (!c->closing && jsonrpc_next_line(&c->framer, bytes + used, len - used, &line, &take)) {
 		used += take;
 		on_line(c, line);
@@ -333,11 +350,21 @@ static void answer_json(struct request *q, const json_t *value)
 		request_answer_buf(q, &out);
 }
 
+static void answer_hello(struct request *q)
+{
+	struct conn *c = q->conn;
+	json_auto_t *answer = json_pack("{s:s, s:s}", "version", HAWSER_VERSION, "build", c->local->o.build);
+
+	if (answer)
+		add_state(c, answer);
+	answer_json(q, answer);
+}
+
 static void method_hello(struct request *q, struct span params)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct conn *c = q->conn;
-	json_auto_t *p = NULL, *answer = NULL;
+	json_auto_t *p = NULL;
 	struct door_client_info info;
 
 	if (c->client)
@@ -347,10 +374,11 @@ static void method_hello(struct request *q, struct span params)
 	info = (struct door_client_info){member(p, "cwd"), member(p, "config"), member(p, "config_home")};
 	if (door_client_new(c->local->o.core, &info, &c->client, &err) < 0)
 		return request_fail_error(q, JSONRPC_INVALID_PARAMS, &err);
-	answer = json_pack("{s:s, s:s}", "version", HAWSER_VERSION, "build", c->local->o.build);
-	if (answer)
-		add_state(c, answer);
-	answer_json(q, answer);
+	if (!door_client_load(c->client, on_loaded, c))
+		return answer_hello(q);
+	io_pause(c->io);
+	q->lasts = true;
+	c->hello = q;
 }
 
 static void method_env(struct request *q, struct span params)

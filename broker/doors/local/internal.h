@@ -35,6 +35,7 @@ struct conn {
 	struct mcp *mcp; /* from mcp.attach on all lines are its */
 	struct request *requests;
 	size_t request_count;
+	struct request *hello; /* its answer waits for the configuration */
 	bool closing; /* freed on the next turn */
 	struct conn *prev, *next;
 };

@@ -17,13 +17,20 @@ static const struct config_limits *limits(const struct mcp_request *q)
 	return &client_config(mcp_client(q))->limits;
 }
 
-const char *mcp_config_hint(const struct client *c)
+char *mcp_config_hint(const struct client *c)
 {
-	if (client_config(c)->path)
+	const struct config *config = client_config(c);
+	char *hint;
+
+	if (config->path || !config->wanted)
 		return NULL;
-	return "There is no configuration, so no MCP server can be called. Write ~/.config/hawser/hawser.yaml:\n"
-	       "mcpServers:\n  files:\n    command: npx\n"
-	       "    args: [-y, \"@modelcontextprotocol/server-filesystem\", \"${HOME}/Documents\"]";
+	return asprintf(&hint,
+			"There is no configuration, so no MCP server can be called. Write %s:\n"
+			"mcpServers:\n  files:\n    command: npx\n"
+			"    args: [-y, \"@modelcontextprotocol/server-filesystem\", \"${HOME}/Documents\"]",
+			config->wanted) < 0
+		       ? NULL
+		       : hint;
 }
 
 /* ---- answers ---- */
@@ -31,7 +38,7 @@ const char *mcp_config_hint(const struct client *c)
 struct answer {
 	struct mcp_request *q;
 	const struct run_result *result;
-	const char *hint;
+	char *hint;
 	size_t max; /* limits.reply */
 	struct buf text, structured;
 	struct error err;
@@ -80,6 +87,7 @@ static void on_answer_made(void *user)
 	buf_done(&a->text);
 	buf_done(&a->structured);
 	error_done(&a->err);
+	free(a->hint);
 	free(a);
 }
 

@@ -135,7 +135,7 @@ mcp_tool_fn mcp_execute_code, mcp_wait_run, mcp_search_tools;
 /* execute.c, for wait.c: follows q->run until it ends or it is time to yield. */
 void mcp_follow(struct mcp_request *q);
 void mcp_answer_result(struct mcp_request *q, const struct run_result *result);
-/* What to do when there is no configuration, or NULL. */
-const char *mcp_config_hint(const struct client *c);
+/* What to do when there is no configuration, on the heap, or NULL. */
+char *mcp_config_hint(const struct client *c);
 
 #endif

@@ -74,7 +74,7 @@ static void answer(struct mcp_request *q, struct span found)
 	size_t max = (size_t)client_config(mcp_client(q))->limits.reply;
 	_cleanup_buf_ struct buf structured = BUF_INIT(MCP_ANSWER_MAX);
 	struct span results = span_member(found, "results"), meta = span_member(found, "meta");
-	const char *hint = mcp_config_hint(mcp_client(q));
+	_cleanup_free_ char *hint = mcp_config_hint(mcp_client(q));
 	int64_t total = total_of(found), next;
 	int r;
 

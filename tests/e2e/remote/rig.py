@@ -46,7 +46,7 @@ class Remote:
 
     def run(self, code):
         """The value of a run that must go well."""
-        result = self.home.code(code, "--language", "javascript", "--timeout", "60000", timeout=90)
+        result = self.home.code(code, "--language", "javascript", "--timeout", "60s", timeout=90)
         assert result["status"] == "ok", (result["status"], result["error"], self.guest.text()[-2000:])
         return result["result"]
 

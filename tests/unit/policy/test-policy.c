@@ -217,11 +217,41 @@ static void test_globs(void **state)
 			fail_msg("%s on %s.%s", rows[i].pattern, rows[i].server, rows[i].tool);
 }
 
+static void test_what_a_glob_reaches(void **state)
+{
+	static const struct {
+		const char *pattern, *server;
+		bool allow, deny;
+	} rows[] = {
+		{"files.*", "files", true, true},
+		{"filez.*", "files", false, false},
+		{"files.*", "files2", false, false},
+		{"files2.*", "files", false, false},
+		{"fi*z.read", "files", true, true}, /* a star may be anything */
+		{"*.read", "files", true, true},
+		{"file?.read", "files", true, true},
+		{"a.b.read", "a.b", true, true},
+		{"my_fs.*", "my-fs", false, true}, /* code's spelling allows nothing */
+		{"mcp__files", "files", true, true},
+		{"mcp__file", "files", false, false},
+		{"mcp__files__*", "files", true, true},
+		{"mcp__my_fs__read", "my fs", true, true},
+		{"mcp__my_fs__read", "my-fs", false, true},
+		{"mcp__filez__read", "files", false, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (policy_glob_reaches(rows[i].pattern, rows[i].server, POLICY_ALLOW) != rows[i].allow ||
+		    policy_glob_reaches(rows[i].pattern, rows[i].server, POLICY_DENY) != rows[i].deny)
+			fail_msg("%s on %s", rows[i].pattern, rows[i].server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shipped_default),
 		cmocka_unit_test(test_first_match_wins),
+		cmocka_unit_test(test_what_a_glob_reaches),
 		cmocka_unit_test(test_allowed_tools_only_narrow),
 		cmocka_unit_test(test_all_faults),
 		cmocka_unit_test(test_globs),

@@ -109,6 +109,10 @@ static const struct {
 	{"k.yaml", "- a\n", {"1: the file holds a list"}},
 	{"l.yaml", "a: 1\n---\nb: 1\n", {"2: a second document", "1: hawser: unknown key a"}},
 	{"m.yaml", "mcpServers: !!map {}\nx: !secret y\n", {"2: tag !secret is not known here"}},
+	{"o.yaml",
+	 "include: [cursr, claudecode, ./cursr, nothing-like-it]\n",
+	 {"1: include: there is no client cursr, and no file", "1: include: there is no client claudecode",
+	  "1: cannot read", "1: cannot read"}},
 	{"n.yaml", "include: [missing.json, sub.yaml, sub.yaml]\n", {"1: include: ", "1: cannot read"}},
 	{"o.yaml",
 	 "policy:\n  default: ask\n  rules:\n    - bogus: 1\n",
@@ -276,16 +280,48 @@ static void test_include(void **state)
 	write_file("two.json", "{\"mcpServers\":{\"b\":{\"command\":\"two\"},\"c\":{\"command\":\"two\"}}}");
 	c = load_good("main.yaml", "mcpServers: {c: {command: main}}\ninclude: [one.json, two.json]\n");
 	assert_string_equal(find(c, "a")->command, "one");
-	assert_string_equal(find(c, "b")->command, "two");
+	assert_string_equal(find(c, "b")->command, "one");
 	assert_string_equal(find(c, "c")->command, "main");
 	assert_null(find(c, "bad"));
 	assert_true(noted(c, "one.json:1: server bad"));
-	assert_true(noted(c, "one.json:1: server b is not used: "));
+	assert_true(noted(c, "two.json:1: server b is not used: "));
 	assert_true(noted(c, "two.json:1: server c is not used: "));
 	assert_int_equal(c->files.count, 3);
 	assert_false(config_is_stale(c));
 	write_file("two.json", "{}");
 	assert_true(config_is_stale(c));
+	config_free(c);
+}
+
+static void test_what_is_missing(void **state)
+{
+	static const char *const wanted[] = {
+		"missing.yaml:1: runtimes.python: /nowhere/python3: No such file",
+		"missing.yaml:4: environments.b.javascript: /etc/passwd/web: Not a directory"};
+	struct config *c = load_good("missing.yaml", "runtimes: {bash: /bin/sh, python: /nowhere/python3}\n"
+						     "environments:\n  a: {python: /usr}\n"
+						     "  b: {javascript: /etc/passwd/web}\n");
+
+	assert_int_equal(c->missing.count, ARRAY_SIZE(wanted));
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		assert_non_null(strstr(c->missing.items[i], wanted[i]));
+	assert_string_equal(c->runtimes[1], "/nowhere/python3"); /* runs in it say so, others do not mind */
+	config_free(c);
+}
+
+static void test_rules_that_name_no_server(void **state)
+{
+	struct config *c =
+		load_good("rules.yaml", "mcpServers:\n  files: {command: x}\n  my-fs: {command: x}\npolicy:\n  rules:\n"
+					"  - allow: filez.*\n  - deny: [files.read, zzzzzz.x, hawser.budget, my_fs.*]\n"
+					"  - ask: mcp__file__read\n  - allow: my_fs.*\n  - allow: '*.list'\n");
+
+	assert_true(noted(c, "rules.yaml:6: policy: filez.* names no server that is configured; did you mean files?"));
+	assert_true(noted(c, "rules.yaml:7: policy: zzzzzz.x names no server that is configured"));
+	assert_true(noted(c, "rules.yaml:8: policy: mcp__file__read names no server that is configured; did you mean "
+			     "files?"));
+	assert_true(noted(c, "rules.yaml:9: policy: my_fs.* names no server that is configured; did you mean my-fs?"));
+	assert_int_equal(c->notes.count, 4);
 	config_free(c);
 }
 
@@ -328,6 +364,25 @@ static int resolve(const struct config *c, const char *server, const char *roots
 {
 	return config_resolve_server(find(c, server), &(const struct config_caller){"/w", roots, lookup, who}, ret,
 				     err);
+}
+
+static void test_resolve_relative(void **state)
+{
+	static const char *const wanted[][2] = {
+		{"a", "/w/${x}/srv.sh"}, {"b", "/project/bin/srv"}, {"c", "/w/${x}/sub/../srv"}, {"d", "srv"}};
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct config *c = load_good("relative.yaml",
+				     "mcpServers:\n  a: {command: ./srv.sh}\n  b: {command: bin/srv, cwd: /project}\n"
+				     "  c: {command: ../srv, cwd: ./sub}\n  d: {command: srv}\n");
+
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		struct config_resolved r;
+
+		assert_int_equal(config_resolve_server(find(c, wanted[i][0]), &(const struct config_caller){"/w/${x}", NULL, lookup, NULL}, &r, &err), 0);
+		assert_string_equal(r.command, wanted[i][1]);
+		config_resolved_done(&r);
+	}
+	config_free(c);
 }
 
 static void test_resolve(void **state)
@@ -563,9 +618,12 @@ int main(void)
 		cmocka_unit_test(test_urls_as_people_write_them),
 		cmocka_unit_test(test_resolving_a_url),
 		cmocka_unit_test(test_include),
+		cmocka_unit_test(test_what_is_missing),
+		cmocka_unit_test(test_rules_that_name_no_server),
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_resolve),
 		cmocka_unit_test(test_roots),
+		cmocka_unit_test(test_resolve_relative),
 		cmocka_unit_test(test_show),
 	};
 

@@ -47,6 +47,7 @@ static void test_nobody_there(void **state)
 	rig_open(rig);
 	assert_does_not_start(rig, "cannot be reached at http://127.0.0.1:");
 	assert_null(strstr(upstream_problem(rig->u), "not-shown"));
+	assert_has(upstream_problem(rig->u), "; is the server running? Start it, or correct the url of its entry");
 }
 
 static void test_name_that_does_not_exist(void **state)
@@ -56,6 +57,20 @@ static void test_name_that_does_not_exist(void **state)
 	rig->options.url = "http://no-such-host.invalid/mcp";
 	rig_open(rig);
 	assert_does_not_start(rig, "no-such-host.invalid");
+	assert_has(upstream_problem(rig->u), "; check the host in the url of its entry");
+}
+
+static void test_no_tls_where_it_is_wanted(void **state)
+{
+	struct rig *rig = *state;
+	struct http_fixture f;
+
+	fixture_start(rig, &f, 0);
+	snprintf(f.url, sizeof(f.url), "https://127.0.0.1:%u/mcp", f.port);
+	rig->options.url = f.url;
+	rig_open(rig);
+	assert_does_not_start(rig, "; does it speak TLS there? If not, write http:// in the url of its entry");
+	fixture_stop(&f);
 }
 
 static void test_credentials_are_wanted(void **state)
@@ -493,6 +508,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_nobody_there, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_name_that_does_not_exist, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_no_tls_where_it_is_wanted, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_credentials_are_wanted, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_path, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_session_is_renewed, rig_setup, rig_teardown),

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/cli/memory.h"
+#include "broker/cli/recall.h"
 
 #include <errno.h>
 #include <string.h>
 #include <utlist.h>
 
-static void forget(struct memory *m, struct memory_open *o)
+static void forget(struct recall *m, struct recall_open *o)
 {
 	DL_DELETE(m->open, o);
 	m->open_count--;
@@ -14,13 +14,13 @@ static void forget(struct memory *m, struct memory_open *o)
 	free(o);
 }
 
-void memory_done(struct memory *m)
+void recall_done(struct recall *m)
 {
 	while (m->open)
 		forget(m, m->open);
 	free(m->initialize);
 	free(m->initialize_id);
-	*m = (struct memory){0};
+	*m = (struct recall){0};
 }
 
 static bool parse(struct span line, struct jsonrpc_message *ret)
@@ -39,9 +39,9 @@ static bool repeatable(const struct jsonrpc_message *message)
 	       !span_string_equals(name, "execute_code");
 }
 
-static struct memory_open *find(const struct memory *m, struct span id)
+static struct recall_open *find(const struct recall *m, struct span id)
 {
-	struct memory_open *o;
+	struct recall_open *o;
 
 	DL_FOREACH (m->open, o)
 		if (id.p && span_equals(id, o->id))
@@ -49,15 +49,15 @@ static struct memory_open *find(const struct memory *m, struct span id)
 	return NULL;
 }
 
-static void remember(struct memory *m, const struct jsonrpc_message *message, struct span line)
+static void remember(struct recall *m, const struct jsonrpc_message *message, struct span line)
 {
-	struct memory_open *o = m->open_count < MEMORY_OPEN_MAX ? calloc(1, sizeof(*o)) : NULL;
+	struct recall_open *o = m->open_count < RECALL_OPEN_MAX ? calloc(1, sizeof(*o)) : NULL;
 
 	if (!o)
 		return;
 	o->id = strndup(message->id.p, message->id.len);
 	o->repeatable = repeatable(message);
-	if (line.len <= MEMORY_LINE_MAX)
+	if (line.len <= RECALL_LINE_MAX)
 		o->line = strndup(line.p, line.len);
 	if (!o->id) {
 		free(o->line);
@@ -68,10 +68,10 @@ static void remember(struct memory *m, const struct jsonrpc_message *message, st
 	m->open_count++;
 }
 
-void memory_see_request(struct memory *m, struct span line)
+void recall_see_request(struct recall *m, struct span line)
 {
 	struct jsonrpc_message message;
-	struct memory_open *o;
+	struct recall_open *o;
 
 	if (!parse(line, &message))
 		return;
@@ -83,7 +83,7 @@ void memory_see_request(struct memory *m, struct span line)
 	}
 	if (message.kind != JSONRPC_REQUEST)
 		return;
-	if (!span_string_equals(message.method, "initialize") || line.len > MEMORY_LINE_MAX) {
+	if (!span_string_equals(message.method, "initialize") || line.len > RECALL_LINE_MAX) {
 		remember(m, &message, line);
 		return;
 	}
@@ -94,10 +94,10 @@ void memory_see_request(struct memory *m, struct span line)
 	m->initialize_answered = false;
 }
 
-bool memory_see_answer(struct memory *m, struct span line)
+bool recall_see_answer(struct recall *m, struct span line)
 {
 	struct jsonrpc_message message;
-	struct memory_open *o;
+	struct recall_open *o;
 	bool again;
 
 	if (!parse(line, &message) || (message.kind != JSONRPC_RESPONSE && message.kind != JSONRPC_ERROR))
@@ -114,9 +114,9 @@ bool memory_see_answer(struct memory *m, struct span line)
 	return !again;
 }
 
-void memory_see_refused(struct memory *m, struct span id)
+void recall_see_refused(struct recall *m, struct span id)
 {
-	struct memory_open *o = find(m, id);
+	struct recall_open *o = find(m, id);
 
 	if (o)
 		o->repeatable = true;
@@ -129,13 +129,13 @@ static int put_line(struct buf *out, const char *line)
 	return r < 0 ? r : buf_append_str(out, "\n");
 }
 
-int memory_replay(struct memory *m, struct buf *to_broker, struct buf *to_client)
+int recall_replay(struct recall *m, struct buf *to_broker, struct buf *to_client)
 {
 	static const char lost[] =
 		"{\"content\":[{\"type\":\"text\",\"text\":\"broker_lost: Hawser's broker ended while this ran, and "
 		"what the code had "
 		"done by then is done. A new broker is there; look before you run it again.\"}],\"isError\":true}";
-	struct memory_open *o, *next;
+	struct recall_open *o, *next;
 	int r = 0;
 
 	if (m->initialize)

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A client's configuration, read on another thread: another client's file in it may have 8 MiB. It is made of copies,
+ * so that it may outlive whoever wanted it: the thread writes, and after it the loop reads.
+ */
+#include "broker/core/internal.h"
+
+#include "broker/clientfiles/clientfiles.h"
+
+#include <string.h>
+
+struct client_load {
+	char *cwd, *config_path, *config_home, *state_dir;
+	struct config *config; /* NULL: it is faulty, or was taken */
+	bool over;
+	void (*done)(void *user); /* NULL: nobody waits any more */
+	void *user;
+};
+
+static void destroy(struct client_load *l)
+{
+	free(l->cwd);
+	free(l->config_path);
+	free(l->config_home);
+	free(l->state_dir);
+	config_free(l->config);
+	free(l);
+}
+
+static void read_it(void *user)
+{
+	_cleanup_error_ struct error err = ERROR_INIT; /* whoever reads it again tells it */
+	struct client_load *l = user;
+	const struct config_from from = {
+		.path = l->config_path, .config_home = l->config_home, .cwd = l->cwd, .state_dir = l->state_dir};
+
+	(void)!config_load(&from, &l->config, &err);
+}
+
+static void on_read(void *user)
+{
+	struct client_load *l = user;
+
+	l->over = true;
+	if (l->done)
+		l->done(l->user);
+	else
+		destroy(l);
+}
+
+static char *copy(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+struct client_load *client_load_start(struct core *core, const struct client_info *info, void (*done)(void *user),
+				      void *user)
+{
+	const struct clientfile_where where = {
+		.home = getenv("HOME"), .config_home = info->config_home, .cwd = info->cwd};
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct client_load *l;
+
+	if (!where.home || !clientfiles_are_large(&where))
+		return NULL;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return NULL;
+	*l = (struct client_load){.cwd = copy(info->cwd),
+				  .config_path = copy(info->config_path),
+				  .config_home = copy(info->config_home),
+				  .state_dir = copy(core->state_dir),
+				  .done = done,
+				  .user = user};
+	if (l->cwd && l->config_home && l->state_dir && !l->config_path == !info->config_path &&
+	    loop_work_start(core->loop, read_it, on_read, l, &err) == 0)
+		return l;
+	destroy(l);
+	return NULL;
+}
+
+bool client_load_is_over(const struct client_load *l)
+{
+	return l->over;
+}
+
+struct config *client_load_take(struct client_load *l)
+{
+	return l && l->over && l->config && !config_is_stale(l->config) ? TAKE_PTR(l->config) : NULL;
+}
+
+struct client_load *client_load_free(struct client_load *l)
+{
+	if (l && l->over)
+		destroy(l);
+	else if (l)
+		l->done = NULL;
+	return NULL;
+}
