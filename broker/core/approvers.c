@@ -190,7 +190,9 @@ static int put_always(const struct approval *a, struct buf *out)
 		r = ask_put_visible(out, path, strlen(path));
 	if (r == 0 && strcmp(a->rule, "default") != 0)
 		r = buf_printf(out, ", above %s", a->rule);
-	return r ? r : buf_printf(out, ": - allow: %s", a->always);
+	if (r == 0)
+		r = buf_append_str(out, ": ");
+	return r ? r : ask_put_rule(a, out);
 }
 
 int approval_text(const struct approval *a, struct buf *out)

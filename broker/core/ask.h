@@ -44,6 +44,7 @@ struct approval {
 	bool asked;
 	uint64_t asked_ms, expires_ms;
 	char *always; /* the rule that "always" would write: NAME of allow: NAME; NULL: none can be written */
+	const char *from; /* and its from; NULL: none. Of the view */
 	size_t above; /* the rule that asked: its number */
 	enum ask_outcome outcome;
 	char *by, *note;
@@ -94,8 +95,10 @@ void ask_over(struct approval *a, enum ask_outcome outcome, const char *by);
 void ask_over_with(struct approval *a, const struct ask_end *end, const char *by);
 
 /* ---- always.c ---- */
-/* Sets a->always and a->above. */
+/* Sets a->always, a->from and a->above. */
 void ask_name_rule(struct approval *a);
+/* The rule as it is written. */
+int ask_put_rule(const struct approval *a, struct buf *out) _must_check_;
 /* Writes the rule; a->note says what came of it. True: the tool is allowed from now on, also in runs that go on. */
 bool ask_write_rule(struct approval *a);
 /* Was "always" said of this tool since the view was made? */

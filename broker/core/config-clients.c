@@ -51,7 +51,7 @@ static void read_section(struct config_reader *reader, const struct clientfile_s
 
 		if (!wanted(reader, entry))
 			continue;
-		if (section->place->scope == CLIENTFILE_PROJECT)
+		if (reader->of_project)
 			json_object_set_new(entry->server, "trusted", json_false());
 		if (entry->disabled)
 			json_object_set_new(entry->server, "disabled", json_true());
@@ -87,12 +87,12 @@ static void read_file(struct config_reader *main_reader, const struct config_fro
 	struct config_reader reader = {.whole = main_reader->whole,
 				       .faults = main_reader->faults,
 				       .file = section->file->path,
-				       .included = true};
+				       .included = true,
+				       .of_project = section->place->scope == CLIENTFILE_PROJECT};
 
 	if (section->file->fault)
 		config_note(&reader, 1, "is left out: %s", section->file->fault);
-	else if (section->count > 0 &&
-		 (section->place->scope != CLIENTFILE_PROJECT || approved(&reader, from, section->file)))
+	else if (section->count > 0 && (!reader.of_project || approved(&reader, from, section->file)))
 		read_section(&reader, section);
 }
 

@@ -31,6 +31,7 @@ struct config_reader {
 	struct config_faults *faults;
 	const char *file;
 	bool included;
+	bool of_project; /* the file came with the folder */
 	bool bad; /* the server being read has a fault */
 	/* Sees unknown keys: true when one may stay. NULL: none may. */
 	bool (*foreign)(struct config_reader *reader, const struct config_node *n, const char *where);
@@ -52,6 +53,8 @@ void config_decode_environments(struct config_reader *reader, const struct confi
 int config_watch(struct config_whole *w, const char *path) _must_check_;
 /* config-clients.c: the servers of a named client, or of the project. line: of its name, in reader->file. */
 void config_include_client(struct config_reader *reader, const struct config_from *from, const char *name, int line);
+/* config-policy.c: a note for each rule that allows nothing, as servers have names that read alike. */
+void config_note_unclear(struct config_reader *reader);
 /* The whole main file. */
 void config_decode_file(struct config_reader *reader, const struct config_node *root);
 

@@ -221,6 +221,7 @@ static void load_main(struct config_reader *reader, const struct config_from *fr
 		return;
 	config_decode_file(reader, root);
 	read_includes(reader, from, config_node_member(root, "include"));
+	config_note_unclear(reader);
 }
 
 int config_load(const struct config_from *from, struct config **ret, struct error *err)

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "policy/policy.h"
 
 /*
  * The operator's configuration: hawser.yaml or hawser.json read into one struct, all faults told at once with file and
@@ -61,6 +62,7 @@ struct config_server {
 	int64_t start_timeout_ms;
 	bool disabled;
 	bool trusted; /* default: true for stdio servers, false behind a URL */
+	bool of_project; /* it came with a project's file; else it is the user's own */
 	char *file; /* where it was read */
 	int line;
 };
@@ -105,6 +107,9 @@ int config_load(const struct config_from *from, struct config **ret, struct erro
 struct config *config_free(struct config *c);
 /* Have any of its files changed (mtime, size, inode) since it was read? */
 bool config_is_stale(const struct config *c);
+
+/* As policy knows it. Borrowed. */
+struct policy_server config_policy_server(const struct config_server *server);
 
 /* A server with its variables replaced. */
 struct config_resolved {

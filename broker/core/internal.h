@@ -98,6 +98,7 @@ struct view {
 	char *subject;
 	struct config *config;
 	struct policy *policy;
+	struct policy_server *names; /* of servers, for policy */
 	struct redact *redact;
 	struct view_server *servers; /* config->server_count */
 	struct pool *pool;
@@ -106,6 +107,8 @@ struct view {
 };
 struct view *view_ref(struct view *view);
 struct view *view_unref(struct view *view);
+/* What policy hears of a call of this tool, without its annotations and arguments. Borrowed. */
+struct policy_call view_policy_call(const struct view *view, const struct config_server *server, const char *tool);
 
 struct client {
 	struct client *prev, *next;

@@ -31,6 +31,7 @@ struct view *view_unref(struct view *view)
 		free(view->servers[i].problem);
 	}
 	free(view->servers);
+	free(view->names);
 	catalogue_free(view->catalogue);
 	strings_free(view->granted.items);
 	if (view->pool)
@@ -41,6 +42,19 @@ struct view *view_unref(struct view *view)
 	free(view->subject);
 	free(view);
 	return NULL;
+}
+
+struct policy_call view_policy_call(const struct view *view, const struct config_server *server, const char *tool)
+{
+	return (struct policy_call){
+		.subject = view->subject,
+		.server = server->name,
+		.tool = tool,
+		.project = config_policy_server(server).project,
+		.servers = view->names,
+		.server_count = view->config->server_count,
+		.trusted = server->trusted,
+	};
 }
 
 static const char *look_up(void *user, const char *name)
@@ -187,8 +201,11 @@ static int fill_view(struct view *view, struct client *c, struct error *err)
 	int r = -ENOMEM;
 
 	view->servers = calloc(count + 1, sizeof(*view->servers));
+	view->names = calloc(count + 1, sizeof(*view->names));
 	view->subject = strdup(c->info.subject);
-	if (!resolved || !view->servers || !view->subject)
+	for (size_t i = 0; view->names && i < count; i++)
+		view->names[i] = config_policy_server(&view->config->servers[i]);
+	if (!resolved || !view->servers || !view->names || !view->subject)
 		error_set(err, r, "no memory for a configuration");
 	else
 		r = resolve_servers(view, c, resolved, err);
