@@ -18,7 +18,8 @@ struct reading {
 
 enum { MCP_LEN = 5 }; /* "mcp__" */
 
-/* Positions: of "." in the glob; then, behind its length, of "__" in one that begins with "mcp__"; last, all of a server. */
+/* Positions: of "." in the glob; then, behind its length, of "__" in one that begins with "mcp__"; last, all of a
+ * server. */
 static bool next_reading(const char *glob, size_t *at, struct reading *ret)
 {
 	size_t len = strlen(glob);

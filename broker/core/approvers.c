@@ -19,6 +19,7 @@ int approver_new(struct core *core, const char *subject, bool follows_all, const
 		return error_set(err, -ENOMEM, "no memory for somebody who is asked");
 	}
 	approver->core = core;
+	approver->number = ++core->approvals->approver_number;
 	approver->follows_all = follows_all;
 	approver->events = *events;
 	approver->user = user;

@@ -53,6 +53,7 @@ struct approver {
 	struct approver *prev, *next;
 	struct core *core;
 	char *subject;
+	uint64_t number; /* never used twice */
 	bool follows_all;
 	struct approver_events events;
 	void *user;
@@ -62,6 +63,7 @@ struct approvals { /* approvals.c */
 	struct core *core;
 	struct approval *open; /* by id, oldest first */
 	struct approver *approvers;
+	uint64_t approver_number; /* of the last one */
 	struct loop_timer *check; /* somebody left: is there anybody for each question? */
 	struct {
 		char id[ID_TEXT_MAX];

@@ -20,7 +20,7 @@ void calls_forget(struct call *call);
 
 /* ---- callform.c: questions of servers, as upstream_events wants them; user is the shared upstream ---- */
 bool calls_can_ask(void *user);
-void calls_on_ask(void *user, struct upstream *u, struct upstream_ask *ask, struct span params);
+void calls_on_ask(void *user, struct upstream_ask *ask, const struct upstream_request *during, struct span params);
 /* It is being freed: its calls hear of their end later. */
 void calls_server_gone(struct shared_upstream *shared);
 void calls_on_ask_gone(void *user, struct upstream_ask *ask);

@@ -49,7 +49,7 @@ void stream_message(struct exchange *ex, const struct jsonrpc_message *m, struct
 		ex->answered = true;
 		loop_timer_start(ex->timer, HTTP_LINGER_MS);
 	}
-	t->events.message(t->user, m, line);
+	t->events.message(t->user, m, line, ex->id);
 }
 
 static void on_message(void *user, const struct jsonrpc_message *m, struct buf *line)

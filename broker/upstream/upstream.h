@@ -68,9 +68,10 @@ struct upstream_events {
 	void (*changed)(void *user, struct upstream *u);
 	/* Can a person be asked? Looked at when the server starts: only then it hears that it may ask. NULL: no. */
 	bool (*can_ask)(void *user);
-	/* It asks; params is borrowed. Answer with upstream_answer() once, inside this call or later, unless ask_gone()
-	 * comes first. */
-	void (*ask)(void *user, struct upstream *u, struct upstream_ask *ask, struct span params);
+	/* It asks; params is borrowed. during: the call that it asks in, where the way to the server tells (behind a
+	 * URL: in whose answer the question came); NULL: any of those that were sent. Answer with upstream_answer()
+	 * once, inside this call or later, unless ask_gone() comes first. */
+	void (*ask)(void *user, struct upstream_ask *ask, const struct upstream_request *during, struct span params);
 	/* The server took it back, or has gone. */
 	void (*ask_gone)(void *user, struct upstream_ask *ask);
 };
@@ -121,6 +122,8 @@ int upstream_ensure(struct upstream *u, upstream_done_fn *done, void *user, stru
 int upstream_call_take(struct upstream *u, const char *tool, struct buf *args, uint64_t timeout_ms,
 		       upstream_progress_fn *progress, upstream_done_fn *done, void *user,
 		       struct upstream_request **ret, struct error *err) _must_check_;
+/* Is it at its server now? */
+bool upstream_is_sent(const struct upstream_request *request);
 /* The clock of a request stands still while held: its server waits for a person. */
 void upstream_hold(struct upstream_request *request, bool held);
 /* result: {"action":"accept"|"decline"|"cancel","content":{...}} as raw JSON. ask is gone. */
