@@ -37,23 +37,13 @@ static bool is_unseen(uint32_t c)
 	return false;
 }
 
-static uint32_t decode(const char *text, size_t width)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	uint32_t c = width == 1 ? p[0] : p[0] & (0xffu >> (width + 1));
-
-	for (size_t i = 1; i < width; i++)
-		c = c << 6 | (p[i] & 0x3fu);
-	return c;
-}
-
 int ask_put_visible(struct buf *out, const char *text, size_t n)
 {
 	int r = 0;
 
 	while (n > 0 && r == 0) {
 		size_t width = utf8_width(text, n);
-		uint32_t c = width ? decode(text, width) : 0xfffd;
+		uint32_t c = width ? utf8_get(text, width) : 0xfffd;
 
 		if (!width)
 			r = buf_append_str(out, "\\ufffd");

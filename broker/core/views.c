@@ -73,43 +73,11 @@ static const char *look_up(void *user, const char *name)
 struct secrets {
 	struct redact_secret *items;
 	size_t count;
-	char **spellings; /* owned, NULL-terminated */
-	size_t spelling_count;
 };
-
-static void secrets_done(struct secrets *all)
-{
-	strings_free(all->spellings);
-	free(all->items);
-}
-
-/* JSON text inside of a JSON string (a server's favourite answer) escapes a value twice; redaction sees through once.
- */
-static int add_spelling(struct secrets *all, const struct redact_secret *secret)
-{
-	_cleanup_buf_ struct buf literal = BUF_INIT(6 * secret->len + 3);
-	char **grown, *text;
-
-	if (buf_append_json(&literal, secret->value, secret->len) < 0)
-		return -ENOMEM;
-	if (literal.len == secret->len + 2)
-		return 0;
-	grown = realloc(all->spellings, (all->spelling_count + 2) * sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	all->spellings = grown;
-	grown[all->spelling_count] = text = strndup((const char *)buf_head(&literal) + 1, literal.len - 2);
-	grown[all->spelling_count + !!text] = NULL;
-	if (!text)
-		return -ENOMEM;
-	all->spelling_count++;
-	all->items[all->count++] = (struct redact_secret){.name = secret->name, .value = text, .len = literal.len - 2};
-	return 0;
-}
 
 static int add_secrets(struct secrets *all, const struct config_resolved *resolved)
 {
-	size_t count = all->count + 2 * resolved->secret_values.count;
+	size_t count = all->count + resolved->secret_values.count;
 	struct redact_secret *items = realloc(all->items, (count + 1) * sizeof(*items));
 
 	if (!items)
@@ -120,8 +88,6 @@ static int add_secrets(struct secrets *all, const struct config_resolved *resolv
 
 		items[all->count++] = (struct redact_secret){
 			.name = resolved->secret_names.items[i], .value = value, .len = strlen(value)};
-		if (add_spelling(all, &items[all->count - 1]) < 0)
-			return -ENOMEM;
 	}
 	return 0;
 }
@@ -173,7 +139,7 @@ static int resolve_servers(struct view *view, struct client *c, struct config_re
 		r = redact_new(secrets.items, secrets.count, &view->redact, err);
 	else
 		error_set(err, r, "no memory for secrets");
-	secrets_done(&secrets);
+	free(secrets.items);
 	return r;
 }
 
