@@ -262,14 +262,14 @@ static json_t *describe_server(const struct view *view, const struct view_server
 
 	if (u)
 		upstream_tools(u, &count);
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:s*, s:o, s:o}", "name", server->config->name, "id",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:s*, s:o, s:o}", "name", server->config->name, "id",
 			 server->config->id, "state", u ? upstream_states[upstream_state(u)] : "unusable", "problem",
 			 u                 ? upstream_problem(u)
 			 : server->problem ? server->problem
 					   : "",
-			 "tools", (json_int_t)count, "trusted", server->config->trusted, "log",
-			 server->shared ? server->shared->log_path : NULL, "offers", describe_offers(u), "verdicts",
-			 describe_verdicts(view, server->config, u));
+			 "notice", u ? upstream_notice(u) : "", "tools", (json_int_t)count, "trusted",
+			 server->config->trusted, "log", server->shared ? server->shared->log_path : NULL, "offers",
+			 describe_offers(u), "verdicts", describe_verdicts(view, server->config, u));
 }
 
 int tools_servers(struct client *c, struct buf *out)

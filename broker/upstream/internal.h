@@ -68,6 +68,8 @@ struct upstream {
 	/* tools.c */
 	struct tool_list *tools, *old_tools; /* the list in use; the one before, until "changed" was told */
 	struct tool_list *listing; /* being fetched */
+	char *list_cursor; /* of the page that was asked for; NULL: the first */
+	char *list_notice; /* what the list in use lacks; NULL: nothing */
 	uint64_t list_id, list_generation;
 	bool list_dirty;
 	struct loop_timer *list_timer; /* debounce, or the limit of a fetch */

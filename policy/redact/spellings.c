@@ -14,8 +14,7 @@ static const struct style {
 	unsigned times; /* JSON in JSON in JSON */
 } styles[] = {
 	{"", false, false, 1}, /* only what must be. First: it is never left out */
-	{"", false, false, 2},
-	{"", true, false, 1}, /* Python */
+	{"", false, false, 2},       {"", true, false, 1}, /* Python */
 	{"/", true, false, 1}, /* PHP */
 	{"<>&", false, false, 1}, /* Go */
 	{"\"<>&'+`", true, true, 1}, /* .NET */
@@ -73,8 +72,7 @@ static bool is_there(const struct redact_spelled *all, size_t from, const struct
 	if (like->len == value->len && memcmp(like->value, buf_head(value), value->len) == 0)
 		return true;
 	for (size_t i = from; i < all->count; i++)
-		if (all->items[i].len == value->len &&
-		    memcmp(all->items[i].value, buf_head(value), value->len) == 0)
+		if (all->items[i].len == value->len && memcmp(all->items[i].value, buf_head(value), value->len) == 0)
 			return true;
 	return false;
 }
