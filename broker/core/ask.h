@@ -96,6 +96,13 @@ void ask_over(struct approval *a, enum ask_outcome outcome, const char *by);
 /* The same with what else there is to tell the waiters: end has everything but id and by. */
 void ask_over_with(struct approval *a, const struct ask_end *end, const char *by);
 
+/* ---- answers.c ---- */
+enum { ASK_FORM_MAX = 64 << 10 }; /* bytes of a server's question, and of the answer to it */
+/* The open question of this subject with that id, or with that beginning of it (8 characters at least). -ENOENT,
+ * -EALREADY; -EINVAL: several begin so, open or just over, two of which the error names. */
+int ask_find(struct approvals *all, const char *subject, const char *id, struct approval **ret,
+	     struct error *err) _must_check_;
+
 /* ---- always.c ---- */
 /* Sets a->always, a->from and a->above. */
 void ask_name_rule(struct approval *a);
