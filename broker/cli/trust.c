@@ -89,9 +89,10 @@ static int look(const char *path, struct trust *ret, struct error *err)
 
 static int keep(const struct trust *t, struct error *err)
 {
+	const struct file_owner owner = {0600, geteuid(), getegid()};
 	int r = files_make_folders(t->pin, err);
 
-	return r < 0 ? r : files_replace(t->pin, &t->now, 0600, geteuid(), getegid(), err);
+	return r < 0 ? r : files_replace(t->pin, &t->now, &owner, err);
 }
 
 static void show(const struct trust *t)

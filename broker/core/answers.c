@@ -14,8 +14,9 @@ static int say_it_is_over(const struct approvals *all, const char *id, struct er
 
 		if (all->recent[i].outcome != ASK_OPEN && strcmp(all->recent[i].id, id) == 0)
 			return error_set(err, -EALREADY, "%s was %s already%s%s", id,
-					 all->recent[i].outcome == ASK_NOBODY ? "refused (nobody was there)"
-									      : ask_outcome_name(all->recent[i].outcome),
+					 all->recent[i].outcome == ASK_NOBODY
+						 ? "refused (nobody was there)"
+						 : ask_outcome_name(all->recent[i].outcome),
 					 *by ? ", by " : "", by);
 	}
 	return error_set(err, -ENOENT, "there is no question %.32s; hawser approvals lists those that are open", id);

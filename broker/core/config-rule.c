@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/core/config-rule.h"
 
+#include "base/file.h"
 #include "broker/clientfiles/hawserfile.h"
 #include "broker/core/config-tree.h"
 
@@ -128,30 +129,6 @@ static int read_file(const char *path, struct buf *out, struct stat *ret_st, str
 	return 0;
 }
 
-/* A new file in the place of the old one, so that nobody ever reads half of it. */
-static int replace_file(const char *path, const struct buf *text, const struct stat *st, struct error *err)
-{
-	_cleanup_free_ char *temporary = NULL;
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	if (asprintf(&temporary, "%s.new-XXXXXX", path) < 0) {
-		temporary = NULL;
-		return error_set(err, -ENOMEM, "no memory for a path");
-	}
-	fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd < 0)
-		return error_set_errno(err, -errno, "writing beside %s", path);
-	/* root may write another user's file: it stays his */
-	if ((geteuid() != 0 || fchown(fd, st->st_uid, st->st_gid) == 0) &&
-	    write(fd, buf_head(text), text->len) == (ssize_t)text->len && fchmod(fd, st->st_mode & 07777) == 0 &&
-	    fsync(fd) == 0 && rename(temporary, path) == 0)
-		return 0;
-	r = error_set_errno(err, errno ? -errno : -ENOSPC, "writing %s", path);
-	unlink(temporary);
-	return r;
-}
-
 static int change_file(const char *path, bool add, const struct config_rule *rule, struct error *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(CONFIG_FILE_MAX), out = BUF_INIT(CONFIG_FILE_MAX);
@@ -179,7 +156,7 @@ static int change_file(const char *path, bool add, const struct config_rule *rul
 		return error_set(err, r,
 				 "%s is written in a way that needs a hand: take out of policy.rules: - allow: %s",
 				 path, rule->name);
-	return replace_file(real, &out, &st, err);
+	return file_replace(real, NULL, &out, &(struct file_owner){st.st_mode & 07777, st.st_uid, st.st_gid}, err);
 }
 
 int config_rule_add(const char *path, const struct config_rule *rule, struct error *err)

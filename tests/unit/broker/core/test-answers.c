@@ -23,7 +23,8 @@ static void test_beginnings(void **state)
 		{"ask_aaaa", -EINVAL, "ask_aaaa1111111111111111 and of ask_aaaa2222222222222222: write the whole id"},
 		{"ask_cccc", -EINVAL, "ask_cccc1111111111111111 and of ask_cccc2222222222222222: write the whole id"},
 		{"ask_cccc1", 4, NULL},
-		{"ask_aaa", -ENOENT, "there is no question ask_aaa"}, /* too short, although only one of two would fit */
+		{"ask_aaa", -ENOENT,
+		 "there is no question ask_aaa"}, /* too short, although only one of two would fit */
 		{"ask_", -ENOENT, "there is no question"},
 		{"", -ENOENT, "there is no question"},
 		{"ask_dddd", -ENOENT, "there is no question"}, /* it is another subject's */
