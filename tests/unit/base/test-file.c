@@ -66,7 +66,8 @@ static void test_create(void **state)
 	assert_int_equal(entries(), 0);
 }
 
-/* A reader that has the old file keeps it whole; mode and owner are those that were asked for; nothing is left beside. */
+/* A reader that has the old file keeps it whole; mode and owner are those that were asked for; nothing is left beside.
+ */
 static void test_replace(void **state)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
