@@ -30,6 +30,7 @@ struct config_reader {
 	struct config_whole *whole;
 	struct config_faults *faults;
 	const char *file;
+	const char *home; /* absolute, or NULL */
 	bool included;
 	bool of_project; /* the file came with the folder */
 	bool bad; /* the server being read has a fault */

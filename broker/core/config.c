@@ -113,9 +113,9 @@ static struct config_node *read_tree(struct config_reader *reader, const char *p
 /* ---- includes ---- */
 
 /* "~/x" is the home folder's, "x" is relative to the file that includes. */
-static char *include_path(const char *file, const char *name)
+static char *include_path(const char *home, const char *file, const char *name)
 {
-	const char *home = getenv("HOME"), *slash = strrchr(file, '/');
+	const char *slash = strrchr(file, '/');
 	char *path = NULL;
 	int r;
 
@@ -130,12 +130,15 @@ static char *include_path(const char *file, const char *name)
 
 static void read_include(struct config_reader *main_reader, const struct config_node *item)
 {
-	struct config_reader reader = {.whole = main_reader->whole, .faults = main_reader->faults, .included = true};
+	struct config_reader reader = {.whole = main_reader->whole,
+				       .faults = main_reader->faults,
+				       .home = main_reader->home,
+				       .included = true};
 	_cleanup_(config_node_freep) struct config_node *root = NULL;
 	const struct config_node *servers;
 	_cleanup_free_ char *path = NULL;
 
-	path = include_path(main_reader->file, item->text);
+	path = include_path(main_reader->home, main_reader->file, item->text);
 	if (!path)
 		return config_complain(main_reader, item->line, "no memory");
 	if (config_strings_has(&main_reader->whole->c.files, path))
@@ -228,7 +231,8 @@ int config_load(const struct config_from *from, struct config **ret, struct erro
 {
 	struct config_whole *w = calloc(1, sizeof(*w));
 	struct config_faults faults = {0};
-	struct config_reader reader = {.whole = w, .faults = &faults};
+	const char *home = from->home ? from->home : getenv("HOME");
+	struct config_reader reader = {.whole = w, .faults = &faults, .home = home && home[0] == '/' ? home : NULL};
 	struct config_node nothing = {.kind = CONFIG_OBJECT, .line = 1};
 	int r = 0;
 

@@ -97,6 +97,7 @@ struct config {
 struct config_from {
 	const char *path, *config_home;
 	const char *cwd; /* the client's folder, for include: [project] */
+	const char *home, *search_path; /* the client's $HOME ("~", its files) and $PATH; NULL: this process's */
 	const char *state_dir; /* where its yes to files of a project is kept; NULL: there is none */
 };
 

@@ -45,6 +45,7 @@ struct client_info {
 	const char *cwd; /* absolute */
 	const char *config_path; /* --config, absolute; NULL: search */
 	const char *config_home; /* the client's $XDG_CONFIG_HOME or ~/.config */
+	const char *home, *search_path; /* its $HOME and $PATH; NULL: the broker's */
 };
 /* Reads the configuration. Its faults are the error. */
 int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err) _must_check_;

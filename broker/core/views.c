@@ -222,6 +222,8 @@ static int load(struct client *c, struct config **ret, struct error *err)
 {
 	const struct config_from from = {.path = c->info.config_path,
 					 .config_home = c->info.config_home,
+					 .home = c->info.home,
+					 .search_path = c->info.search_path,
 					 .cwd = c->info.cwd,
 					 .state_dir = c->core->state_dir};
 
@@ -249,6 +251,8 @@ int client_new(struct core *core, const struct client_info *info, struct client 
 	c->info.cwd = strdup(info->cwd);
 	c->info.config_path = info->config_path ? strdup(info->config_path) : NULL;
 	c->info.config_home = info->config_home ? strdup(info->config_home) : NULL;
+	c->info.home = info->home ? strdup(info->home) : NULL;
+	c->info.search_path = info->search_path ? strdup(info->search_path) : NULL;
 	r = load(c, &config, err);
 	if (r == 0 && list_variables(c, config) < 0)
 		r = error_set(err, -ENOMEM, "no memory for a client");
@@ -333,6 +337,8 @@ struct client *client_free(struct client *c)
 	free((char *)(uintptr_t)c->info.cwd);
 	free((char *)(uintptr_t)c->info.config_path);
 	free((char *)(uintptr_t)c->info.config_home);
+	free((char *)(uintptr_t)c->info.home);
+	free((char *)(uintptr_t)c->info.search_path);
 	free(c);
 	return NULL;
 }

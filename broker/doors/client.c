@@ -13,7 +13,7 @@ enum {
 
 struct door_client {
 	struct core *core;
-	char *cwd, *config_path, *config_home, *subject;
+	char *cwd, *config_path, *config_home, *home, *search_path, *subject;
 	struct client *client, *next; /* next waits for variables */
 	struct client *retired[RETIRED_MAX];
 	size_t retired_count;
@@ -36,8 +36,8 @@ int door_client_new(struct core *core, const struct door_client_info *info, stru
 	struct door_client *d;
 
 	if (!info->cwd || info->cwd[0] != '/' || !info->config_home || info->config_home[0] != '/' ||
-	    (info->config_path && info->config_path[0] != '/'))
-		return error_set(err, -EINVAL, "cwd, config and config_home must be absolute paths");
+	    (info->config_path && info->config_path[0] != '/') || (info->home && info->home[0] != '/'))
+		return error_set(err, -EINVAL, "cwd, config, config_home and home must be absolute paths");
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return error_set(err, -ENOMEM, "no memory");
@@ -45,6 +45,8 @@ int door_client_new(struct core *core, const struct door_client_info *info, stru
 	d->cwd = copy(info->cwd);
 	d->config_path = copy(info->config_path);
 	d->config_home = copy(info->config_home);
+	d->home = copy(info->home);
+	d->search_path = copy(info->search_path);
 	if (asprintf(&d->subject, "local:%u", (unsigned)getuid()) < 0)
 		d->subject = NULL;
 	if (!d->cwd || !d->config_home || !d->subject) {
@@ -79,6 +81,8 @@ struct door_client *door_client_free(struct door_client *d)
 	free(d->cwd);
 	free(d->config_path);
 	free(d->config_home);
+	free(d->home);
+	free(d->search_path);
 	free(d->subject);
 	free(d);
 	return NULL;
@@ -139,8 +143,12 @@ static enum door_client_state adopt_next(struct door_client *d)
 
 enum door_client_state door_client_check(struct door_client *d)
 {
-	struct client_info info = {
-		.subject = d->subject, .cwd = d->cwd, .config_path = d->config_path, .config_home = d->config_home};
+	struct client_info info = {.subject = d->subject,
+				   .cwd = d->cwd,
+				   .config_path = d->config_path,
+				   .config_home = d->config_home,
+				   .home = d->home,
+				   .search_path = d->search_path};
 
 	if (!d->next && d->client && !d->fault.code && !config_is_stale(client_config(d->client)))
 		return DOOR_CLIENT_READY;

@@ -121,6 +121,24 @@ def a_rule_that_two_servers_could_claim_gives_nothing_and_is_noted():
 
 
 @cases.add
+def the_home_and_path_are_those_of_the_client():
+    with home_with({}, "include: [cursor, ~/more.yaml]\n") as home:
+        write_json(home, "h/.cursor/mcp.json", {"first": fixture("--only", "echo")})
+        home.write("h/more.yaml", "mcpServers: {}\n")
+        assert sorted(servers(home)) == ["first"]  # the broker began with this home
+        me = home.path("bin", "hawser-mine")
+        os.makedirs(home.path("bin"))
+        os.symlink(hawser.HAWSER, me)
+        write_json(home, "other/.cursor/mcp.json", {"second": fixture("--only", "add"), "self": {"command": "hawser-mine"}})
+        home.write("other/more.yaml", json.dumps({"mcpServers": {"third": fixture("--only", "echo")}}))
+        pid = home.broker_pid()
+        env = {"HOME": home.path("other"), "PATH": home.path("bin") + ":" + os.environ["PATH"]}
+        found = json.loads(good(home.run("tools", "--servers", "--json", env=env)).stdout)
+        assert sorted(s["name"] for s in found) == ["second", "third"], found
+        assert sorted(servers(home)) == ["first"] and home.broker_pid() == pid
+
+
+@cases.add
 def a_link_to_another_projects_file_has_no_yes_of_its_own():
     with home_with({}, "include: [project]\n") as home:
         ran, other = home.path("ran"), home.path("other")
