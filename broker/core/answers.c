@@ -117,11 +117,12 @@ int approval_answer(struct core *core, const char *subject, const char *id, cons
 	_cleanup_free_ char *always = NULL;
 	struct ask_end end = {.content = answer->content, .dismissed = answer->dismissed};
 	struct view *view;
-	struct approval *a;
+	struct approval *a = NULL;
 	int r = ask_find(all, subject, id, &a, err);
 
-	if (r == 0)
-		r = check_content(a, answer, err);
+	if (r < 0 || !a)
+		return r;
+	r = check_content(a, answer, err);
 	if (r < 0)
 		return r;
 	view = view_ref(a->view);

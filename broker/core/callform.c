@@ -169,6 +169,8 @@ static struct call *call_of(const struct shared_upstream *shared, const struct u
 /* A server may ask without an end: not each is a line. */
 static void tell_declined(struct shared_upstream *shared)
 {
+	const char *why = "it may belong to calls of several clients, or to none, and is shown to no one; a "
+			  "server behind a URL says whose it is by the stream that it asks in";
 	const char *name = shared->calls ? shared->calls->server_name : NULL;
 	const struct audit_record record = {
 		.server = name,
@@ -182,9 +184,7 @@ static void tell_declined(struct shared_upstream *shared)
 	if (shared->declined_ms && now - shared->declined_ms < DECLINED_MS)
 		return;
 	shared->declined_ms = now;
-	log_warn("elicitation_declined", LOG_S("server", name ? name : ""),
-		 LOG_S("reason", "it may belong to calls of several clients (or to none), and is shown to no one; a "
-				 "server behind a URL says which by the stream that it asks in"));
+	log_warn("elicitation_declined", LOG_S("server", name ? name : ""), LOG_S("reason", why));
 	if (audit_record(shared->core->audit, &record, &err) < 0)
 		log_error("audit_failed", LOG_S("reason", error_text(&err)));
 }
