@@ -53,7 +53,7 @@ static int escape(struct buf *out, const char *text, size_t len, const struct st
 	size_t width;
 	int r = 0;
 
-	for (; len > 0 && r == 0; text += width, len -= width) {
+	for (; text && len > 0 && r == 0; text += width, len -= width) {
 		width = utf8_width(text, len);
 		if (width < 2) {
 			width = 1; /* also a byte of no character: nobody writes it as another */
