@@ -11,9 +11,6 @@ struct hub_fd {
 	struct loop_fd *watch;
 };
 
-/* libcurl keeps a multi handle per event loop; this is where it is found again. */
-static struct http_hub *hubs;
-
 /* ---- from libcurl to the loop's side ---- */
 
 static void settle(struct http_hub *hub)
@@ -165,21 +162,14 @@ void hub_unref(struct http_hub *hub)
 
 static void on_loop_end(void *user)
 {
-	struct http_hub *hub = user, **at = &hubs;
-
-	while (*at != hub)
-		at = &(*at)->next;
-	*at = hub->next;
-	hub_unref(hub);
+	hub_unref(user);
 }
 
 int hub_get(struct loop *loop, struct http_hub **ret, struct error *err)
 {
-	struct http_hub *hub = hubs;
+	struct http_hub *hub = loop_owned(loop, on_loop_end);
 	int r;
 
-	while (hub && hub->loop != loop)
-		hub = hub->next;
 	if (hub) {
 		hub->refs++;
 		*ret = hub;
@@ -203,9 +193,7 @@ int hub_get(struct loop *loop, struct http_hub **ret, struct error *err)
 	hub->curl->curl_multi_setopt(hub->multi, CURLMOPT_SOCKETDATA, hub);
 	hub->curl->curl_multi_setopt(hub->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
 	hub->curl->curl_multi_setopt(hub->multi, CURLMOPT_TIMERDATA, hub);
-	hub->next = hubs;
-	hubs = hub;
-	loop_at_end(loop, on_loop_end, hub);
+	loop_own(loop, on_loop_end, hub);
 	hub->refs++;
 	*ret = hub;
 	return 0;

@@ -24,10 +24,9 @@ struct http_hub {
 	struct http *news; /* first of the requests that have news */
 	bool settling, settle_soon;
 	bool act_soon, act_due; /* libcurl wants to be called on the next turn; it is not, if it changed its mind */
-	struct http_hub *next;
 };
 
-/* A reference for the caller. */
+/* That of the loop, which owns it: no other table says whose is whose. A reference for the caller. */
 int hub_get(struct loop *loop, struct http_hub **ret, struct error *err) _must_check_;
 void hub_unref(struct http_hub *hub);
 /* Delivers on the next turn. */

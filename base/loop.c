@@ -146,7 +146,16 @@ int loop_new(struct loop **ret, struct error *err)
 	return 0;
 }
 
-void loop_at_end(struct loop *loop, void (*fn)(void *user), void *user)
+void *loop_owned(const struct loop *loop, void (*fn)(void *user))
+{
+	const struct loop_ending *ending = loop->endings;
+
+	while (ending && ending->fn != fn)
+		ending = ending->next;
+	return ending ? ending->user : NULL;
+}
+
+void loop_own(struct loop *loop, void (*fn)(void *user), void *user)
 {
 	struct loop_ending *ending = calloc(1, sizeof(*ending));
 

@@ -21,9 +21,10 @@ int loop_new(struct loop **ret, struct error *err) _must_check_;
 /* Runs what was deferred and what still ends by itself (a server on its way out), then closes all. Objects must have
  * been freed by their owners: one that waits for something keeps this from returning. NULL is fine. */
 struct loop *loop_free(struct loop *loop);
-/* fn(user) runs at the beginning of loop_free(), last come first: for what lives as long as its loop and has no other
- * owner. */
-void loop_at_end(struct loop *loop, void (*fn)(void *user), void *user);
+/* The loop owns user: fn(user) runs at the beginning of loop_free(), last come first. For what there is once a loop. */
+void loop_own(struct loop *loop, void (*fn)(void *user), void *user);
+/* What it owns with this fn; NULL: nothing. */
+void *loop_owned(const struct loop *loop, void (*fn)(void *user));
 /* Until loop_stop(), or until nothing is left to wait for. */
 void loop_run(struct loop *loop);
 /* Makes loop_run() return after the present turn. */

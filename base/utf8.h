@@ -31,6 +31,16 @@ static inline size_t utf8_width(const char *s, size_t n)
 	return 4;
 }
 
+/* The character of width bytes, as utf8_width() said, at p. */
+static inline uint32_t utf8_get(const char *p, size_t width)
+{
+	uint32_t c = width == 1 ? (uint8_t)p[0] : (uint8_t)p[0] & (0xffu >> (width + 1));
+
+	for (size_t i = 1; i < width; i++)
+		c = c << 6 | ((uint8_t)p[i] & 0x3fu);
+	return c;
+}
+
 /* Writes character c (up to 0x10ffff); how many bytes it took, 1 to 4. */
 static inline size_t utf8_put(char *out, uint32_t c)
 {

@@ -20,10 +20,8 @@
 enum { WS_RX = 64 * 1024, WS_HEADERS_MAX = 32 };
 enum ws_state { WS_RESOLVING, WS_CONNECTING, WS_OPEN, WS_CLOSED };
 
-struct ws_hub {
-	struct loop *loop;
+struct ws_hub { /* one a loop, which owns it */
 	struct lws_context *context;
-	struct ws_hub *next;
 };
 
 struct ws {
@@ -45,9 +43,6 @@ struct ws {
 	struct error reason;
 	uint8_t *out; /* LWS_PRE and a message */
 };
-
-/* libwebsockets keeps a context per event loop; this is where it is found again. */
-static struct ws_hub *hubs;
 
 static void ws_try_next(struct ws *ws);
 
@@ -183,11 +178,6 @@ static void hub_end(void *user)
 {
 	struct ws_hub *hub = user;
 
-	for (struct ws_hub **at = &hubs; *at; at = &(*at)->next)
-		if (*at == hub) {
-			*at = hub->next;
-			break;
-		}
 	lws_context_destroy(hub->context);
 	free(hub);
 }
@@ -208,27 +198,23 @@ static int hub_get(struct loop *loop, struct ws_hub **ret, struct error *err)
 		.foreign_loops = loops,
 		.retry_and_idle_policy = &no_validity,
 	};
-	struct ws_hub *hub;
+	struct ws_hub *hub = loop_owned(loop, hub_end);
 
-	for (hub = hubs; hub; hub = hub->next)
-		if (hub->loop == loop) {
-			*ret = hub;
-			return 0;
-		}
+	if (hub) {
+		*ret = hub;
+		return 0;
+	}
 	hub = calloc(1, sizeof(*hub));
 	if (!hub)
 		return error_set(err, -ENOMEM, "no memory for WebSockets");
 	lws_set_log_level(0, NULL);
-	hub->loop = loop;
 	hub->context = lws_create_context(&info);
 	if (!hub->context) {
 		free(hub);
 		return error_set(err, -EIO,
 				 "libwebsockets does not start; is the package libwebsockets-evlib-uv installed?");
 	}
-	hub->next = hubs;
-	hubs = hub;
-	loop_at_end(loop, hub_end, hub);
+	loop_own(loop, hub_end, hub);
 	*ret = hub;
 	return 0;
 }

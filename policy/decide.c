@@ -9,36 +9,62 @@ unsigned policy_needs(const struct policy *p, const struct policy_call *call)
 	return 0;
 }
 
-/* The tool as it is written in a rule: quoted where YAML would read something else, cut where it is absurdly long. */
-static void rule_name(const struct policy_call *call, char *text, size_t size)
+/* A text as it is written in YAML: quoted where that would read something else. */
+static void quote(const char *name, char *text, size_t size)
 {
-	char name[128];
-	size_t n = (size_t)snprintf(name, sizeof(name), "%s.%s", call->server, call->tool);
 	const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
 
-	for (char *c = name; *c; c++)
-		if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f || *c == '"' || *c == '\\')
-			*c = '?';
-	if (n >= sizeof(name))
-		snprintf(name + sizeof(name) - 2, 2, "*");
 	snprintf(text, size, strspn(name, plain) == strlen(name) ? "%s" : "\"%s\"", name);
 }
 
-/* A format for the name, and the verdict that it belongs to. */
+/* What cannot be seen, or would end the quotes, is any one character. */
+static void make_writable(char *name)
+{
+	for (; *name; name++)
+		if ((unsigned char)*name < 0x20 || (unsigned char)*name >= 0x7f || strchr("\"\\", *name))
+			*name = '?';
+}
+
+/* The rule that would allow the call, as it is written in a list of rules. */
+static void describe_rule(const struct policy_call *call, char *text, size_t size)
+{
+	char name[POLICY_NAME_MAX], glob[POLICY_NAME_MAX + 4], from[POLICY_NAME_MAX + 4], file[POLICY_NAME_MAX];
+
+	if (!policy_name_tool(call, name, sizeof(name))) {
+		snprintf(text, size, "a rule that allows it, once the server has a name that no other reads like");
+		return;
+	}
+	make_writable(name);
+	quote(name, glob, sizeof(glob));
+	if (!call->project) {
+		snprintf(text, size, "- allow: %s", glob);
+		return;
+	}
+	if ((size_t)snprintf(file, sizeof(file), "%s", call->project) >= sizeof(file))
+		snprintf(file, sizeof(file), "FILE");
+	make_writable(file);
+	quote(file, from, sizeof(from));
+	snprintf(text, size, "- {allow: %s, from: %s}", glob, from);
+}
+
+/* The verdict, and what to change for another one. */
 static void explain(struct policy_decision *d, const struct policy_call *call)
 {
 	bool by_rule = strncmp(d->rule, "rules[", 6) == 0;
-	char name[136];
+	char rule[600];
 
-	rule_name(call, name, sizeof(name));
-	if (strcmp(d->rule, "allowed_tools") == 0)
-		snprintf(d->fix, sizeof(d->fix), "add %s to allowed_tools of this run", name);
-	else if (d->verdict == POLICY_ALLOW)
+	describe_rule(call, rule, sizeof(rule));
+	if (strcmp(d->rule, "allowed_tools") == 0) {
+		snprintf(rule, sizeof(rule), "%s.%.400s", call->server, call->tool);
+		make_writable(rule);
+		snprintf(d->fix, sizeof(d->fix), "add %s to allowed_tools of this run", rule);
+	} else if (d->verdict == POLICY_ALLOW) {
 		d->fix[0] = '\0';
-	else if (by_rule)
-		snprintf(d->fix, sizeof(d->fix), "add to policy.rules, above %s: - allow: %s", d->rule, name);
-	else
-		snprintf(d->fix, sizeof(d->fix), "add to policy.rules: - allow: %s", name);
+	} else if (by_rule) {
+		snprintf(d->fix, sizeof(d->fix), "add to policy.rules, above %s: %s", d->rule, rule);
+	} else {
+		snprintf(d->fix, sizeof(d->fix), "add to policy.rules: %s", rule);
+	}
 }
 
 static bool is_narrowed_out(const struct policy_call *call)
@@ -54,11 +80,11 @@ static bool is_narrowed_out(const struct policy_call *call)
 /* A rule that allows holds for the tool's own name alone; others for any name that leads to the tool. */
 static bool rule_matches(const struct policy_rule *rule, const struct policy_call *call)
 {
-	bool (*glob)(const char *pattern, const char *server, const char *tool) =
-		rule->verdict == POLICY_ALLOW ? policy_glob_own_name : policy_glob;
-
+	if (!policy_rule_concerns(rule, call->project))
+		return false;
 	for (size_t k = 0; k < rule->count; k++)
-		if (glob(rule->globs[k], call->server, call->tool))
+		if (rule->verdict == POLICY_ALLOW ? policy_gives(rule, rule->globs[k], call)
+						  : policy_glob(rule->globs[k], call->server, call->tool))
 			return true;
 	return false;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy/policy.h"
+#include "policy/rules.h"
 
 #include <string.h>
 
@@ -44,17 +44,18 @@ static char name_at(const struct name *n, size_t i)
 }
 
 /* The usual two-pointer walk: only the last star is ever gone back to, so time is at most pattern x name. */
-static bool match(const char *pattern, const struct name *n)
+static bool match_piece(const char *pattern, size_t len, const struct name *n)
 {
-	const char *star = NULL;
+	const char *star = NULL, *end = pattern + len;
 	size_t at = 0, star_at = 0;
 	char c;
 
 	while ((c = name_at(n, at))) {
-		if (*pattern == '*') {
+		if (pattern < end && *pattern == '*') {
 			star = pattern++;
 			star_at = at;
-		} else if (*pattern == '?' || *pattern == c || (n->identifier && *pattern == '-' && c == '_')) {
+		} else if (pattern < end &&
+			   (*pattern == '?' || *pattern == c || (n->identifier && *pattern == '-' && c == '_'))) {
 			pattern++;
 			at++;
 		} else if (star) {
@@ -64,9 +65,14 @@ static bool match(const char *pattern, const struct name *n)
 			return false;
 		}
 	}
-	while (*pattern == '*')
+	while (pattern < end && *pattern == '*')
 		pattern++;
-	return *pattern == '\0';
+	return pattern == end;
+}
+
+static bool match(const char *pattern, const struct name *n)
+{
+	return match_piece(pattern, strlen(pattern), n);
 }
 
 static bool match_mcp(const char *pattern, const char *server, const char *tool, bool identifier)
@@ -89,14 +95,9 @@ static bool match_code_server(const char *pattern, const char *server)
 {
 	const char *dot = strchr(pattern, '.');
 	struct name n = name_of(server, "", "", "");
-	char first[256];
 
-	if (!dot || (size_t)(dot - pattern) >= sizeof(first))
-		return false;
-	memcpy(first, pattern, (size_t)(dot - pattern));
-	first[dot - pattern] = '\0';
 	n.identifier = true;
-	return match(first, &n);
+	return dot && match_piece(pattern, (size_t)(dot - pattern), &n);
 }
 
 /* As code writes it: server and tool as identifiers, the "." between them as it is. A tool can be called by that name,
@@ -165,4 +166,12 @@ bool policy_glob_reaches(const char *pattern, const char *server, enum policy_ve
 		return true;
 	return is_mcp(pattern) ? begins_mcp(pattern, server, identifier)
 			       : identifier && match_code_server(pattern, server);
+}
+
+bool policy_glob_piece(const char *pattern, size_t len, const char *name, bool plain)
+{
+	struct name n = name_of(name, "", "", "");
+
+	n.plain = plain;
+	return match_piece(pattern, len, &n);
 }

@@ -23,9 +23,18 @@ typedef void policy_fault_fn(void *user, const char *pointer, const char *messag
 int policy_new(const json_t *config, policy_fault_fn *fault, void *user, struct policy **ret) _must_check_;
 struct policy *policy_free(struct policy *p);
 
+/* A server that is configured. Names are unique. */
+struct policy_server {
+	const char *name;
+	const char *project; /* the project's file that brought it; NULL: it is the user's own */
+};
 struct policy_call {
 	const char *subject;
 	const char *server, *tool; /* raw names, after aliases were resolved */
+	const char *project; /* of the server, as above */
+	/* All that are configured: they say which part of a glob is the server's. None: only that of the call. */
+	const struct policy_server *servers;
+	size_t server_count;
 	struct span args; /* checked JSON */
 	bool trusted; /* annotations of this server count */
 	bool read_only, destructive, idempotent, open_world; /* annotations */
@@ -40,17 +49,23 @@ unsigned policy_needs(const struct policy *p, const struct policy_call *call);
 struct policy_decision {
 	enum policy_verdict verdict;
 	char rule[64]; /* "rules[3]", "default", "allowed_tools" */
-	char fix[256]; /* what to change, for instance the rule to add; "" when allowed */
+	char fix[768]; /* what to change, for instance the rule to add; "" when allowed */
 };
 void policy_decide(const struct policy *p, const struct policy_call *call, const struct policy_facts *facts,
 		   struct policy_decision *ret);
 /* Glob over "server.tool" with * and ?, in any spelling by which the tool can be called: as its own name, as
  * mcp__server__tool, and as code writes both. Several tools may share such a spelling, so what takes away asks this. */
 bool policy_glob(const char *pattern, const char *server, const char *tool);
-/* The same without code's spelling: what gives asks this, so that a rule for my_fs does not give away my-fs. */
-bool policy_glob_own_name(const char *pattern, const char *server, const char *tool);
 /* Could it match a tool of the server, whatever the tool's name? For warnings: a star counts as a match of all that
  * follows. verdict: of the rule that has it, which says what spellings count. */
 bool policy_glob_reaches(const char *pattern, const char *server, enum policy_verdict verdict);
+enum { POLICY_NAME_MAX = 256 };
+/* The glob by which a rule that allows names this tool and no other: server.tool, or mcp__server__tool where the first
+ * could mean another server's. False: there is none. */
+bool policy_name_tool(const struct policy_call *call, char *ret_glob, size_t size) _must_check_;
+/* The next glob that allows nothing, as it may mean tools of several of these servers. *at is 0 at first. False: no
+ * more. */
+bool policy_next_unclear(const struct policy *p, const struct policy_server *servers, size_t count, size_t *at,
+			 const char **ret_glob) _must_check_;
 
 #endif

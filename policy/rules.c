@@ -97,6 +97,18 @@ static const char *glob_fault(const json_t *value)
 	return NULL;
 }
 
+static void parse_from(struct parse *p, struct policy_rule *rule, const char *pointer, const json_t *value)
+{
+	const char *from = json_string_value(value);
+
+	if (!from || (from[0] != '/' && from[0] != '*') || json_string_length(value) > POLICY_FROM_LEN_MAX ||
+	    strlen(from) != json_string_length(value))
+		tell(p, pointer,
+		     "must be the whole path of a project's file such as /home/me/work/.mcp.json, or a glob over it");
+	else if (!(rule->from = strdup(from)))
+		tell(p, pointer, "no memory");
+}
+
 static void add_glob(struct parse *p, struct policy_rule *rule, const char *pointer, const json_t *value)
 {
 	const char *fault = glob_fault(value);
@@ -149,15 +161,15 @@ static void parse_rule(struct parse *p, size_t index, json_t *value)
 	json_object_foreach (value, key, item) {
 		int verdict = verdict_of(key);
 
-		if (verdict < 0) {
-			tell_unknown(p, where, key, "allow, deny, ask");
-			continue;
+		snprintf(pointer, sizeof(pointer), "%s/%.8s", where, key);
+		if (strcmp(key, "from") == 0) {
+			parse_from(p, rule, pointer, item);
+		} else if (verdict < 0) {
+			tell_unknown(p, where, key, "allow, deny, ask, from");
+		} else if (verdicts++ == 0) {
+			rule->verdict = (enum policy_verdict)verdict;
+			parse_globs(p, rule, pointer, item);
 		}
-		if (verdicts++ > 0)
-			continue;
-		rule->verdict = (enum policy_verdict)verdict;
-		snprintf(pointer, sizeof(pointer), "%s/%s", where, key);
-		parse_globs(p, rule, pointer, item);
 	}
 	if (verdicts != 1)
 		tell(p, where, "has %s of allow, deny and ask; a rule has exactly one", verdicts ? "several" : "none");
@@ -225,6 +237,7 @@ struct policy *policy_free(struct policy *p)
 		for (size_t k = 0; k < p->rules[i].count; k++)
 			free(p->rules[i].globs[k]);
 		free(p->rules[i].globs);
+		free(p->rules[i].from);
 	}
 	free(p->rules);
 	free(p);

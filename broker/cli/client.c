@@ -173,6 +173,11 @@ int client_hello(const struct cli_args *args, const struct paths *paths, struct 
 		config = NULL;
 	hello = json_pack("{s:s, s:s, s:s*, s:s}", "version", HAWSER_VERSION, "cwd", cwd, "config", config,
 			  "config_home", paths->config);
+	/* What files of other clients and "~" mean is this process's to say; a value that is no UTF-8 stays unsaid. */
+	if (hello && getenv("HOME"))
+		json_object_set_new(hello, "home", json_string(getenv("HOME")));
+	if (hello && getenv("PATH"))
+		json_object_set_new(hello, "path", json_string(getenv("PATH")));
 	if (!hello || json_print(out, hello) < 0)
 		return error_set(err, -EINVAL, "the working directory or the path of the configuration is not UTF-8");
 	return 0;

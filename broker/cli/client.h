@@ -62,7 +62,7 @@ int cli_put_run_request(const struct cli_args *args, struct buf *out, struct err
 int start_broker(const struct paths *paths, struct error *err) _must_check_;
 /* Connects to the socket, or to what the link names; -ENOENT: nobody listens there. */
 int start_connect(const struct paths *paths, struct error *err) _must_check_;
-/* {version, cwd, config, config_home} of this process. */
+/* {version, cwd, config, config_home, home, path} of this process. */
 int client_hello(const struct cli_args *args, const struct paths *paths, struct buf *out,
 		 struct error *err) _must_check_;
 /* {"values":["K=V", ...]} of names, a JSON array of strings. */

@@ -57,7 +57,7 @@ int init_read_present(struct init *in)
 static int write_file(const char *path, const struct buf *text, struct error *err)
 {
 	unlink(path);
-	return files_create(path, buf_head(text), text->len, err);
+	return file_create(path, buf_head(text), text->len, err);
 }
 
 /* Where its client tells its folders to servers, the probe does so too, and sees which of them ask. */

@@ -83,7 +83,7 @@ static int take(struct init *in, const char *verdict, const char *permission)
 		free(glob);
 		return -E2BIG;
 	}
-	in->rules[in->rule_count++] = (struct hawserfile_rule){verdict, glob};
+	in->rules[in->rule_count++] = (struct hawserfile_rule){.verdict = verdict, .glob = glob};
 	return 0;
 }
 
@@ -121,7 +121,7 @@ static int take_file(struct init *in, const char *path, bool only_less, struct e
 /* deny, ask, allow */
 static void sort_rules(struct init *in)
 {
-	struct hawserfile_rule sorted[INIT_RULES_MAX] = {{NULL, NULL}};
+	struct hawserfile_rule sorted[INIT_RULES_MAX] = {{NULL, NULL, NULL}};
 	size_t n = 0;
 
 	for (size_t v = 0; v < ARRAY_SIZE(verdicts); v++)

@@ -2,8 +2,7 @@
 #ifndef HAWSER_BROKER_CLI_JOURNAL_FILES_H
 #define HAWSER_BROKER_CLI_JOURNAL_FILES_H
 
-#include "base/buf.h"
-#include "base/error.h"
+#include "base/file.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -14,14 +13,11 @@
 /* 0, or a negative errno; -EFBIG: over the buffer's maximum. */
 int files_read(const char *path, struct buf *out) _must_check_;
 bool files_equal(const struct buf *a, const struct buf *b);
-/* A new file of 0600, synced with its folder. */
-int files_create(const char *path, const void *data, size_t len, struct error *err) _must_check_;
-/* Writes beside the file and renames; the new one has this mode and owner. */
-int files_replace(const char *path, const struct buf *text, mode_t mode, uid_t uid, gid_t gid,
+/* file_replace() by way of a name that is found again. */
+int files_replace(const char *path, const struct buf *text, const struct file_owner *owner,
 		  struct error *err) _must_check_;
 /* What a killed files_replace() left beside path. */
 void files_remove_temporary(const char *path);
-int files_sync_folder(const char *dir, struct error *err) _must_check_;
 /* The outermost folder on the way to path that is not there; NULL: all are. On the heap. */
 char *files_missing_folder(const char *path);
 int files_make_folders(const char *path, struct error *err) _must_check_;

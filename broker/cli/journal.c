@@ -107,7 +107,7 @@ static int save_list(const char *folder, const struct journal_changes *changes, 
 	if (json_array_size(list) != changes->count || json_print(&text, list) < 0)
 		return error_set(err, -EINVAL, "a path is not UTF-8");
 	snprintf(path, sizeof(path), "%s/list.json", folder);
-	return files_create(path, buf_head(&text), text.len, err);
+	return file_create(path, buf_head(&text), text.len, err);
 }
 
 static int save_copies(const char *folder, const struct journal_changes *changes, struct error *err)
@@ -119,10 +119,10 @@ static int save_copies(const char *folder, const struct journal_changes *changes
 		const struct journal_change *c = &changes->items[i];
 
 		snprintf(path, sizeof(path), "%s/%zu.before", folder, i);
-		r = files_create(path, buf_head(&c->before), c->before.len, err);
+		r = file_create(path, buf_head(&c->before), c->before.len, err);
 		snprintf(path, sizeof(path), "%s/%zu.after", folder, i);
 		if (r == 0)
-			r = files_create(path, buf_head(&c->after), c->after.len, err);
+			r = file_create(path, buf_head(&c->after), c->after.len, err);
 	}
 	return r;
 }
@@ -151,7 +151,7 @@ static int change_all(const struct journal_changes *changes, struct error *err)
 		if (r == 0)
 			r = check_before(c, err);
 		if (r == 0)
-			r = files_replace(c->path, &c->after, c->mode, c->uid, c->gid, err);
+			r = files_replace(c->path, &c->after, &(struct file_owner){c->mode, c->uid, c->gid}, err);
 		if (r < 0)
 			return i > 0 ? error_wrap(err, "hawser init --undo puts the other files back") : r;
 	}
@@ -179,10 +179,10 @@ int journal_write(const char *state_dir, const struct journal_changes *changes, 
 	if (r == 0 && rename(fresh, folder) < 0)
 		r = error_set_errno(err, -errno, "renaming %s", fresh);
 	if (r == 0)
-		r = files_sync_folder(j.dir, err);
+		r = file_sync_folder(j.dir, err);
 	if (r == 0)
 		r = change_all(changes, err);
-	return r < 0 ? r : files_create(done, "", 0, err);
+	return r < 0 ? r : file_create(done, "", 0, err);
 }
 
 /* ---- undo ---- */
@@ -265,7 +265,7 @@ static int keep_edited(const struct undo *u, size_t i, const struct found *f, st
 
 	snprintf(kept, sizeof(kept), "%s/%zu.edited", u->folder, i);
 	unlink(kept);
-	return files_create(kept, buf_head(&f->now), f->now.len, err);
+	return file_create(kept, buf_head(&f->now), f->now.len, err);
 }
 
 static int put_back(const struct undo *u, size_t i, const json_t *item, const struct found *f, struct error *err)
@@ -286,10 +286,12 @@ static int put_back(const struct undo *u, size_t i, const json_t *item, const st
 		r = keep_edited(u, i, f, err);
 	if (r == 0 && f->state != AS_BEFORE) {
 		if (json_is_true(json_object_get(item, "there")))
-			r = files_replace(path, f->state == MENDED ? &f->mended : &f->before,
-					  (mode_t)json_integer_value(json_object_get(item, "mode")),
-					  (uid_t)json_integer_value(json_object_get(item, "uid")),
-					  (gid_t)json_integer_value(json_object_get(item, "gid")), err);
+			r = files_replace(
+				path, f->state == MENDED ? &f->mended : &f->before,
+				&(struct file_owner){.mode = (mode_t)json_integer_value(json_object_get(item, "mode")),
+						     .uid = (uid_t)json_integer_value(json_object_get(item, "uid")),
+						     .gid = (gid_t)json_integer_value(json_object_get(item, "gid"))},
+				err);
 		else if (unlink(path) < 0 && errno != ENOENT)
 			r = error_set_errno(err, -errno, "removing %s", path);
 		u->told(u->user, path, fates[f->state]);

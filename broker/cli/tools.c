@@ -97,6 +97,8 @@ static void print_server(struct span server)
 {
 	_cleanup_free_ char *name = cli_member(server, "name"), *id = cli_member(server, "id");
 	_cleanup_free_ char *state = cli_member(server, "state"), *problem = cli_member(server, "problem");
+	_cleanup_free_ char *notice = cli_member(server, "notice");
+	char *what = problem && *problem ? problem : notice;
 	struct span tools = span_member(server, "tools");
 
 	printf("%s%s%s%s  %s", name ? cli_clean(name) : "?", id && name && strcmp(id, name) != 0 ? " (in code: " : "",
@@ -104,7 +106,7 @@ static void print_server(struct span server)
 	       state ? state : "?");
 	if (tools.p)
 		printf(", %.*s tools", (int)tools.len, tools.p);
-	printf("%s%s\n", problem && *problem ? ": " : "", problem && *problem ? cli_clean(problem) : "");
+	printf("%s%s\n", what && *what ? ": " : "", what && *what ? cli_clean(what) : "");
 }
 
 static int list_servers(struct wire *w, const struct cli_args *args)

@@ -89,9 +89,10 @@ static int look(const char *path, struct trust *ret, struct error *err)
 
 static int keep(const struct trust *t, struct error *err)
 {
+	const struct file_owner owner = {0600, geteuid(), getegid()};
 	int r = files_make_folders(t->pin, err);
 
-	return r < 0 ? r : files_replace(t->pin, &t->now, 0600, geteuid(), getegid(), err);
+	return r < 0 ? r : files_replace(t->pin, &t->now, &owner, err);
 }
 
 static void show(const struct trust *t)
@@ -99,6 +100,8 @@ static void show(const struct trust *t)
 	printf("%s\n", t->there ? "this project's file has changed since you said yes to it:"
 				: "this project's file would start these servers:");
 	diff_print(t->there ? t->file : NULL, &t->before, t->file, &t->now);
+	printf("Rules of yours that allow do not count for them, whatever their names, but for those with from: %s\n",
+	       t->file);
 	fflush(stdout);
 }
 

@@ -67,7 +67,8 @@ const struct cli_verb cli_verbs[] = {
 	 "too. With nobody there such a call is refused at once.",
 	 cli_approvals},
 	{"approve", "ID", 1, 1, "always args", "let a waiting call through",
-	 "ID is what hawser approvals lists, with the rule that --always would write; its first eight characters do.\n"
+	 "ID is what hawser approvals lists, with the rule that --always would write; its first eight characters do "
+	 "if no other begins so.\n"
 	 "The first answer counts, wherever it is given. A server that asks by a form gets --args, an object with its "
 	 "fields.",
 	 cli_approve},

@@ -189,12 +189,16 @@ static int append_glob(struct buf *out, const char *glob)
 	return append_value(out, text);
 }
 
+/* One line, so that it can be taken out again. */
 static int append_rule(struct buf *out, size_t indent, const char *line, const struct hawserfile_rule *rule)
 {
-	int r = buf_printf(out, "%*s- %s: ", (int)indent, "", rule->verdict);
+	json_auto_t *value = rule->from ? hawserfile_rule_json(rule) : NULL;
+	int r = buf_printf(out, "%*s- ", (int)indent, "");
 
+	if (r == 0 && !value)
+		r = buf_printf(out, "%s: ", rule->verdict);
 	if (r == 0)
-		r = append_glob(out, rule->glob);
+		r = value ? append_value(out, value) : append_glob(out, rule->glob);
 	return r ? r : buf_append_str(out, line);
 }
 

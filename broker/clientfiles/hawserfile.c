@@ -70,9 +70,14 @@ static int put_servers(const struct json_edit *j, struct span root, const struct
 	return r;
 }
 
+json_t *hawserfile_rule_json(const struct hawserfile_rule *rule)
+{
+	return json_pack("{s:s, s:s*}", rule->verdict, rule->glob, "from", rule->from);
+}
+
 static char *rule_text(const struct hawserfile_rule *rule)
 {
-	json_auto_t *value = json_pack("{s:s}", rule->verdict, rule->glob);
+	json_auto_t *value = hawserfile_rule_json(rule);
 
 	return value ? json_dumps(value, 0) : NULL;
 }
@@ -142,10 +147,9 @@ static int put_policy(const struct json_edit *j, struct span root, const struct 
 		for (size_t i = 0; i < a->rule_count; i++)
 			if (is_allow(&a->rules[i]) == (allow == 1))
 				json_array_append_new(json_object_get(policy, "rules"),
-						      json_pack("{s:s}", a->rules[i].verdict, a->rules[i].glob));
+						      hawserfile_rule_json(&a->rules[i]));
 	if (a->rule)
-		json_array_append_new(json_object_get(policy, "rules"),
-				      json_pack("{s:s}", a->rule->verdict, a->rule->glob));
+		json_array_append_new(json_object_get(policy, "rules"), hawserfile_rule_json(a->rule));
 	text = member("policy", policy);
 	return text ? json_edit_insert(j, root, EDIT_LAST, (const char *const *)&text, 1) : -ENOMEM;
 }

@@ -17,7 +17,10 @@ struct hawserfile_server {
 };
 struct hawserfile_rule {
 	const char *verdict, *glob;
+	const char *from; /* file of the project whose server it is; NULL: the user's own */
 };
+/* {"allow": "a.b"}, and what else the rule says. New reference. */
+json_t *hawserfile_rule_json(const struct hawserfile_rule *rule);
 struct hawserfile_addition {
 	const struct hawserfile_server *servers;
 	size_t server_count;

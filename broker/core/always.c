@@ -11,14 +11,32 @@
 
 enum { GRANTED_MAX = 1000 };
 
+/* The narrowest rule for a tool, with its file of a project. NULL: none names it alone. */
+static char *rule_of(const struct view *view, const char *server, const char *tool, const char **ret_from)
+{
+	char glob[POLICY_NAME_MAX];
+
+	for (size_t i = 0; i < view->config->server_count; i++) {
+		struct policy_call call;
+
+		if (strcmp(view->names[i].name, server) != 0)
+			continue;
+		call = view_policy_call(view, &view->config->servers[i], tool);
+		*ret_from = call.project;
+		return policy_name_tool(&call, glob, sizeof(glob)) ? strdup(glob) : NULL;
+	}
+	return NULL;
+}
+
 void ask_name_rule(struct approval *a)
 {
-	if (!a->view->config->path || !config_rule_can_name(a->server, a->tool))
+	_cleanup_free_ char *rule = rule_of(a->view, a->server, a->tool, &a->from);
+
+	if (!rule || !a->view->config->path || !config_rule_can_name(a->server, a->tool, a->from))
 		return;
 	if (sscanf(a->rule, "rules[%zu]", &a->above) != 1)
 		a->above = 0; /* no rule matched: it may stand anywhere */
-	if (asprintf(&a->always, "%s.%s", a->server, a->tool) < 0)
-		a->always = NULL;
+	a->always = TAKE_PTR(rule);
 }
 
 static bool is_listed(const struct json_strings *list, const char *name)
@@ -31,11 +49,10 @@ static bool is_listed(const struct json_strings *list, const char *name)
 
 bool ask_is_granted(const struct view *view, const char *server, const char *tool)
 {
-	_cleanup_free_ char *name = NULL;
+	const char *from;
+	_cleanup_free_ char *name = view->granted.count > 0 ? rule_of(view, server, tool, &from) : NULL;
 
-	if (view->granted.count == 0 || asprintf(&name, "%s.%s", server, tool) < 0)
-		return false;
-	return is_listed(&view->granted, name);
+	return name && is_listed(&view->granted, name);
 }
 
 static void grant(struct view *view, const char *name)
@@ -54,22 +71,33 @@ static void grant(struct view *view, const char *name)
 		items[++list->count] = NULL;
 }
 
+int ask_put_rule(const struct approval *a, struct buf *out)
+{
+	int r = buf_printf(out, a->from ? "- {allow: %s, from: " : "- allow: %s", a->always);
+
+	if (r == 0 && a->from)
+		r = ask_put_visible(out, a->from, strlen(a->from));
+	return r || !a->from ? r : buf_append_str(out, "}");
+}
+
 bool ask_write_rule(struct approval *a)
 {
 	const char *path = a->view->config->path;
+	_cleanup_buf_ struct buf rule = BUF_INIT(ASK_LINES_MAX);
 	_cleanup_error_ struct error err = ERROR_INIT;
 	int r, n;
 
-	if (!a->always)
+	if (!a->always || ask_put_rule(a, &rule) < 0)
 		return false;
 	/* The number of the rule is that of the file which the run began with. */
 	if (config_is_stale(a->view->config))
-		r = error_set(&err, -ESTALE, "%s has changed since: add to policy.rules: - allow: %s", path, a->always);
+		r = error_set(&err, -ESTALE, "%s has changed since: add to policy.rules: %.*s", path, (int)rule.len,
+			      (const char *)buf_head(&rule));
 	else
-		r = config_rule_add(path, a->always, a->above, &err);
+		r = config_rule_add(path, &(struct config_rule){a->always, a->from, a->above}, &err);
 	if (r == 0)
-		n = asprintf(&a->note, "written to %s: - allow: %s; hawser policy forget %s takes it back", path,
-			     a->always, a->always);
+		n = asprintf(&a->note, "written to %s: %.*s; hawser policy forget %s takes it back", path,
+			     (int)rule.len, (const char *)buf_head(&rule), a->always);
 	else
 		n = asprintf(&a->note, "allowed for this once, as no rule was written: %s", error_text(&err));
 	if (n < 0)

@@ -18,8 +18,6 @@
 
 enum {
 	GATHER_MS = 100, /* from the first call to the question */
-	FORM_BYTES_MAX = 64 << 10, /* of a server's question */
-	ID_BEGINNING_LEAST = 8, /* characters: four random ones after ask_ */
 	FORM_MESSAGE_MAX = 2 << 10, /* of its words */
 	SAME_BYTES_MAX = 64 << 10, /* longer arguments are never the same as others */
 };
@@ -266,7 +264,7 @@ bool ask_person(const struct ask_request *request, struct ask_waiter *waiter, as
 /* Its words, each line of them begun by two blanks, so that they are not taken for ours. */
 static int show_message(struct approval *a, struct span message)
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(2 * FORM_BYTES_MAX);
+	_cleanup_buf_ struct buf text = BUF_INIT(2 * ASK_FORM_MAX);
 	int r = span_string(message, &text);
 	const char *at, *end;
 
@@ -292,8 +290,8 @@ static int take_form(struct approval *a, struct span form)
 	_cleanup_error_ struct error err = ERROR_INIT;
 	int r;
 
-	a->form = (struct buf)BUF_INIT(2 * FORM_BYTES_MAX);
-	r = form.len > FORM_BYTES_MAX ? -E2BIG : buf_append(&a->form, form.p, form.len);
+	a->form = (struct buf)BUF_INIT(2 * ASK_FORM_MAX);
+	r = form.len > ASK_FORM_MAX ? -E2BIG : buf_append(&a->form, form.p, form.len);
 	if (r < 0)
 		return r;
 	redact_buf(a->view->redact, &a->form);
@@ -316,106 +314,4 @@ bool ask_form(const struct ask_request *request, struct span message, struct spa
 	loop_timer_start(a->timer, 0);
 	wait_for(a, waiter, SPAN_NONE, done, user);
 	return true;
-}
-
-/* ---- answers ---- */
-
-static int say_it_is_over(const struct approvals *all, const char *id, struct error *err)
-{
-	for (size_t i = 0; i < ASK_RECENT; i++) {
-		const char *by = all->recent[i].by;
-
-		if (all->recent[i].outcome != ASK_OPEN && strcmp(all->recent[i].id, id) == 0)
-			return error_set(err, -EALREADY, "%s was %s already%s%s", id,
-					 all->recent[i].outcome == ASK_NOBODY ? "refused (nobody was there)"
-									      : outcome_names[all->recent[i].outcome],
-					 *by ? ", by " : "", by);
-	}
-	return error_set(err, -ENOENT, "there is no question %.32s; hawser approvals lists those that are open", id);
-}
-
-/* "Always" answers what else is asked about this tool by the same rules. */
-static void answer_others(struct approvals *all, struct view *view, const char *name, const char *by)
-{
-	struct approval *a = all->open;
-
-	while (a) {
-		bool answered = a->view == view && a->always && strcmp(a->always, name) == 0;
-
-		if (answered)
-			ask_over(a, ASK_APPROVED, by);
-		a = answered ? all->open : a->hh.next;
-	}
-}
-
-/* Does what was filled in fit the form? */
-static int check_content(const struct approval *a, const struct approval_answer *answer, struct error *err)
-{
-	static const struct span nothing = SPAN_LIT("{}");
-	struct span content = answer->content.p ? answer->content : nothing;
-	_cleanup_buf_ struct buf faults = BUF_INIT(4096);
-	struct schema *schema = NULL;
-	bool fits;
-
-	if (a->form.len == 0 || !answer->approve)
-		return 0;
-	if (span_type(content) != SPAN_OBJECT || content.len > FORM_BYTES_MAX)
-		return error_set(err, -EINVAL, "the answer must be a JSON object of at most %d bytes", FORM_BYTES_MAX);
-	if (schema_compile(span_of(buf_head(&a->form), a->form.len), &schema, err) < 0) {
-		error_done(err); /* a schema that says nothing to us is the server's to check */
-		return 0;
-	}
-	fits = schema_check(schema, content, &faults);
-	schema_free(schema);
-	return fits ? 0
-		    : error_set(err, -EINVAL, "the answer does not fit the form: %.*s", (int)faults.len,
-				(const char *)buf_head(&faults));
-}
-
-/* By its whole id, or by a beginning of it that no other question of this subject has. */
-static struct approval *find_open(struct approvals *all, const char *subject, const char *id)
-{
-	struct approval *a, *found = NULL;
-	size_t n = strlen(id);
-
-	HASH_FIND_STR(all->open, id, a);
-	if (a)
-		return strcmp(a->view->subject, subject) == 0 ? a : NULL;
-	for (a = n >= ID_BEGINNING_LEAST ? all->open : NULL; a; a = a->hh.next) {
-		if (strcmp(a->view->subject, subject) != 0 || strncmp(a->id, id, n) != 0)
-			continue;
-		if (found)
-			return NULL;
-		found = a;
-	}
-	return found;
-}
-
-int approval_answer(struct core *core, const char *subject, const char *id, const struct approval_answer *answer,
-		    struct buf *note, struct error *err)
-{
-	struct approvals *all = core->approvals;
-	_cleanup_free_ char *always = NULL;
-	struct ask_end end = {.content = answer->content, .dismissed = answer->dismissed};
-	struct view *view;
-	struct approval *a;
-	int r;
-
-	a = find_open(all, subject, id);
-	if (!a)
-		return say_it_is_over(all, id, err);
-	r = check_content(a, answer, err);
-	if (r < 0)
-		return r;
-	view = view_ref(a->view);
-	if (answer->approve && answer->always && ask_write_rule(a))
-		always = strdup(a->always);
-	if (note && a->note && buf_append_str(note, a->note) < 0)
-		buf_clear(note);
-	end.outcome = answer->approve ? ASK_APPROVED : ASK_REFUSED;
-	ask_over_with(a, &end, answer->by);
-	if (always)
-		answer_others(all, view, always, answer->by);
-	view_unref(view);
-	return 0;
 }

@@ -19,6 +19,7 @@ int approver_new(struct core *core, const char *subject, bool follows_all, const
 		return error_set(err, -ENOMEM, "no memory for somebody who is asked");
 	}
 	approver->core = core;
+	approver->number = ++core->approvals->approver_number;
 	approver->follows_all = follows_all;
 	approver->events = *events;
 	approver->user = user;
@@ -190,7 +191,9 @@ static int put_always(const struct approval *a, struct buf *out)
 		r = ask_put_visible(out, path, strlen(path));
 	if (r == 0 && strcmp(a->rule, "default") != 0)
 		r = buf_printf(out, ", above %s", a->rule);
-	return r ? r : buf_printf(out, ": - allow: %s", a->always);
+	if (r == 0)
+		r = buf_append_str(out, ": ");
+	return r ? r : ask_put_rule(a, out);
 }
 
 int approval_text(const struct approval *a, struct buf *out)

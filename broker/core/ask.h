@@ -44,6 +44,7 @@ struct approval {
 	bool asked;
 	uint64_t asked_ms, expires_ms;
 	char *always; /* the rule that "always" would write: NAME of allow: NAME; NULL: none can be written */
+	const char *from; /* and its from; NULL: none. Of the view */
 	size_t above; /* the rule that asked: its number */
 	enum ask_outcome outcome;
 	char *by, *note;
@@ -52,6 +53,7 @@ struct approver {
 	struct approver *prev, *next;
 	struct core *core;
 	char *subject;
+	uint64_t number; /* never used twice */
 	bool follows_all;
 	struct approver_events events;
 	void *user;
@@ -61,6 +63,7 @@ struct approvals { /* approvals.c */
 	struct core *core;
 	struct approval *open; /* by id, oldest first */
 	struct approver *approvers;
+	uint64_t approver_number; /* of the last one */
 	struct loop_timer *check; /* somebody left: is there anybody for each question? */
 	struct {
 		char id[ID_TEXT_MAX];
@@ -93,9 +96,18 @@ void ask_over(struct approval *a, enum ask_outcome outcome, const char *by);
 /* The same with what else there is to tell the waiters: end has everything but id and by. */
 void ask_over_with(struct approval *a, const struct ask_end *end, const char *by);
 
+/* ---- answers.c ---- */
+enum { ASK_FORM_MAX = 64 << 10 }; /* bytes of a server's question, and of the answer to it */
+/* The open question of this subject with that id, or with that beginning of it (8 characters at least). -ENOENT,
+ * -EALREADY; -EINVAL: several begin so, open or just over, two of which the error names. */
+int ask_find(struct approvals *all, const char *subject, const char *id, struct approval **ret,
+	     struct error *err) _must_check_;
+
 /* ---- always.c ---- */
-/* Sets a->always and a->above. */
+/* Sets a->always, a->from and a->above. */
 void ask_name_rule(struct approval *a);
+/* The rule as it is written. */
+int ask_put_rule(const struct approval *a, struct buf *out) _must_check_;
 /* Writes the rule; a->note says what came of it. True: the tool is allowed from now on, also in runs that go on. */
 bool ask_write_rule(struct approval *a);
 /* Was "always" said of this tool since the view was made? */

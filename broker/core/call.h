@@ -68,9 +68,11 @@ void call_unpark(struct call *call);
 struct approver *call_approver(const struct call *call);
 
 /* ---- callform.c ---- */
-/* The call is at its server, whose questions belong to the newest of such calls; it is no more. */
+/* The call is at its server, whose questions belong to one of such calls; it is no more. */
 void call_is_sent(struct call *call);
 void call_is_back(struct call *call);
+/* Before that: nobody waits for the server's answer any more. */
+void call_is_given_up(const struct call *call);
 
 /* ---- callreply.c ---- */
 /* What policy allowed goes to the server; its answer ends the call. */

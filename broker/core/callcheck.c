@@ -9,23 +9,18 @@
 
 static void decide(struct call *call)
 {
-	struct policy_call facts_of_call = {
-		.subject = call->view->subject,
-		.server = call->server->config->name,
-		.tool = call->tool->name,
-		.args = span_of(buf_head(&call->args), call->args.len),
-		.trusted = call->server->config->trusted,
-		.read_only = call->tool->read_only,
-		.destructive = call->tool->destructive,
-		.idempotent = call->tool->idempotent,
-		.open_world = call->tool->open_world,
-		.allowed_tools = call->run && call->run->request.allowed_tools.items
-					 ? (const char *const *)call->run->request.allowed_tools.items
-					 : NULL,
-	};
-	/* Facts (a real path, the addresses of a host) are gathered here, between the two; no rule wants one yet. */
-	struct policy_facts facts = {.have = policy_needs(call->view->policy, &facts_of_call)};
+	struct policy_call facts_of_call = view_policy_call(call->view, call->server->config, call->tool->name);
+	struct policy_facts facts;
 
+	facts_of_call.args = span_of(buf_head(&call->args), call->args.len);
+	facts_of_call.read_only = call->tool->read_only;
+	facts_of_call.destructive = call->tool->destructive;
+	facts_of_call.idempotent = call->tool->idempotent;
+	facts_of_call.open_world = call->tool->open_world;
+	if (call->run)
+		facts_of_call.allowed_tools = (const char *const *)call->run->request.allowed_tools.items;
+	/* Facts (a real path, the addresses of a host) are gathered here, between the two; no rule wants one yet. */
+	facts = (struct policy_facts){.have = policy_needs(call->view->policy, &facts_of_call)};
 	policy_decide(call->view->policy, &facts_of_call, &facts, &call->decision);
 	call->decided = true;
 	switch (call->decision.verdict) {

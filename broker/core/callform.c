@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A server that asks a person while it works on a call (elicitation). It does not say during which of its calls: the
- * newest one it has. The question goes to whoever would be asked about that call, its clock stands still meanwhile, and
- * it is withdrawn when the call ends first. With nobody there it is declined.
+ * A server that asks a person while it works on a call (elicitation). The question goes to whoever would be asked about
+ * that call, its clock stands still meanwhile, and it is withdrawn when the call ends first. During which of its calls
+ * it asks is told by the answer's stream that it comes in; through pipes nothing tells it. There it is the newest, as
+ * long as all that it may be in would ask the same person: nobody is shown what a server asks
+ * another. With nobody there it is declined.
  */
 #include "broker/core/call.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+	STRAY_MS = 60000, /* a server may go on with a call that was given up, and ask, for so long */
+	DECLINED_MS = 60000, /* between two lines of log and audit about one server */
+};
 
 struct call_form {
 	struct call_form *prev, *next;
@@ -98,13 +106,92 @@ static bool ask(struct call_form *form, struct span params)
 	       ask_form(&request, message, schema, &form->waiter, on_answer, form);
 }
 
-void calls_on_ask(void *user, struct upstream *u, struct upstream_ask *upstream_ask, struct span params)
+/* ---- whose question it is ---- */
+
+static uint64_t approver_of(const struct call *call)
+{
+	const struct approver *approver = call_approver(call);
+
+	return approver ? approver->number : 0;
+}
+
+static bool ask_the_same(const struct call *a, const struct call *b)
+{
+	return strcmp(a->view->subject, b->view->subject) == 0 && approver_of(a) == approver_of(b);
+}
+
+/* May the server still be at work for somebody else, who gave up waiting? */
+static bool has_strays_of_others(const struct shared_upstream *shared, const struct call *call)
+{
+	if (!shared->strays.subject || clock_now_ms() >= shared->strays.until_ms)
+		return false;
+	return shared->strays.several || strcmp(shared->strays.subject, call->view->subject) != 0 ||
+	       shared->strays.approver != approver_of(call);
+}
+
+void call_is_given_up(const struct call *call)
+{
+	struct shared_upstream *shared = call->sent;
+	uint64_t now = clock_now_ms();
+
+	if (!shared)
+		return;
+	shared->strays.several = has_strays_of_others(shared, call);
+	free(shared->strays.subject);
+	shared->strays.subject = strdup(call->view->subject);
+	shared->strays.approver = approver_of(call);
+	shared->strays.until_ms = now + STRAY_MS;
+}
+
+/* NULL: nobody can say which call it is. */
+static struct call *call_of(const struct shared_upstream *shared, const struct upstream_request *during)
+{
+	struct call *call, *newest = NULL;
+
+	DL_FOREACH (shared->calls, call) {
+		if (during && call->request == during)
+			return call;
+		if (during || !upstream_is_sent(call->request))
+			continue;
+		if (newest && !ask_the_same(newest, call))
+			return NULL;
+		newest = call;
+	}
+	return newest && !has_strays_of_others(shared, newest) ? newest : NULL;
+}
+
+/* A server may ask without an end: not each is a line. */
+static void tell_declined(struct shared_upstream *shared)
+{
+	const char *why = "it may belong to calls of several clients, or to none, and is shown to no one; a "
+			  "server behind a URL says whose it is by the stream that it asks in";
+	const char *name = shared->calls ? shared->calls->server_name : NULL;
+	const struct audit_record record = {
+		.server = name,
+		.verdict = policy_verdict_name(POLICY_DENY),
+		.rule = "elicitation",
+		.outcome = "unclear",
+	};
+	_cleanup_error_ struct error err = ERROR_INIT;
+	uint64_t now = clock_now_ms();
+
+	if (shared->declined_ms && now - shared->declined_ms < DECLINED_MS)
+		return;
+	shared->declined_ms = now;
+	log_warn("elicitation_declined", LOG_S("server", name ? name : ""), LOG_S("reason", why));
+	if (audit_record(shared->core->audit, &record, &err) < 0)
+		log_error("audit_failed", LOG_S("reason", error_text(&err)));
+}
+
+void calls_on_ask(void *user, struct upstream_ask *upstream_ask, const struct upstream_request *during,
+		  struct span params)
 {
 	struct shared_upstream *shared = user;
-	struct call *call = shared->calls ? shared->calls->prev : NULL; /* the list's last */
+	struct call *call = call_of(shared, during);
 	struct call_form *form = call ? calloc(1, sizeof(*form)) : NULL;
 
-	(void)u;
+	if (!call)
+		tell_declined(shared);
 	if (form)
 		*form = (struct call_form){.call = call, .ask = upstream_ask};
 	if (!form || !ask(form, params)) {

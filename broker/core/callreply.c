@@ -214,6 +214,8 @@ static void on_reply(void *user, struct upstream_reply *reply)
 	const char *text = reply->message ? reply->message : "no reason given";
 
 	call->request = NULL;
+	if (reply->outcome == UPSTREAM_TIMEOUT && reply->sent)
+		call_is_given_up(call);
 	call_is_back(call);
 	switch (reply->outcome) {
 	case UPSTREAM_OK:

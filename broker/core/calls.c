@@ -230,6 +230,8 @@ void call_cancel(struct call *call)
 {
 	call->cancelled = true;
 	if (call->request) {
+		if (upstream_is_sent(call->request))
+			call_is_given_up(call);
 		call_is_back(call);
 		upstream_cancel(call->request, "cancelled");
 	} else {

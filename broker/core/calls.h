@@ -19,7 +19,7 @@ struct call *calls_start(const struct call_request *request, call_done_fn *done,
 void calls_forget(struct call *call);
 
 /* ---- callform.c: questions of servers, as upstream_events wants them; user is the shared upstream ---- */
-void calls_on_ask(void *user, struct upstream *u, struct upstream_ask *ask, struct span params);
+void calls_on_ask(void *user, struct upstream_ask *ask, const struct upstream_request *during, struct span params);
 /* It is being freed: its calls hear of their end later. */
 void calls_server_gone(struct shared_upstream *shared);
 void calls_on_ask_gone(void *user, struct upstream_ask *ask);

@@ -29,11 +29,11 @@ static struct config_node *entry_node(struct config_reader *reader, const struct
 	return n;
 }
 
-static bool wanted(struct config_reader *reader, const struct clientfile_entry *entry)
+static bool wanted(struct config_reader *reader, const struct config_from *from, const struct clientfile_entry *entry)
 {
 	const char *command = json_string_value(json_object_get(entry->server, "command"));
 
-	if (command && clientfile_is_self(command, getenv("PATH")))
+	if (command && clientfile_is_self(command, from->search_path ? from->search_path : getenv("PATH")))
 		return false; /* that is how it gets here */
 	if (entry->stays)
 		config_note(reader, entry->line, "server %.64s is left out: %.*s", entry->name,
@@ -41,7 +41,8 @@ static bool wanted(struct config_reader *reader, const struct clientfile_entry *
 	return !entry->stays;
 }
 
-static void read_section(struct config_reader *reader, const struct clientfile_section *section)
+static void read_section(struct config_reader *reader, const struct config_from *from,
+			 const struct clientfile_section *section)
 {
 	_cleanup_(config_node_freep) struct config_node *servers = config_node_new(CONFIG_OBJECT, 1);
 
@@ -49,9 +50,9 @@ static void read_section(struct config_reader *reader, const struct clientfile_s
 		const struct clientfile_entry *entry = &section->entries[i];
 		struct config_node *n;
 
-		if (!wanted(reader, entry))
+		if (!wanted(reader, from, entry))
 			continue;
-		if (section->place->scope == CLIENTFILE_PROJECT)
+		if (reader->of_project)
 			json_object_set_new(entry->server, "trusted", json_false());
 		if (entry->disabled)
 			json_object_set_new(entry->server, "disabled", json_true());
@@ -87,13 +88,14 @@ static void read_file(struct config_reader *main_reader, const struct config_fro
 	struct config_reader reader = {.whole = main_reader->whole,
 				       .faults = main_reader->faults,
 				       .file = section->file->path,
-				       .included = true};
+				       .home = main_reader->home,
+				       .included = true,
+				       .of_project = section->place->scope == CLIENTFILE_PROJECT};
 
 	if (section->file->fault)
 		config_note(&reader, 1, "is left out: %s", section->file->fault);
-	else if (section->count > 0 &&
-		 (section->place->scope != CLIENTFILE_PROJECT || approved(&reader, from, section->file)))
-		read_section(&reader, section);
+	else if (section->count > 0 && (!reader.of_project || approved(&reader, from, section->file)))
+		read_section(&reader, from, section);
 }
 
 static void watch_places(struct config_reader *reader, const struct clientfile_where *where, const char *name)
@@ -113,11 +115,11 @@ static void watch_places(struct config_reader *reader, const struct clientfile_w
 void config_read_client(struct config_reader *reader, const struct config_from *from, const char *name, int line,
 			struct clientfiles *ret)
 {
-	struct clientfile_where where = {.home = getenv("HOME"), .config_home = from->config_home, .cwd = from->cwd};
+	struct clientfile_where where = {.home = reader->home, .config_home = from->config_home, .cwd = from->cwd};
 	bool project = strcmp(name, "project") == 0;
 	_cleanup_error_ struct error err = ERROR_INIT;
 
-	if (!where.home || where.home[0] != '/')
+	if (!where.home)
 		return config_complain(reader, line, "include: %s: HOME is not set", name);
 	watch_places(reader, &where, name);
 	if (clientfiles_read(&where, name, !project, project, ret, &err) < 0)

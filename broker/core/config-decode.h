@@ -32,7 +32,9 @@ struct config_reader {
 	struct config_whole *whole;
 	struct config_faults *faults;
 	const char *file;
+	const char *home; /* absolute, or NULL */
 	bool included;
+	bool of_project; /* the file came with the folder */
 	bool bad; /* the server being read has a fault */
 	/* Sees unknown keys: true when one may stay. NULL: none may. */
 	bool (*foreign)(struct config_reader *reader, const struct config_node *n, const char *where);
@@ -68,6 +70,8 @@ void config_read_client(struct config_reader *reader, const struct config_from *
 			struct clientfiles *ret);
 void config_take_client(struct config_reader *reader, const struct config_from *from, const struct clientfiles *files,
 			enum clientfile_scope scope);
+/* config-policy.c: a note for each rule that allows nothing, as servers have names that read alike. */
+void config_note_unclear(struct config_reader *reader);
 /* The whole main file; then, when all servers are known, notes about rules that name none of them. */
 void config_decode_file(struct config_reader *reader, const struct config_node *root);
 void config_check_rules(struct config_reader *reader, const struct config_node *root);

@@ -17,9 +17,9 @@ struct include {
 };
 
 /* "~/x" is the home folder's, "x" is relative to the file that includes. */
-static char *include_path(const char *file, const char *name)
+static char *include_path(const char *home, const char *file, const char *name)
 {
-	const char *home = getenv("HOME"), *slash = strrchr(file, '/');
+	const char *slash = strrchr(file, '/');
 	char *path = NULL;
 	int r;
 
@@ -56,12 +56,15 @@ static bool is_mistyped(struct config_reader *reader, const struct config_node *
 
 static void read_path(struct config_reader *main_reader, const struct config_node *item)
 {
-	struct config_reader reader = {.whole = main_reader->whole, .faults = main_reader->faults, .included = true};
+	struct config_reader reader = {.whole = main_reader->whole,
+				       .faults = main_reader->faults,
+				       .home = main_reader->home,
+				       .included = true};
 	_cleanup_(config_node_freep) struct config_node *root = NULL;
 	const struct config_node *servers;
 	_cleanup_free_ char *path = NULL;
 
-	path = include_path(main_reader->file, item->text);
+	path = include_path(main_reader->home, main_reader->file, item->text);
 	if (!path)
 		return config_complain(main_reader, item->line, "no memory");
 	if (config_strings_has(&main_reader->whole->c.files, path))

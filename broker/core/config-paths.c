@@ -29,15 +29,14 @@ static const struct json_field environment_table[] = {
 static void decode_paths(struct config_reader *reader, const struct config_node *n, const char *where,
 			 const struct json_field *table, size_t count, struct paths_read *ret)
 {
-	const char *home = getenv("HOME");
 	int lines[ARRAY_SIZE(ret->path)] = {0};
 
 	config_decode_object(reader, n, where, table, count, ret, lines);
 	for (size_t i = 0; i < count; i++) {
 		char *path = ret->path[i];
 
-		if (path && strncmp(path, "~/", 2) == 0 && home && home[0] == '/') {
-			if (asprintf(&path, "%s%s", home, path + 1) < 0)
+		if (path && strncmp(path, "~/", 2) == 0 && reader->home) {
+			if (asprintf(&path, "%s%s", reader->home, path + 1) < 0)
 				path = NULL;
 			free(ret->path[i]);
 			ret->path[i] = path;

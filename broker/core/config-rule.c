@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/core/config-rule.h"
 
+#include "base/file.h"
 #include "broker/clientfiles/hawserfile.h"
 #include "broker/core/config-tree.h"
 
@@ -11,17 +12,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
-bool config_rule_can_name(const char *server, const char *tool)
+static bool is_plain(const char *text)
 {
-	const char *const names[] = {server, tool};
+	for (const char *p = text; *p || p == text; p++)
+		if (*p <= 0x20 || *p >= 0x7f || strchr("*?", *p))
+			return false;
+	return strlen(text) < 250;
+}
 
-	if (strncmp(server, "mcp__", 5) == 0)
-		return false;
-	for (size_t i = 0; i < 2; i++)
-		for (const char *p = names[i]; *p || p == names[i]; p++)
-			if (*p <= 0x20 || *p >= 0x7f || strchr("*?", *p))
-				return false;
-	return strlen(server) + strlen(tool) < 250;
+bool config_rule_can_name(const char *server, const char *tool, const char *from)
+{
+	return strncmp(server, "mcp__", 5) != 0 && is_plain(server) && is_plain(tool) &&
+	       !(from && strpbrk(from, "*?")) && strlen(server) + strlen(tool) < 250;
 }
 
 /* ---- what the change is to be ---- */
@@ -45,23 +47,30 @@ static json_t *json_of(bool is_json, struct span text)
 	return value;
 }
 
-static ssize_t find_rule(json_t *rules, const json_t *rule)
+/* The rule that allows exactly this and says nothing else; of the user's own servers, before those of projects. */
+static ssize_t find_rule(json_t *rules, const char *name)
 {
-	for (size_t i = 0; i < json_array_size(rules); i++)
-		if (json_equal(json_array_get(rules, i), rule))
-			return (ssize_t)i;
+	for (size_t keys = 1; keys <= 2; keys++)
+		for (size_t i = 0; i < json_array_size(rules); i++) {
+			json_t *rule = json_array_get(rules, i);
+			const char *allow = json_string_value(json_object_get(rule, "allow"));
+
+			if (allow && strcmp(allow, name) == 0 && json_object_size(rule) == keys &&
+			    (keys == 1 || json_object_get(rule, "from")))
+				return (ssize_t)i;
+		}
 	return -1;
 }
 
 /* The file as it must read afterwards; *at is where in the rules. NULL: there is nothing to take out. */
 static json_t *expected_of(json_t *before, bool add, const struct hawserfile_rule *r, size_t *at)
 {
-	json_auto_t *after = json_deep_copy(before), *rule = json_pack("{s:s}", r->verdict, r->glob);
+	json_auto_t *after = json_deep_copy(before), *rule = hawserfile_rule_json(r);
 	json_t *policy = json_object_get(after, "policy"), *rules = json_object_get(policy, "rules");
 	ssize_t found;
 
 	if (!add) {
-		found = find_rule(rules, rule);
+		found = find_rule(rules, r->glob);
 		*at = (size_t)found;
 		return found >= 0 && json_array_remove(rules, (size_t)found) == 0 ? TAKE_PTR(after) : NULL;
 	}
@@ -73,16 +82,17 @@ static json_t *expected_of(json_t *before, bool add, const struct hawserfile_rul
 		rules = json_array();
 		json_object_set_new(policy, "rules", rules);
 	}
-	if (json_array_insert(rules, *at, rule) < 0)
+	if (!rule || json_array_insert(rules, *at, rule) < 0)
 		return NULL;
 	return TAKE_PTR(after);
 }
 
 /* ---- the text ---- */
 
-int config_rule_edit(bool is_json, bool add, struct span text, const char *name, size_t above, struct buf *out)
+int config_rule_edit(bool is_json, bool add, struct span text, const struct config_rule *what, struct buf *out)
 {
-	const struct hawserfile_rule rule = {"allow", name};
+	const struct hawserfile_rule rule = {.verdict = "allow", .glob = what->name, .from = what->from};
+	size_t above = what->above;
 	json_auto_t *before = json_of(is_json, text), *expected = NULL, *after = NULL;
 	_cleanup_error_ struct error err = ERROR_INIT;
 	int r;
@@ -119,31 +129,7 @@ static int read_file(const char *path, struct buf *out, struct stat *ret_st, str
 	return 0;
 }
 
-/* A new file in the place of the old one, so that nobody ever reads half of it. */
-static int replace_file(const char *path, const struct buf *text, const struct stat *st, struct error *err)
-{
-	_cleanup_free_ char *temporary = NULL;
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	if (asprintf(&temporary, "%s.new-XXXXXX", path) < 0) {
-		temporary = NULL;
-		return error_set(err, -ENOMEM, "no memory for a path");
-	}
-	fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd < 0)
-		return error_set_errno(err, -errno, "writing beside %s", path);
-	/* root may write another user's file: it stays his */
-	if ((geteuid() != 0 || fchown(fd, st->st_uid, st->st_gid) == 0) &&
-	    write(fd, buf_head(text), text->len) == (ssize_t)text->len && fchmod(fd, st->st_mode & 07777) == 0 &&
-	    fsync(fd) == 0 && rename(temporary, path) == 0)
-		return 0;
-	r = error_set_errno(err, errno ? -errno : -ENOSPC, "writing %s", path);
-	unlink(temporary);
-	return r;
-}
-
-static int change_file(const char *path, bool add, const char *name, size_t above, struct error *err)
+static int change_file(const char *path, bool add, const struct config_rule *rule, struct error *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(CONFIG_FILE_MAX), out = BUF_INIT(CONFIG_FILE_MAX);
 	size_t n = strlen(path);
@@ -156,28 +142,29 @@ static int change_file(const char *path, bool add, const char *name, size_t abov
 	r = read_file(real, &text, &st, err);
 	if (r < 0)
 		return r;
-	r = config_rule_edit(n > 5 && strcmp(path + n - 5, ".json") == 0, add, span_of(buf_head(&text), text.len), name,
-			     above, &out);
+	r = config_rule_edit(n > 5 && strcmp(path + n - 5, ".json") == 0, add, span_of(buf_head(&text), text.len), rule,
+			     &out);
 	if (r == -ENOENT)
-		return error_set(err, r, "%s has no rule that allows exactly %s", path, name);
+		return error_set(err, r, "%s has no rule that allows exactly %s", path, rule->name);
 	if (r < 0 && add)
 		return error_set(err, r,
 				 "%s is written in a way that needs a hand: add to policy.rules, as number %zu: "
-				 "- allow: %s",
-				 path, above, name);
+				 "- allow: %s%s%s",
+				 path, rule->above, rule->name, rule->from ? " with from: " : "",
+				 rule->from ? rule->from : "");
 	if (r < 0)
 		return error_set(err, r,
 				 "%s is written in a way that needs a hand: take out of policy.rules: - allow: %s",
-				 path, name);
-	return replace_file(real, &out, &st, err);
+				 path, rule->name);
+	return file_replace(real, NULL, &out, &(struct file_owner){st.st_mode & 07777, st.st_uid, st.st_gid}, err);
 }
 
-int config_rule_add(const char *path, const char *name, size_t above, struct error *err)
+int config_rule_add(const char *path, const struct config_rule *rule, struct error *err)
 {
-	return change_file(path, true, name, above, err);
+	return change_file(path, true, rule, err);
 }
 
 int config_rule_remove(const char *path, const char *name, struct error *err)
 {
-	return change_file(path, false, name, 0, err);
+	return change_file(path, false, &(struct config_rule){.name = name}, err);
 }

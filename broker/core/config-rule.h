@@ -12,15 +12,19 @@
  * change; otherwise the file is left alone and the error says what to write by hand.
  */
 
+struct config_rule {
+	const char *name; /* of allow: NAME */
+	const char *from; /* file of the project whose server it is; NULL: the user's own */
+	size_t above; /* number of the rule that it must stand above; 0 where none matched (any place is good) */
+};
 /* Can a rule name this tool and no other? */
-bool config_rule_can_name(const char *server, const char *tool);
-/* above: number of the rule that it must stand above; 0 where none matched (any place is good). */
-int config_rule_add(const char *path, const char *name, size_t above, struct error *err) _must_check_;
+bool config_rule_can_name(const char *server, const char *tool, const char *from);
+int config_rule_add(const char *path, const struct config_rule *rule, struct error *err) _must_check_;
 /* -ENOENT: there is no rule that allows exactly this name. */
 int config_rule_remove(const char *path, const char *name, struct error *err) _must_check_;
 
 /* The change of a text, pure: 0, -ENOENT (remove: no such rule), -ENOTSUP (must be done by hand). */
-int config_rule_edit(bool is_json, bool add, struct span text, const char *name, size_t above,
+int config_rule_edit(bool is_json, bool add, struct span text, const struct config_rule *rule,
 		     struct buf *out) _must_check_;
 
 #endif

@@ -247,6 +247,7 @@ static void keep_server(struct config_reader *reader, struct config_server *s)
 
 	s->id = unique_identifier(reader, s);
 	s->file = strdup(reader->file);
+	s->of_project = reader->of_project;
 	all = realloc(c->servers, (c->server_count + 1) * sizeof(*all));
 	if (all)
 		c->servers = all;

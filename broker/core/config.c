@@ -145,13 +145,15 @@ static void load_main(struct config_reader *reader, const struct config_from *fr
 	config_read_includes(reader, from, config_node_member(root, "include"));
 	if (reader->faults->count == 0 && reader->whole->c.server_count > 0)
 		config_check_rules(reader, root);
+	config_note_unclear(reader);
 }
 
 int config_load(const struct config_from *from, struct config **ret, struct error *err)
 {
 	struct config_whole *w = calloc(1, sizeof(*w));
 	struct config_faults faults = {0};
-	struct config_reader reader = {.whole = w, .faults = &faults};
+	const char *home = from->home ? from->home : getenv("HOME");
+	struct config_reader reader = {.whole = w, .faults = &faults, .home = home && home[0] == '/' ? home : NULL};
 	struct config_node nothing = {.kind = CONFIG_OBJECT, .line = 1};
 	int r = 0;
 

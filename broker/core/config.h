@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "policy/policy.h"
 
 /*
  * The operator's configuration: hawser.yaml or hawser.json read into one struct, all faults told at once with file and
@@ -68,6 +69,7 @@ struct config_server {
 	int64_t start_timeout_ms;
 	bool disabled;
 	bool trusted; /* default: true for stdio servers, false behind a URL */
+	bool of_project; /* it came with a project's file; else it is the user's own */
 	char *file; /* where it was read */
 	int line;
 };
@@ -104,6 +106,7 @@ struct config {
 struct config_from {
 	const char *path, *config_home;
 	const char *cwd; /* the client's folder, for include: [project] */
+	const char *home, *search_path; /* the client's $HOME ("~", its files) and $PATH; NULL: this process's */
 	const char *state_dir; /* where its yes to files of a project is kept; NULL: there is none */
 };
 
@@ -116,6 +119,9 @@ struct config *config_free(struct config *c);
 bool config_is_stale(const struct config *c);
 /* Is there a server that is told the roots of the client that calls? */
 bool config_wants_roots(const struct config *c);
+
+/* As policy knows it. Borrowed. */
+struct policy_server config_policy_server(const struct config_server *server);
 
 /* A server with its variables replaced. */
 struct config_resolved {

@@ -240,19 +240,14 @@ static json_t *describe_verdicts(const struct view *view, const struct config_se
 	const struct upstream_tool *tools = u ? upstream_tools(u, &count) : NULL;
 
 	for (size_t i = 0; i < count; i++) {
-		struct policy_call call = {
-			.subject = view->subject,
-			.server = config->name,
-			.tool = tools[i].name,
-			.args = SPAN_LIT("{}"),
-			.trusted = config->trusted,
-			.read_only = tools[i].read_only,
-			.destructive = tools[i].destructive,
-			.idempotent = tools[i].idempotent,
-			.open_world = tools[i].open_world,
-		};
+		struct policy_call call = view_policy_call(view, config, tools[i].name);
 		struct policy_decision decision;
 
+		call.args = (struct span)SPAN_LIT("{}");
+		call.read_only = tools[i].read_only;
+		call.destructive = tools[i].destructive;
+		call.idempotent = tools[i].idempotent;
+		call.open_world = tools[i].open_world;
 		policy_decide(view->policy, &call, &no_facts, &decision);
 		counts[decision.verdict]++;
 	}
@@ -267,14 +262,15 @@ static json_t *describe_server(const struct view *view, const struct view_server
 
 	if (u)
 		upstream_tools(u, &count);
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:s*, s:o, s:b, s:o}", "name", server->config->name, "id",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:s*, s:o, s:b, s:o}", "name", server->config->name, "id",
 			 server->config->id, "state", u ? upstream_states[upstream_state(u)] : "unusable", "problem",
 			 u                 ? upstream_problem(u)
 			 : server->problem ? server->problem
 					   : "",
-			 "tools", (json_int_t)count, "trusted", server->config->trusted, "log",
-			 server->shared ? server->shared->log_path : NULL, "offers", describe_offers(u), "asks_roots",
-			 u && upstream_asked_roots(u), "verdicts", describe_verdicts(view, server->config, u));
+			 "notice", u ? upstream_notice(u) : "", "tools", (json_int_t)count, "trusted",
+			 server->config->trusted, "log", server->shared ? server->shared->log_path : NULL, "offers",
+			 describe_offers(u), "asks_roots", u && upstream_asked_roots(u), "verdicts",
+			 describe_verdicts(view, server->config, u));
 }
 
 int tools_servers(struct client *c, struct buf *out)

@@ -45,6 +45,7 @@ struct client_info {
 	const char *cwd; /* absolute */
 	const char *config_path; /* --config, absolute; NULL: search */
 	const char *config_home; /* the client's $XDG_CONFIG_HOME or ~/.config */
+	const char *home, *search_path; /* its $HOME and $PATH; NULL: the broker's */
 	const char *roots; /* text of core/roots.h; NULL: it says nothing of its roots, cwd stands for them */
 	struct client_load *load; /* client_new() takes what it has; may be NULL */
 };

@@ -74,6 +74,13 @@ struct shared_upstream {
 	struct redact *redact;
 	char *log_path;
 	struct call *calls; /* that were sent to it, oldest first */
+	struct {
+		char *subject;
+		uint64_t approver;
+		uint64_t until_ms;
+		bool several;
+	} strays; /* callform.c: whose calls were given up, and may go on in the server */
+	uint64_t declined_ms; /* when it was last told that nobody could say whose question it asks; 0: never */
 	unsigned users; /* views that name it */
 	uint64_t unused_ms; /* since when there are none */
 };
@@ -98,6 +105,7 @@ struct view {
 	char *subject;
 	struct config *config;
 	struct policy *policy;
+	struct policy_server *names; /* of servers, for policy */
 	struct redact *redact;
 	struct view_server *servers; /* config->server_count */
 	struct pool *pool;
@@ -108,6 +116,8 @@ struct view {
 void view_server_cure(const struct view_server *server, char *cure, size_t size);
 struct view *view_ref(struct view *view);
 struct view *view_unref(struct view *view);
+/* What policy hears of a call of this tool, without its annotations and arguments. Borrowed. */
+struct policy_call view_policy_call(const struct view *view, const struct config_server *server, const char *tool);
 
 struct client {
 	struct client *prev, *next;

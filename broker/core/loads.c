@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct client_load {
-	char *cwd, *config_path, *config_home, *state_dir;
+	char *cwd, *config_path, *config_home, *home, *search_path, *state_dir;
 	struct config *config; /* NULL: it is faulty, or was taken */
 	bool over;
 	void (*done)(void *user); /* NULL: nobody waits any more */
@@ -22,6 +22,8 @@ static void destroy(struct client_load *l)
 	free(l->cwd);
 	free(l->config_path);
 	free(l->config_home);
+	free(l->home);
+	free(l->search_path);
 	free(l->state_dir);
 	config_free(l->config);
 	free(l);
@@ -31,8 +33,12 @@ static void read_it(void *user)
 {
 	_cleanup_error_ struct error err = ERROR_INIT; /* whoever reads it again tells it */
 	struct client_load *l = user;
-	const struct config_from from = {
-		.path = l->config_path, .config_home = l->config_home, .cwd = l->cwd, .state_dir = l->state_dir};
+	const struct config_from from = {.path = l->config_path,
+					 .config_home = l->config_home,
+					 .home = l->home,
+					 .search_path = l->search_path,
+					 .cwd = l->cwd,
+					 .state_dir = l->state_dir};
 
 	(void)!config_load(&from, &l->config, &err);
 }
@@ -57,7 +63,7 @@ struct client_load *client_load_start(struct core *core, const struct client_inf
 				      void *user)
 {
 	const struct clientfile_where where = {
-		.home = getenv("HOME"), .config_home = info->config_home, .cwd = info->cwd};
+		.home = info->home ? info->home : getenv("HOME"), .config_home = info->config_home, .cwd = info->cwd};
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct client_load *l;
 
@@ -69,10 +75,13 @@ struct client_load *client_load_start(struct core *core, const struct client_inf
 	*l = (struct client_load){.cwd = copy(info->cwd),
 				  .config_path = copy(info->config_path),
 				  .config_home = copy(info->config_home),
+				  .home = copy(info->home),
+				  .search_path = copy(info->search_path),
 				  .state_dir = copy(core->state_dir),
 				  .done = done,
 				  .user = user};
 	if (l->cwd && l->config_home && l->state_dir && !l->config_path == !info->config_path &&
+	    !l->home == !info->home && !l->search_path == !info->search_path &&
 	    loop_work_start(core->loop, read_it, on_read, l, &err) == 0)
 		return l;
 	destroy(l);

@@ -31,6 +31,7 @@ struct view *view_unref(struct view *view)
 		free(view->servers[i].problem);
 	}
 	free(view->servers);
+	free(view->names);
 	catalogue_free(view->catalogue);
 	strings_free(view->granted.items);
 	if (view->pool)
@@ -41,6 +42,19 @@ struct view *view_unref(struct view *view)
 	free(view->subject);
 	free(view);
 	return NULL;
+}
+
+struct policy_call view_policy_call(const struct view *view, const struct config_server *server, const char *tool)
+{
+	return (struct policy_call){
+		.subject = view->subject,
+		.server = server->name,
+		.tool = tool,
+		.project = config_policy_server(server).project,
+		.servers = view->names,
+		.server_count = view->config->server_count,
+		.trusted = server->trusted,
+	};
 }
 
 static const char *look_up(void *user, const char *name)
@@ -59,43 +73,11 @@ static const char *look_up(void *user, const char *name)
 struct secrets {
 	struct redact_secret *items;
 	size_t count;
-	char **spellings; /* owned, NULL-terminated */
-	size_t spelling_count;
 };
-
-static void secrets_done(struct secrets *all)
-{
-	strings_free(all->spellings);
-	free(all->items);
-}
-
-/* JSON text inside of a JSON string (a server's favourite answer) escapes a value twice; redaction sees through once.
- */
-static int add_spelling(struct secrets *all, const struct redact_secret *secret)
-{
-	_cleanup_buf_ struct buf literal = BUF_INIT(6 * secret->len + 3);
-	char **grown, *text;
-
-	if (buf_append_json(&literal, secret->value, secret->len) < 0)
-		return -ENOMEM;
-	if (literal.len == secret->len + 2)
-		return 0;
-	grown = realloc(all->spellings, (all->spelling_count + 2) * sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	all->spellings = grown;
-	grown[all->spelling_count] = text = strndup((const char *)buf_head(&literal) + 1, literal.len - 2);
-	grown[all->spelling_count + !!text] = NULL;
-	if (!text)
-		return -ENOMEM;
-	all->spelling_count++;
-	all->items[all->count++] = (struct redact_secret){.name = secret->name, .value = text, .len = literal.len - 2};
-	return 0;
-}
 
 static int add_secrets(struct secrets *all, const struct config_resolved *resolved)
 {
-	size_t count = all->count + 2 * resolved->secret_values.count;
+	size_t count = all->count + resolved->secret_values.count;
 	struct redact_secret *items = realloc(all->items, (count + 1) * sizeof(*items));
 
 	if (!items)
@@ -106,8 +88,6 @@ static int add_secrets(struct secrets *all, const struct config_resolved *resolv
 
 		items[all->count++] = (struct redact_secret){
 			.name = resolved->secret_names.items[i], .value = value, .len = strlen(value)};
-		if (add_spelling(all, &items[all->count - 1]) < 0)
-			return -ENOMEM;
 	}
 	return 0;
 }
@@ -159,7 +139,7 @@ static int resolve_servers(struct view *view, struct client *c, struct config_re
 		r = redact_new(secrets.items, secrets.count, &view->redact, err);
 	else
 		error_set(err, r, "no memory for secrets");
-	secrets_done(&secrets);
+	free(secrets.items);
 	return r;
 }
 
@@ -187,8 +167,11 @@ static int fill_view(struct view *view, struct client *c, struct error *err)
 	int r = -ENOMEM;
 
 	view->servers = calloc(count + 1, sizeof(*view->servers));
+	view->names = calloc(count + 1, sizeof(*view->names));
 	view->subject = strdup(c->info.subject);
-	if (!resolved || !view->servers || !view->subject)
+	for (size_t i = 0; view->names && i < count; i++)
+		view->names[i] = config_policy_server(&view->config->servers[i]);
+	if (!resolved || !view->servers || !view->names || !view->subject)
 		error_set(err, r, "no memory for a configuration");
 	else
 		r = resolve_servers(view, c, resolved, err);
@@ -239,6 +222,8 @@ static int load(struct client *c, struct config **ret, struct error *err)
 {
 	const struct config_from from = {.path = c->info.config_path,
 					 .config_home = c->info.config_home,
+					 .home = c->info.home,
+					 .search_path = c->info.search_path,
 					 .cwd = c->info.cwd,
 					 .state_dir = c->core->state_dir};
 
@@ -268,6 +253,8 @@ int client_new(struct core *core, const struct client_info *info, struct client 
 	c->info.cwd = strdup(info->cwd);
 	c->info.config_path = info->config_path ? strdup(info->config_path) : NULL;
 	c->info.config_home = info->config_home ? strdup(info->config_home) : NULL;
+	c->info.home = info->home ? strdup(info->home) : NULL;
+	c->info.search_path = info->search_path ? strdup(info->search_path) : NULL;
 	c->info.roots = info->roots ? strdup(info->roots) : NULL;
 	if (!config)
 		r = load(c, &config, err);
@@ -373,6 +360,8 @@ struct client *client_free(struct client *c)
 	free((char *)(uintptr_t)c->info.config_path);
 	free((char *)(uintptr_t)c->info.config_home);
 	free((char *)(uintptr_t)c->info.roots);
+	free((char *)(uintptr_t)c->info.home);
+	free((char *)(uintptr_t)c->info.search_path);
 	free(c);
 	return NULL;
 }

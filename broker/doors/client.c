@@ -13,7 +13,7 @@ enum {
 
 struct door_client {
 	struct core *core;
-	char *cwd, *config_path, *config_home, *subject;
+	char *cwd, *config_path, *config_home, *home, *search_path, *subject;
 	char *roots; /* NULL: nothing is said of them */
 	struct client *client, *next; /* next waits for variables */
 	struct client_load *load;
@@ -38,8 +38,8 @@ int door_client_new(struct core *core, const struct door_client_info *info, stru
 	struct door_client *d;
 
 	if (!info->cwd || info->cwd[0] != '/' || !info->config_home || info->config_home[0] != '/' ||
-	    (info->config_path && info->config_path[0] != '/'))
-		return error_set(err, -EINVAL, "cwd, config and config_home must be absolute paths");
+	    (info->config_path && info->config_path[0] != '/') || (info->home && info->home[0] != '/'))
+		return error_set(err, -EINVAL, "cwd, config, config_home and home must be absolute paths");
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return error_set(err, -ENOMEM, "no memory");
@@ -47,6 +47,8 @@ int door_client_new(struct core *core, const struct door_client_info *info, stru
 	d->cwd = copy(info->cwd);
 	d->config_path = copy(info->config_path);
 	d->config_home = copy(info->config_home);
+	d->home = copy(info->home);
+	d->search_path = copy(info->search_path);
 	if (asprintf(&d->subject, "local:%u", (unsigned)getuid()) < 0)
 		d->subject = NULL;
 	if (!d->cwd || !d->config_home || !d->subject) {
@@ -83,6 +85,8 @@ struct door_client *door_client_free(struct door_client *d)
 	free(d->cwd);
 	free(d->config_path);
 	free(d->config_home);
+	free(d->home);
+	free(d->search_path);
 	free(d->roots);
 	free(d->subject);
 	free(d);
@@ -147,6 +151,8 @@ static struct client_info info_of(const struct door_client *d)
 				    .cwd = d->cwd,
 				    .config_path = d->config_path,
 				    .config_home = d->config_home,
+				    .home = d->home,
+				    .search_path = d->search_path,
 				    .roots = d->roots,
 				    .load = d->load};
 }

@@ -17,6 +17,7 @@ struct door_client_info {
 	const char *cwd; /* absolute */
 	const char *config_path; /* absolute, or NULL: search */
 	const char *config_home; /* absolute */
+	const char *home, *search_path; /* $HOME and $PATH, or NULL: the broker's own */
 };
 enum door_client_state { DOOR_CLIENT_READY, DOOR_CLIENT_WANTS_VARIABLES, DOOR_CLIENT_FAULTY };
 

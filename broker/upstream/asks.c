@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions of a server to a person: answered once, gone with their server. */
-#include "broker/upstream/internal.h"
+#include "broker/upstream/request.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 enum { ASKS_MAX = 32, ASK_PARAMS_MAX = 64 << 10 };
 
@@ -29,18 +28,21 @@ static void drop(struct upstream_ask *ask)
 	free(ask);
 }
 
-bool asks_take(struct upstream *u, const struct jsonrpc_message *m)
+/* A _meta.progressToken of the question is the server's own number for progress that it wants: it tells no call. */
+bool asks_take(struct upstream *u, const struct jsonrpc_message *m, uint64_t about)
 {
 	static const struct span decline = SPAN_LIT("{\"action\":\"decline\"}");
 	struct span mode = m->params.p ? span_member(m->params, "mode") : SPAN_NONE;
+	const struct upstream_request *during = about ? upstream_request_find(u, about) : NULL;
 	struct upstream_ask *ask;
 	size_t count;
 
 	if (!u->events.ask || !span_string_equals(m->method, "elicitation/create"))
 		return false;
 	DL_COUNT(u->asks, ask, count);
-	if (count >= ASKS_MAX || m->params.len > ASK_PARAMS_MAX || span_type(m->params) != SPAN_OBJECT ||
-	    (mode.p && !span_string_equals(mode, "form")) || !(ask = calloc(1, sizeof(*ask)))) {
+	if (count >= ASKS_MAX || (about && !during) || m->params.len > ASK_PARAMS_MAX ||
+	    span_type(m->params) != SPAN_OBJECT || (mode.p && !span_string_equals(mode, "form")) ||
+	    !(ask = calloc(1, sizeof(*ask)))) {
 		respond(u, m->id, decline);
 		return true;
 	}
@@ -48,7 +50,7 @@ bool asks_take(struct upstream *u, const struct jsonrpc_message *m)
 	ask->id = strndup(m->id.p, m->id.len);
 	DL_APPEND(u->asks, ask);
 	if (ask->id)
-		u->events.ask(u->user, u, ask, m->params);
+		u->events.ask(u->user, ask, during, m->params);
 	else
 		drop(ask);
 	return true;

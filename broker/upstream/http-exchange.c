@@ -48,6 +48,7 @@ void exchange_free(struct exchange *ex)
 	buf_done(&ex->text);
 	free(ex->url);
 	free(ex->fault);
+	free(ex->cut);
 	loop_defer(ex->t->loop, free, ex); /* its callbacks may be on the stack */
 }
 

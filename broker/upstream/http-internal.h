@@ -61,6 +61,7 @@ struct exchange {
 	enum exchange_body body_kind;
 	struct buf text; /* BODY_JSON, BODY_FAULT */
 	int status;
+	char *cut; /* how the body was cut; NULL: it ended in good order */
 	bool body_over; /* all bytes have come; big messages are still on another thread */
 	bool answered; /* the response to id has been told */
 	bool left; /* it may have reached the server */

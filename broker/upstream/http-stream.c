@@ -10,7 +10,7 @@
 #include <string.h>
 #include <utlist.h>
 
-static void finish(struct exchange *ex);
+static void settle(struct exchange *ex);
 
 /* ---- messages ---- */
 
@@ -49,7 +49,7 @@ void stream_message(struct exchange *ex, const struct jsonrpc_message *m, struct
 		ex->answered = true;
 		loop_timer_start(ex->timer, HTTP_LINGER_MS);
 	}
-	t->events.message(t->user, m, line);
+	t->events.message(t->user, m, line, ex->id);
 }
 
 static void on_message(void *user, const struct jsonrpc_message *m, struct buf *line)
@@ -84,10 +84,7 @@ static void on_pause(void *user, bool paused)
 
 static void on_idle(void *user)
 {
-	struct exchange *ex = user;
-
-	if (ex->body_over && !ex->dead)
-		finish(ex);
+	settle(user);
 }
 
 int stream_wire_new(struct exchange *ex, struct error *err)
@@ -254,48 +251,53 @@ static void note_over(struct exchange *ex, const char *reason)
 	http_pump(t);
 }
 
-/* All that came has been looked at. */
-static void finish(struct exchange *ex)
+static bool can_resume(const struct exchange *ex)
 {
-	if (ex->answered) {
-		exchange_free(ex);
-		return;
-	}
-	if (ex->body_kind == BODY_FAULT) {
+	if (ex->resumes >= HTTP_RESUMES_MAX)
+		return false;
+	return (ex->body_kind == BODY_EVENTS && ex->sse.id[0]) || (ex->resumes && ex->cut);
+}
+
+/* All that came has been looked at, and the answer was not in it. */
+static void answer_missing(struct exchange *ex)
+{
+	char why[512];
+
+	if (can_resume(ex)) {
+		again_later(ex);
+	} else if (ex->cut) {
+		snprintf(why, sizeof(why), "broke the connection in the middle of its answer: %.300s", ex->cut);
+		exchange_lost(ex, UPSTREAM_DOWN, why);
+	} else if (ex->body_kind == BODY_FAULT) {
 		answer_refused(ex);
-		return;
-	}
-	if (ex->t->old && ex->status >= 200) { /* its answer comes on the stream */
+	} else if (ex->t->old && ex->status >= 200) { /* its answer comes on the stream */
 		exchange_free(ex);
-		return;
+	} else {
+		exchange_lost(ex, UPSTREAM_DOWN, ex->fault ? ex->fault : "ended its answer before the result had come");
 	}
-	exchange_lost(ex, UPSTREAM_DOWN, ex->fault ? ex->fault : "ended its answer before the result had come");
+}
+
+/* Nothing is judged before all bytes are here and no message of them is on another thread: it may be the answer. */
+static void settle(struct exchange *ex)
+{
+	if (!ex->body_over || ex->dead || wire_busy(ex->wire))
+		return;
+	if (ex->answered)
+		exchange_free(ex);
+	else
+		answer_missing(ex);
 }
 
 static void answer_over(struct exchange *ex, const char *reason)
 {
-	char why[512];
-
-	if (ex->body_kind == BODY_EVENTS && !ex->answered && ex->sse.id[0] && ex->resumes < HTTP_RESUMES_MAX) {
-		again_later(ex);
-		return;
-	}
-	if (ex->resumes && reason && !ex->answered && ex->resumes < HTTP_RESUMES_MAX) {
-		again_later(ex);
-		return;
-	}
-	if (reason && !ex->answered) {
-		snprintf(why, sizeof(why), "broke the connection in the middle of its answer: %.300s", reason);
-		exchange_lost(ex, UPSTREAM_DOWN, why);
-		return;
-	}
-	if (ex->body_kind == BODY_JSON && ex->text.len)
+	free(ex->cut);
+	ex->cut = reason ? strdup(reason) : NULL;
+	if (!reason && ex->body_kind == BODY_JSON && ex->text.len)
 		wire_take(ex->wire, &ex->text);
 	if (ex->dead)
 		return;
 	ex->body_over = true;
-	if (!wire_busy(ex->wire))
-		finish(ex);
+	settle(ex);
 }
 
 void stream_over(struct exchange *ex, const char *reason)

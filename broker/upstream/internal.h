@@ -72,6 +72,8 @@ struct upstream {
 	/* tools.c */
 	struct tool_list *tools, *old_tools; /* the list in use; the one before, until "changed" was told */
 	struct tool_list *listing; /* being fetched */
+	char *list_cursor; /* of the page that was asked for; NULL: the first */
+	char *list_notice; /* what the list in use lacks; NULL: nothing */
 	uint64_t list_id, list_generation;
 	bool list_dirty;
 	struct loop_timer *list_timer; /* debounce, or the limit of a fetch */
@@ -112,12 +114,12 @@ void session_warn(const struct upstream *u, const char *event, const char *text)
 
 /* ---- messages.c ---- */
 void session_initialize(struct upstream *u);
-/* line as transport_events.message. */
-void session_message(struct upstream *u, const struct jsonrpc_message *m, struct buf *line);
+/* line and about as transport_events.message. */
+void session_message(struct upstream *u, const struct jsonrpc_message *m, struct buf *line, uint64_t about);
 
 /* ---- asks.c ---- */
 /* A request of the server that may be a question to a person. False: it is none that is offered. */
-bool asks_take(struct upstream *u, const struct jsonrpc_message *m);
+bool asks_take(struct upstream *u, const struct jsonrpc_message *m, uint64_t about);
 /* notifications/cancelled of the server. */
 void asks_cancelled(struct upstream *u, struct span params);
 /* The server has gone, and what it asked. */

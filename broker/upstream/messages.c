@@ -134,7 +134,7 @@ static void take_answer(struct upstream *u, const struct jsonrpc_message *m, str
 }
 
 /* Revision 2025-03-26 may put several messages in one line. */
-static void take_batch(struct upstream *u, struct span array)
+static void take_batch(struct upstream *u, struct span array, uint64_t about)
 {
 	const struct transport *transport = u->transport;
 	struct jsonrpc_message m;
@@ -144,17 +144,17 @@ static void take_batch(struct upstream *u, struct span array)
 	while (u->transport == transport && !u->freed && span_next_element(array, &at, &element)) {
 		jsonrpc_read(element, &m);
 		if (m.kind != JSONRPC_BATCH)
-			session_message(u, &m, NULL);
+			session_message(u, &m, NULL, about);
 	}
 }
 
-void session_message(struct upstream *u, const struct jsonrpc_message *m, struct buf *line)
+void session_message(struct upstream *u, const struct jsonrpc_message *m, struct buf *line, uint64_t about)
 {
 	if (m->kind != JSONRPC_INVALID)
 		u->garbage = 0;
 	switch (m->kind) {
 	case JSONRPC_REQUEST:
-		if (!asks_take(u, m))
+		if (!asks_take(u, m, about))
 			answer_request(u, m);
 		break;
 	case JSONRPC_NOTIFICATION:
@@ -165,7 +165,7 @@ void session_message(struct upstream *u, const struct jsonrpc_message *m, struct
 		take_answer(u, m, line);
 		break;
 	case JSONRPC_BATCH:
-		take_batch(u, m->whole);
+		take_batch(u, m->whole, about);
 		break;
 	case JSONRPC_INVALID:
 		if (m->id.p && !m->method.p)

@@ -28,6 +28,11 @@ struct upstream_request *upstream_request_find(const struct upstream *u, uint64_
 	return r;
 }
 
+bool upstream_is_sent(const struct upstream_request *r)
+{
+	return r->u && r->sent;
+}
+
 size_t requests_sent(const struct upstream *u)
 {
 	return HASH_COUNT(u->sent);

@@ -131,9 +131,9 @@ void session_ready(struct upstream *u)
 
 /* ---- events of the transport ---- */
 
-static void on_message(void *user, const struct jsonrpc_message *m, struct buf *line)
+static void on_message(void *user, const struct jsonrpc_message *m, struct buf *line, uint64_t about)
 {
-	session_message(user, m, line);
+	session_message(user, m, line, about);
 }
 
 static void on_garbage(void *user, struct span line, const char *why)

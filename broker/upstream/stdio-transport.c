@@ -42,7 +42,7 @@ static void on_message(void *user, const struct jsonrpc_message *m, struct buf *
 {
 	struct stdio *s = user;
 
-	s->events.message(s->user, m, line);
+	s->events.message(s->user, m, line, 0);
 }
 
 static void on_garbage(void *user, struct span line, const char *why)

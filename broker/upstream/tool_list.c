@@ -176,14 +176,21 @@ static void add_tool(struct tool_list *list, struct upstream_tool *tool)
 
 bool tool_list_add(struct tool_list *list, struct tool_page *page)
 {
-	bool room = list->page_count + 1 < TOOLS_PAGES_MAX && list->bytes + page->text.len < TOOLS_BYTES_MAX;
-
 	keep_text(list, page);
 	for (size_t i = 0; i < page->count; i++)
 		add_tool(list, &page->tools[i]);
 	page->count = 0;
 	list->left_out += page->skipped;
-	return room && list->count < TOOLS_MAX;
+	return !tool_list_limit(list);
+}
+
+const char *tool_list_limit(const struct tool_list *list)
+{
+	if (list->count >= TOOLS_MAX)
+		return "more than 10,000 are not used";
+	if (list->page_count >= TOOLS_PAGES_MAX)
+		return "it has over 1,000 pages";
+	return list->bytes >= TOOLS_BYTES_MAX ? "it is over 64 MiB" : NULL;
 }
 
 size_t tool_list_left_out(const struct tool_list *list)

@@ -31,6 +31,8 @@ void tool_page_done(struct tool_page *page);
 struct tool_list *tool_list_new(void);
 /* Moves the page in; tools whose names are there already are left out. False: a limit is reached, the list is full. */
 bool tool_list_add(struct tool_list *list, struct tool_page *page);
+/* The limit that it has reached, for a person: static text; NULL: none. */
+const char *tool_list_limit(const struct tool_list *list);
 size_t tool_list_left_out(const struct tool_list *list);
 const struct upstream_tool *tool_list_all(const struct tool_list *list, size_t *ret_count);
 const struct upstream_tool *tool_list_find(const struct tool_list *list, const char *name);

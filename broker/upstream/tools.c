@@ -24,6 +24,8 @@ static void ask_page(struct upstream *u, const char *cursor)
 	_cleanup_buf_ struct buf message = BUF_INIT(TOOLS_CURSOR_MAX + 256), params = BUF_INIT(TOOLS_CURSOR_MAX + 64);
 	char id[24];
 
+	free(u->list_cursor);
+	u->list_cursor = cursor ? strdup(cursor) : NULL;
 	u->list_id = ++u->last_id;
 	snprintf(id, sizeof(id), "%" PRIu64, u->list_id);
 	if (cursor && buf_printf(&params, "{\"cursor\":%s}", cursor) < 0)
@@ -47,6 +49,7 @@ void tools_abort(struct upstream *u)
 	u->list_id = 0;
 	u->list_generation++;
 	u->list_dirty = false;
+	free(TAKE_PTR(u->list_cursor));
 	loop_timer_stop(u->list_timer);
 }
 
@@ -79,15 +82,31 @@ static void on_list_timer(void *user)
 		tools_fetch(u);
 }
 
-static void finish(struct upstream *u)
+/* cut: why there are no more pages; NULL: these are all. */
+static void set_notice(struct upstream *u, const char *cut)
+{
+	size_t count, left_out = tool_list_left_out(u->listing);
+	char text[256];
+
+	free(TAKE_PTR(u->list_notice));
+	(void)tool_list_all(u->listing, &count);
+	if (cut)
+		snprintf(text, sizeof(text), "its list of tools is cut behind %zu tools: %s", count, cut);
+	else if (left_out)
+		snprintf(text, sizeof(text),
+			 "%zu tools are left out: over %d, or their names are taken, too long or unreadable", left_out,
+			 TOOLS_MAX);
+	else
+		return;
+	session_warn(u, "upstream_list_cut", text);
+	u->list_notice = strdup(text);
+}
+
+static void finish(struct upstream *u, const char *cut)
 {
 	bool dirty = u->list_dirty;
-	char text[64];
 
-	if (tool_list_left_out(u->listing)) {
-		snprintf(text, sizeof(text), "%zu tools are left out", tool_list_left_out(u->listing));
-		session_warn(u, "upstream_list_cut", text);
-	}
+	set_notice(u, cut);
 	if (u->old_tools) /* its readers were not told of the next one yet: theirs stays, that one nobody has seen */
 		tool_list_free(u->tools);
 	else
@@ -112,16 +131,14 @@ static void take_page(struct upstream *u, struct tool_page *page)
 		return;
 	}
 	room = tool_list_add(u->listing, page);
-	if (!cursor) {
-		finish(u);
-		return;
-	}
-	if (room) {
+	if (!cursor)
+		finish(u, NULL);
+	else if (u->list_cursor && strcmp(cursor, u->list_cursor) == 0)
+		finish(u, "it gives the same cursor again and again");
+	else if (!room)
+		finish(u, tool_list_limit(u->listing));
+	else
 		ask_page(u, cursor);
-		return;
-	}
-	session_warn(u, "upstream_list_cut", "the list of tools is over a limit: the rest is left out");
-	finish(u);
 }
 
 static void on_page_run(void *user)
@@ -167,7 +184,7 @@ static void tell_refused(struct upstream *u, const struct jsonrpc_message *m)
 
 	/* Servers without tools may say so only here. */
 	if (m->error.code == JSONRPC_METHOD_NOT_FOUND && !u->has_tools) {
-		finish(u);
+		finish(u, NULL);
 		return;
 	}
 	if (buf_printf(&text, "refused tools/list: %s (%lld)", message ? message : "no message",
@@ -222,6 +239,7 @@ void tools_done(struct upstream *u)
 	if (u->list_timer)
 		tools_abort(u);
 	u->list_timer = loop_timer_free(u->list_timer);
+	free(TAKE_PTR(u->list_notice));
 	u->tools = tool_list_free(u->tools);
 	u->old_tools = tool_list_free(u->old_tools);
 }

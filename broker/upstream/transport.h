@@ -53,8 +53,9 @@ struct transport_ops {
 };
 
 struct transport_events {
-	/* line: the storage that the spans are in, may be taken (moved out); NULL if they are borrowed until return. */
-	void (*message)(void *user, const struct jsonrpc_message *message, struct buf *line);
+	/* line: the storage that the spans are in, may be taken (moved out); NULL if they are borrowed until return.
+	 * about: the request of ours in whose answer it came; 0: the way does not say. */
+	void (*message)(void *user, const struct jsonrpc_message *message, struct buf *line, uint64_t about);
 	/* Text that is no message; why is for a person. */
 	void (*garbage)(void *user, struct span line, const char *why);
 	/* A message over the maximum: its first and last bytes. over: it has ended; else it was just found to be too

@@ -203,6 +203,11 @@ const char *upstream_problem(const struct upstream *u)
 	return u->problem ? u->problem : "";
 }
 
+const char *upstream_notice(const struct upstream *u)
+{
+	return u->list_notice ? u->list_notice : "";
+}
+
 const struct upstream_tool *upstream_tools(const struct upstream *u, size_t *ret_count)
 {
 	return tool_list_all(u->tools, ret_count);

@@ -69,9 +69,10 @@ struct upstream_ask;
 struct upstream_events {
 	/* State or tool list changed (list_changed included). */
 	void (*changed)(void *user, struct upstream *u);
-	/* It asks; params is borrowed. Answer with upstream_answer() once, inside this call or later, unless ask_gone()
-	 * comes first. NULL: it does not hear that it may ask. */
-	void (*ask)(void *user, struct upstream *u, struct upstream_ask *ask, struct span params);
+	/* It asks; params is borrowed. during: the call that it asks in, where the way to the server tells (behind a
+	 * URL: in whose answer the question came); NULL: any of those that were sent. Answer with upstream_answer()
+	 * once, inside this call or later, unless ask_gone() comes first. NULL: it does not hear that it may ask. */
+	void (*ask)(void *user, struct upstream_ask *ask, const struct upstream_request *during, struct span params);
 	/* The server took it back, or has gone. */
 	void (*ask_gone)(void *user, struct upstream_ask *ask);
 };
@@ -87,6 +88,8 @@ struct upstream *upstream_close(struct upstream *u, void (*gone)(void *user), vo
 enum upstream_state upstream_state(const struct upstream *u);
 /* Why it is not ready: error with the last lines of stderr; "" if fine. */
 const char *upstream_problem(const struct upstream *u);
+/* What the list of tools in use lacks, for a person; "" if nothing. */
+const char *upstream_notice(const struct upstream *u);
 /* Tools of the last complete list (kept, marked stale, while the server is down). Valid until changed. */
 const struct upstream_tool *upstream_tools(const struct upstream *u, size_t *ret_count);
 const struct upstream_tool *upstream_find(const struct upstream *u, const char *tool);
@@ -124,6 +127,8 @@ int upstream_ensure(struct upstream *u, upstream_done_fn *done, void *user, stru
 int upstream_call_take(struct upstream *u, const char *tool, struct buf *args, uint64_t timeout_ms,
 		       upstream_progress_fn *progress, upstream_done_fn *done, void *user,
 		       struct upstream_request **ret, struct error *err) _must_check_;
+/* Is it at its server now? */
+bool upstream_is_sent(const struct upstream_request *request);
 /* The clock of a request stands still while held: its server waits for a person. */
 void upstream_hold(struct upstream_request *request, bool held);
 /* result: {"action":"accept"|"decline"|"cancel","content":{...}} as raw JSON. ask is gone. */

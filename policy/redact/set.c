@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/redact/set.h"
 
+#include "policy/redact/spellings.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -144,33 +146,60 @@ static int make_automaton(struct redact *r, const struct redact_secret *secrets,
 	return 0;
 }
 
+/* Bytes of all that count, or -E2BIG. */
+static int measure(struct redact *r, const struct redact_spelled *all, size_t *ret_total, struct error *err)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < all->count; i++) {
+		size_t len = all->items[i].len;
+
+		if (!counts(&all->items[i]))
+			continue;
+		if (len > REDACT_TOTAL_MAX || total > REDACT_TOTAL_MAX - len)
+			return error_set(err, -E2BIG, "secrets are over %d KiB together", REDACT_TOTAL_MAX >> 10);
+		total += len;
+		if (len > r->longest)
+			r->longest = len;
+	}
+	*ret_total = total;
+	return 0;
+}
+
+static int build(struct redact *r, const struct redact_spelled *all, struct error *err)
+{
+	size_t total = 0;
+	int code = measure(r, all, &total, err);
+
+	if (code < 0 || total == 0)
+		return code;
+	code = make_automaton(r, all->items, all->count, total);
+	return code < 0 ? error_set(err, code,
+				    code == -E2BIG ? "secrets use more than 254 different bytes"
+						   : "no memory for redaction")
+			: 0;
+}
+
 int redact_new(const struct redact_secret *secrets, size_t count, struct redact **ret, struct error *err)
 {
+	_cleanup_(redact_spelled_done) struct redact_spelled all = {0};
 	struct redact *r = calloc(1, sizeof(*r));
-	size_t total = 0;
-	int code = 0;
+	int code;
 
-	if (!r)
-		return error_set(err, -ENOMEM, "no memory for redaction");
-	atomic_init(&r->refs, 1);
-	for (size_t i = 0; i < count; i++) {
-		if (!counts(&secrets[i]))
-			continue;
-		if (secrets[i].len > REDACT_TOTAL_MAX || total > REDACT_TOTAL_MAX - secrets[i].len) {
-			redact_unref(r);
+	for (size_t i = 0; i < count; i++) /* before anything is made of it */
+		if (secrets[i].len > REDACT_TOTAL_MAX) {
+			free(r);
 			return error_set(err, -E2BIG, "secrets are over %d KiB together", REDACT_TOTAL_MAX >> 10);
 		}
-		total += secrets[i].len;
-		if (secrets[i].len > r->longest)
-			r->longest = secrets[i].len;
+	if (!r || redact_spell(secrets, count, &all) < 0) {
+		free(r);
+		return error_set(err, -ENOMEM, "no memory for redaction");
 	}
-	if (total)
-		code = make_automaton(r, secrets, count, total);
+	atomic_init(&r->refs, 1);
+	code = build(r, &all, err);
 	if (code < 0) {
 		redact_unref(r);
-		return error_set(err, code,
-				 code == -E2BIG ? "secrets use more than 254 different bytes"
-						: "no memory for redaction");
+		return code;
 	}
 	*ret = r;
 	return 0;

@@ -134,6 +134,57 @@ def a_command_of_a_project_is_relative_to_its_folder():
 
 
 @cases.add
+def a_project_inherits_no_rule_by_the_name_of_its_server():
+    rules = "policy:\n  rules:\n    - allow: a.*\n"
+    with home_with({}, "include: [project, cursor]\n" + rules) as home:
+        write_json(home, "h/.cursor/mcp.json", {"a": fixture("--only", "add")})
+        call = ("call", "a.add", '{"a": 1, "b": 2}')
+        good(home.run(*call))
+        file = home.path("work", ".mcp.json")
+        write_json(home, "work/.mcp.json", {"a": fixture("--only", "add")})
+        shown = good(home.run("trust", file, "--yes")).stdout
+        assert "Rules of yours that allow do not count" in shown and "from: " + file in shown, shown
+        denied = good(home.run(*call), 1).stderr
+        assert "- {allow: a.add, from: %s}" % file in denied, denied
+        home.write("config/hawser/hawser.yaml", "include: [project, cursor]\n" + rules + "    - {allow: a.add, from: %s}\n" % file)
+        good(home.run(*call))
+        good(home.run("trust", file, "--undo"))
+        good(home.run(*call))
+
+
+@cases.add
+def a_rule_that_two_servers_could_claim_gives_nothing_and_is_noted():
+    rules = "policy:\n  default: deny\n  rules:\n    - allow: a.add.add\n"
+    with home_with({}, "include: [cursor]\n" + rules) as home:
+        write_json(home, "h/.cursor/mcp.json", {"a.add": fixture("--only", "add")})
+        call = ("call", "mcp__a.add__add", '{"a": 1, "b": 2}')
+        good(home.run(*call))
+        write_json(home, "h/.cursor/mcp.json", {"a.add": fixture("--only", "add"), "a": fixture("--only", "echo")})
+        assert "- allow: mcp__a.add__add" in good(home.run(*call), 1).stderr
+        assert "a.add.add allows nothing" in good(home.run("config", "check")).stdout
+        home.write("config/hawser/hawser.yaml", "include: [cursor]\n" + rules + "    - allow: mcp__a.add__add\n")
+        good(home.run(*call))
+
+
+@cases.add
+def the_home_and_path_are_those_of_the_client():
+    with home_with({}, "include: [cursor, ~/more.yaml]\n") as home:
+        write_json(home, "h/.cursor/mcp.json", {"first": fixture("--only", "echo")})
+        home.write("h/more.yaml", "mcpServers: {}\n")
+        assert sorted(servers(home)) == ["first"]  # the broker began with this home
+        me = home.path("bin", "hawser-mine")
+        os.makedirs(home.path("bin"))
+        os.symlink(hawser.HAWSER, me)
+        write_json(home, "other/.cursor/mcp.json", {"second": fixture("--only", "add"), "self": {"command": "hawser-mine"}})
+        home.write("other/more.yaml", json.dumps({"mcpServers": {"third": fixture("--only", "echo")}}))
+        pid = home.broker_pid()
+        env = {"HOME": home.path("other"), "PATH": home.path("bin") + ":" + os.environ["PATH"]}
+        found = json.loads(good(home.run("tools", "--servers", "--json", env=env)).stdout)
+        assert sorted(s["name"] for s in found) == ["second", "third"], found
+        assert sorted(servers(home)) == ["first"] and home.broker_pid() == pid
+
+
+@cases.add
 def a_link_to_another_projects_file_has_no_yes_of_its_own():
     with home_with({}, "include: [project]\n") as home:
         ran, other = home.path("ran"), home.path("other")

@@ -70,7 +70,8 @@ static void add_members(struct span text)
 {
 	json_auto_t *value = json_pack("{s:s}", "command", "c");
 	const struct hawserfile_server server = {"new", value, NULL};
-	const struct hawserfile_rule rules[] = {{"deny", "a.b"}, {"allow", "c.d"}};
+	const struct hawserfile_rule rules[] = {{.verdict = "deny", .glob = "a.b"},
+						{.verdict = "allow", .glob = "c.d"}};
 	const struct hawserfile_addition a = {
 		.servers = &server, .server_count = 1, .rules = rules, .rule_count = 2, .rule = &rules[1], .above = 1};
 	_cleanup_buf_ struct buf out = BUF_INIT(1 << 22), plain = BUF_INIT(1 << 22), less = BUF_INIT(1 << 22);

@@ -31,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	json_auto_t *value = json_pack("{s:s}", "command", "c");
 	const struct hawserfile_server server = {"new", value, "C"};
-	const struct hawserfile_rule rules[] = {{"deny", "a.b"}, {"allow", "c.d"}};
+	const struct hawserfile_rule rules[] = {{.verdict = "deny", .glob = "a.b"},
+						{.verdict = "allow", .glob = "c.d"}};
 	const struct hawserfile_addition a = {
 		.servers = &server, .server_count = 1, .rules = rules, .rule_count = 2, .rule = &rules[1], .above = 1};
 	struct span text = span_of(size ? (const char *)data : "", size);

@@ -116,6 +116,7 @@ static bool look_at(struct request *q, struct span server)
 	_cleanup_free_ char *problem = span_strdup(span_member(server, "problem"), 8192);
 	struct client *client = door_client_get(q->conn->client);
 	_cleanup_free_ char *name = span_strdup(span_member(server, "name"), 255);
+	_cleanup_free_ char *notice = span_strdup(span_member(server, "notice"), 512);
 	const struct config_server *config;
 	struct doctor *d = q->state;
 	struct server_health health;
@@ -135,6 +136,8 @@ static bool look_at(struct request *q, struct span server)
 		tell_problem(q, problem, health.cure);
 		return false;
 	}
+	if (notice && *notice)
+		tell_server(q, name, notice, NULL, true);
 	(void)!span_int64(span_member(server, "tools"), &tools);
 	d->tools = (size_t)tools;
 	if (health.harmless && call_harmless(q, health.harmless))

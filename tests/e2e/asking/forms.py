@@ -13,6 +13,7 @@ from hawser import FIXTURE, TOP, Home, wait_for
 from mcp import answer, client, until, value
 from tap import Cases, Skip
 from terminal import Terminal
+from web import Web
 
 cases = Cases()
 SCHEMA = {"type": "object", "properties": {
@@ -52,6 +53,65 @@ def by_the_mcp_client(said, heard):
             line = json.loads(f.read().splitlines()[-1])
         assert line["verdict"] == "allow" and line["answered_by"] == "elicitation of a ???client", line
         assert "Anna" not in json.dumps(line), line
+
+
+def ask_when(**when):
+    return ask().replace("fixture.ask({", "fixture.ask({...%s, " % json.dumps(when))
+
+
+def notes_of(mcp):
+    """What it was sent so far, without waiting."""
+    while not mcp.lines.empty():
+        mcp.notes.append(mcp.message())
+    return [m.get("method") for m in mcp.notes]
+
+
+@cases.add
+def a_question_that_may_be_another_clients_is_shown_to_nobody():
+    with asking() as home, client(home) as one, client(home) as two:
+        first = one.begin_tool("execute_code", code=ask_when(open=2))
+        wait_for(lambda: json.loads(home.run("call", "fixture.state", "--json").stdout)["content"][0]["text"].count('"open": 2'))
+        second = two.begin_tool("execute_code", code="return fixture.slow({ms: 1500})")
+        assert value(one.reply(first)) == {"action": "decline"}
+        assert value(two.reply(second)) == "waited 1500 ms"
+        assert "elicitation/create" not in notes_of(one) + notes_of(two)
+        assert "event=elicitation_declined" in home.log()
+        with open(home.path("state", "hawser", "audit.jsonl"), encoding="utf-8") as f:
+            assert [r for r in map(json.loads, f) if r.get("rule") == "elicitation" and r["verdict"] == "deny"]
+
+
+@cases.add
+def two_calls_of_one_client_are_no_doubt():
+    with asking() as home, client(home) as mcp:
+        call = mcp.begin_tool("execute_code", code="const s = fixture.slow({ms: 1500}); %s" % ask_when(open=2).replace(
+            "return r.result", "await s; return r.result"))
+        answer(mcp, until(mcp, "elicitation/create"), {"action": "decline"})
+        assert value(mcp.reply(call)) == {"action": "decline"}
+
+
+@cases.add
+def what_a_call_asks_that_was_given_up_is_not_put_to_the_next_client():
+    with asking() as home, client(home) as one, client(home) as two:
+        first = one.begin_tool("execute_code", code=ask_when(deaf=True, open=2))
+        wait_for(lambda: json.loads(home.run("call", "fixture.state", "--json").stdout)["content"][0]["text"].count('"open": 2'))
+        one.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": first}})
+        second = two.begin_tool("execute_code", code="return fixture.slow({ms: 1500})")
+        assert value(two.reply(second)) == "waited 1500 ms"
+        assert "elicitation/create" not in notes_of(two)
+        assert "event=elicitation_declined" in home.log()
+
+
+@cases.add
+def behind_a_url_the_stream_says_whose_question_it_is():
+    with Web() as web, Home({"mcpServers": {"fixture": {"url": web.url("/mcp"), "trusted": True}}}) as home, \
+            client(home) as one, client(home) as two:
+        first = one.begin_tool("execute_code", code=ask_when(open=2))
+        wait_for(lambda: json.loads(home.run("call", "fixture.state", "--json").stdout)["content"][0]["text"].count('"open": 2'))
+        second = two.begin_tool("execute_code", code="return fixture.slow({ms: 1500})")
+        answer(one, until(one, "elicitation/create"), {"action": "accept", "content": FILLED})
+        assert value(one.reply(first)) == {"action": "accept", "content": FILLED}
+        assert value(two.reply(second)) == "waited 1500 ms"
+        assert "elicitation/create" not in notes_of(two)
 
 
 @cases.add

@@ -112,6 +112,36 @@ static void test_deferred_in_order_and_next_turn(void **state)
 	assert_string_equal(f->log, "baa");
 }
 
+static void note_end(void *user)
+{
+	++*(int *)user;
+}
+
+static void never_owned(void *user)
+{
+	(void)user;
+}
+
+/* Two loops: what one owns the other does not find, and it ends with its loop. */
+static void test_what_a_loop_owns(void **state)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct loop *one, *two;
+	int ended = 0;
+
+	(void)state;
+	assert_int_equal(loop_new(&one, &err), 0);
+	assert_int_equal(loop_new(&two, &err), 0);
+	loop_own(one, note_end, &ended);
+	assert_ptr_equal(loop_owned(one, note_end), &ended);
+	assert_null(loop_owned(one, never_owned));
+	assert_null(loop_owned(two, note_end));
+	loop_free(two);
+	assert_int_equal(ended, 0);
+	loop_free(one);
+	assert_int_equal(ended, 1);
+}
+
 static void test_a_turn_without_events_ends(void **state)
 {
 	struct fixture *f = *state;
@@ -377,6 +407,7 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_longest_turn_is_named),
+		TEST(test_what_a_loop_owns),
 		TEST(test_a_turn_without_events_ends),
 		TEST(test_deferred_in_order_and_next_turn),
 		TEST(test_stream_carries_all),

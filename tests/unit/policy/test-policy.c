@@ -177,6 +177,150 @@ static void test_allow_wants_the_own_name(void **state)
 	}
 }
 
+/* Which server a dot ends is said by the servers that there are; where they say two, a rule that allows gives nothing.
+ */
+static void test_names_with_dots(void **state)
+{
+	static const struct policy_server one[] = {{"a", NULL}}, both[] = {{"a", NULL}, {"a.b", NULL}},
+					  theirs[] = {{"a", NULL}, {"a.b", "/w/.mcp.json"}},
+					  spelled[] = {{"g.h", NULL}, {"g_h", NULL}, {"g.h.i", NULL}},
+					  under[] = {{"x", NULL}, {"x__y", NULL}},
+					  vendor[] = {{"io.github.me/srv", NULL}};
+	static const struct {
+		const char *rules;
+		const struct policy_server *servers;
+		size_t count, server; /* which of them is called */
+		const char *tool;
+		enum policy_verdict verdict;
+	} rows[] = {
+		{"[{\"allow\":\"a.b.c\"}]", one, 1, 0, "b.c", POLICY_ALLOW},
+		{"[{\"allow\":\"a.b.c\"}]", both, 2, 0, "b.c", POLICY_DENY},
+		{"[{\"allow\":\"a.b.c\"}]", both, 2, 1, "c", POLICY_DENY},
+		{"[{\"allow\":\"a.b.c\"}]", theirs, 2, 0, "b.c",
+		 POLICY_ALLOW}, /* a project takes nothing away either */
+		{"[{\"allow\":\"mcp__a.b__c\"}]", both, 2, 1, "c", POLICY_ALLOW},
+		{"[{\"allow\":\"mcp__a.b__c\"}]", both, 2, 0, "b.c", POLICY_DENY},
+		{"[{\"allow\":\"mcp__a__b.c\"}]", both, 2, 0, "b.c", POLICY_ALLOW},
+		{"[{\"allow\":\"a.*\"}]", both, 2, 0, "b.c", POLICY_ALLOW},
+		{"[{\"allow\":\"a.*\"}]", both, 2, 1, "c", POLICY_DENY},
+		{"[{\"allow\":\"a.*\"}]", both + 1, 1, 0, "c", POLICY_DENY}, /* nor once a is gone */
+		{"[{\"allow\":\"a.b.*\"}]", both, 2, 1, "c", POLICY_DENY},
+		{"[{\"allow\":\"*.c\"}]", both, 2, 1, "c", POLICY_ALLOW},
+		{"[{\"allow\":\"*.c\"}]", both, 2, 0, "b.c", POLICY_DENY},
+		{"[{\"allow\":\"a*\"}]", both, 2, 1, "c", POLICY_ALLOW},
+		{"[{\"allow\":\"*\"}]", both, 2, 1, "c", POLICY_ALLOW},
+		{"[{\"allow\":\"io.github.me/srv.read\"}]", vendor, 1, 0, "read", POLICY_ALLOW},
+		{"[{\"allow\":\"io.github.me/*.*\"}]", vendor, 1, 0, "read", POLICY_ALLOW},
+		{"[{\"allow\":\"mcp__io_github_me_srv__read\"}]", vendor, 1, 0, "read", POLICY_ALLOW},
+		{"[{\"allow\":\"mcp__g_h__i\"}]", spelled, 3, 1, "i", POLICY_ALLOW},
+		{"[{\"allow\":\"mcp__g_h__i\"}]", spelled, 3, 0, "i", POLICY_DENY},
+		{"[{\"allow\":\"mcp__g_h_i\"}]", spelled, 3, 2, "x", POLICY_ALLOW},
+		{"[{\"allow\":\"mcp__x__y__z\"}]", under, 2, 0, "y__z", POLICY_DENY},
+		{"[{\"allow\":\"mcp__x__y__z\"}]", under, 2, 1, "z", POLICY_DENY},
+		{"[{\"allow\":\"mcp__x__y__z\"}]", under, 1, 0, "y__z", POLICY_ALLOW},
+		{"[{\"allow\":\"x__y.z\"}]", under, 2, 1, "z", POLICY_ALLOW},
+		/* what takes away holds in every reading */
+		{"[{\"deny\":\"a.b.c\"},{\"allow\":\"*\"}]", both, 2, 0, "b.c", POLICY_DENY},
+		{"[{\"ask\":\"a.b.c\"},{\"allow\":\"*\"}]", both, 2, 1, "c", POLICY_ASK},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[200];
+		struct faults faults;
+		struct policy *p;
+		const struct policy_server *server = &rows[i].servers[rows[i].server];
+		struct policy_call call = {.server = server->name,
+					   .project = server->project,
+					   .tool = rows[i].tool,
+					   .servers = rows[i].servers,
+					   .server_count = rows[i].count};
+		struct policy_decision d;
+
+		snprintf(text, sizeof(text), "{\"default\":\"deny\",\"rules\":%s}", rows[i].rules);
+		p = make(text, &faults);
+		assert_string_equal(faults.text, "");
+		policy_decide(p, &call, &(struct policy_facts){0}, &d);
+		if (d.verdict != rows[i].verdict)
+			fail_msg("%s on %s, %s: %s by %s", rows[i].rules, call.server, call.tool,
+				 policy_verdict_name(d.verdict), d.rule);
+		policy_free(p);
+	}
+}
+
+/* What is said to be added does allow the call, and only that; what can mean two is told. */
+static void test_names_for_rules(void **state)
+{
+	static const struct policy_server both[] = {{"a", NULL}, {"a.b", NULL}, {"a_b", NULL}};
+	struct policy_call call = {.server = "a.b", .tool = "c", .servers = both, .server_count = 3};
+	struct policy_decision d;
+	char name[POLICY_NAME_MAX];
+	struct faults faults;
+	struct policy *p = make(
+		"{\"rules\":[{\"allow\":[\"a.x\",\"a.b.c\"]},{\"deny\":\"a.b.c\"},{\"allow\":\"a.b.*\"}]}", &faults);
+	const char *glob = NULL;
+	size_t at = 0;
+
+	assert_true(policy_name_tool(&call, name, sizeof(name)));
+	assert_string_equal(name, "mcp__a.b__c");
+	policy_decide(p, &call, &(struct policy_facts){0}, &d);
+	assert_string_equal(d.fix, "add to policy.rules, above rules[1]: - allow: mcp__a.b__c");
+	call.server_count = 0;
+	assert_true(policy_name_tool(&call, name, sizeof(name)));
+	assert_string_equal(name, "a.b.c");
+	assert_false(policy_name_tool(&call, name, 5));
+	assert_true(policy_next_unclear(p, both, 2, &at, &glob));
+	assert_string_equal(glob, "a.b.c");
+	assert_true(policy_next_unclear(p, both, 2, &at, &glob));
+	assert_string_equal(glob, "a.b.*");
+	assert_false(policy_next_unclear(p, both, 2, &at, &glob));
+	at = 0;
+	assert_false(policy_next_unclear(p, both, 1, &at, &glob));
+	policy_free(p);
+}
+
+/* A rule that was written for a server of one's own gives nothing to one of the same name that came with a folder. */
+static void test_project_inherits_nothing(void **state)
+{
+	static const char mine[] = "/w/one/.mcp.json", other[] = "/w/two/.mcp.json";
+	static const struct {
+		const char *rules, *project;
+		enum policy_verdict verdict;
+	} rows[] = {
+		{"[{\"allow\":\"github.*\"}]", NULL, POLICY_ALLOW},
+		{"[{\"allow\":\"github.*\"}]", mine, POLICY_ASK},
+		{"[{\"allow\":\"*\"}]", mine, POLICY_ASK},
+		{"[{\"allow\":\"github.*\",\"from\":\"/w/one/.mcp.json\"}]", mine, POLICY_ALLOW},
+		{"[{\"allow\":\"github.*\",\"from\":\"/w/one/.mcp.json\"}]", other, POLICY_ASK},
+		{"[{\"allow\":\"github.*\",\"from\":\"/w/one/.mcp.json\"}]", NULL, POLICY_ASK},
+		{"[{\"allow\":\"github.*\",\"from\":\"/w/*\"}]", other, POLICY_ALLOW},
+		{"[{\"deny\":\"github.*\"}]", mine, POLICY_DENY},
+		{"[{\"deny\":\"*\",\"from\":\"*\"},{\"allow\":\"*\"}]", mine, POLICY_DENY},
+		{"[{\"deny\":\"*\",\"from\":\"*\"},{\"allow\":\"*\"}]", NULL, POLICY_ALLOW},
+	};
+	struct faults faults;
+	struct policy *p;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct policy_call call = {.server = "github", .tool = "get", .project = rows[i].project};
+		struct policy_decision d;
+		char text[200];
+
+		snprintf(text, sizeof(text), "{\"rules\":%s}", rows[i].rules);
+		p = make(text, &faults);
+		assert_string_equal(faults.text, "");
+		policy_decide(p, &call, &(struct policy_facts){0}, &d);
+		if (d.verdict != rows[i].verdict)
+			fail_msg("%s, %s: %s by %s", rows[i].rules, call.project ? call.project : "own",
+				 policy_verdict_name(d.verdict), d.rule);
+		if (d.verdict == POLICY_ASK && call.project == mine)
+			assert_string_equal(d.fix,
+					    "add to policy.rules: - {allow: github.get, from: /w/one/.mcp.json}");
+		policy_free(p);
+	}
+	assert_null(make("{\"rules\":[{\"allow\":\"a.b\",\"from\":\"project\"}]}", &faults));
+	assert_non_null(strstr(faults.text, "/rules/0/from: must be the whole path of a project's file"));
+}
+
 static void test_globs(void **state)
 {
 	static const struct {
@@ -255,6 +399,9 @@ int main(void)
 		cmocka_unit_test(test_allowed_tools_only_narrow),
 		cmocka_unit_test(test_all_faults),
 		cmocka_unit_test(test_globs),
+		cmocka_unit_test(test_names_with_dots),
+		cmocka_unit_test(test_names_for_rules),
+		cmocka_unit_test(test_project_inherits_nothing),
 		cmocka_unit_test(test_allow_wants_the_own_name),
 	};
 

@@ -151,7 +151,8 @@ static void test_add(void **state)
 {
 	json_auto_t *value = json_pack("{s:s}", "command", "c");
 	const struct hawserfile_server server = {"x", value, "C"};
-	const struct hawserfile_rule rules[] = {{"deny", "x.a"}, {"allow", "x.b"}};
+	const struct hawserfile_rule rules[] = {{.verdict = "deny", .glob = "x.a"},
+						{.verdict = "allow", .glob = "x.b"}};
 	const struct hawserfile_addition a = {.servers = &server, .server_count = 1, .rules = rules, .rule_count = 2};
 
 	for (size_t i = 0; i < ARRAY_SIZE(additions); i++) {

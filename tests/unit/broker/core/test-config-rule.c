@@ -69,15 +69,16 @@ static void test_edits(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(edits); i++) {
 		struct span before = span_of(edits[i].before, strlen(edits[i].before));
 		struct buf out = BUF_INIT(1 << 20), back = BUF_INIT(1 << 20);
-		int r = config_rule_edit(edits[i].is_json, true, before, edits[i].name, edits[i].above, &out);
+		int r = config_rule_edit(edits[i].is_json, true, before,
+					 &(struct config_rule){.name = edits[i].name, .above = edits[i].above}, &out);
 
 		print_message("# %s\n", edits[i].what);
 		assert_int_equal(r, edits[i].after ? 0 : -ENOTSUP);
 		if (edits[i].after) {
 			assert_int_equal(out.len, strlen(edits[i].after));
 			assert_memory_equal(buf_head(&out), edits[i].after, out.len);
-			r = config_rule_edit(edits[i].is_json, false, span_of(buf_head(&out), out.len), edits[i].name,
-					     0, &back);
+			r = config_rule_edit(edits[i].is_json, false, span_of(buf_head(&out), out.len),
+					     &(struct config_rule){.name = edits[i].name}, &back);
 			assert_int_equal(r, 0);
 		}
 		if (edits[i].back) {
@@ -95,24 +96,55 @@ static void test_remove(void **state)
 	struct buf out = BUF_INIT(4096);
 
 	(void)state;
-	assert_int_equal(config_rule_edit(false, false, SPAN_LIT(one), "a.*", 0, &out), -ENOENT);
-	assert_int_equal(config_rule_edit(false, false, SPAN_LIT(one), "a.b", 0, &out), 0);
+	assert_int_equal(config_rule_edit(false, false, SPAN_LIT(one), &(struct config_rule){.name = "a.*"}, &out),
+			 -ENOENT);
+	assert_int_equal(config_rule_edit(false, false, SPAN_LIT(one), &(struct config_rule){.name = "a.b"}, &out), 0);
 	assert_int_equal(buf_append(&out, "", 1), 0);
 	assert_string_equal(buf_head(&out), "policy:\n  rules: []\nlimits: {}\n");
 	buf_done(&out);
 }
 
+/* The rule of a project's server is one line too, and is found by its name when there is none of one's own. */
+static void test_of_a_project(void **state)
+{
+	static const char yaml[] = "policy:\n  rules:\n    - allow: b.c\n";
+	static const char wanted[] =
+		"policy:\n  rules:\n    - {\"allow\": \"b.c\", \"from\": \"/w/.mcp.json\"}\n    - allow: b.c\n";
+	static const char json[] = "{\"policy\":{\"rules\":[{\"allow\": \"b.c\", \"from\": \"/w/.mcp.json\"}]}}";
+	const struct config_rule rule = {.name = "b.c", .from = "/w/.mcp.json"};
+	struct buf out = BUF_INIT(4096), back = BUF_INIT(4096);
+
+	(void)state;
+	assert_int_equal(config_rule_edit(false, true, SPAN_LIT(yaml), &rule, &out), 0);
+	assert_int_equal(out.len, strlen(wanted));
+	assert_memory_equal(buf_head(&out), wanted, out.len);
+	assert_int_equal(config_rule_edit(false, false, span_of(buf_head(&out), out.len), &rule, &back), 0);
+	assert_null(memmem(buf_head(&back), back.len, "- allow", 7));
+	buf_clear(&out);
+	assert_int_equal(config_rule_edit(false, false, span_of(buf_head(&back), back.len), &rule, &out), 0);
+	assert_null(memmem(buf_head(&out), out.len, "b.c", 3));
+	buf_clear(&out);
+	assert_int_equal(config_rule_edit(true, true, SPAN_LIT("{\"policy\":{}}"), &rule, &out), 0);
+	assert_non_null(memmem(buf_head(&out), out.len, "\"from\": \"/w/.mcp.json\"", 22));
+	buf_clear(&out);
+	assert_int_equal(config_rule_edit(true, false, SPAN_LIT(json), &rule, &out), 0);
+	buf_done(&out);
+	buf_done(&back);
+}
+
 static void test_names(void **state)
 {
 	(void)state;
-	assert_true(config_rule_can_name("files", "write_file"));
-	assert_true(config_rule_can_name("my-fs", "it's.odd\"\\"));
-	assert_false(config_rule_can_name("files", "write*"));
-	assert_false(config_rule_can_name("files", "a?"));
-	assert_false(config_rule_can_name("files", ""));
-	assert_false(config_rule_can_name("files", "a b"));
-	assert_false(config_rule_can_name("mcp__files", "a"));
-	assert_false(config_rule_can_name("files", "\xc3\xa4"));
+	assert_true(config_rule_can_name("files", "write_file", NULL));
+	assert_true(config_rule_can_name("my-fs", "it's.odd\"\\", NULL));
+	assert_false(config_rule_can_name("files", "write*", NULL));
+	assert_false(config_rule_can_name("files", "a?", NULL));
+	assert_false(config_rule_can_name("files", "", NULL));
+	assert_false(config_rule_can_name("files", "a b", NULL));
+	assert_false(config_rule_can_name("mcp__files", "a", NULL));
+	assert_false(config_rule_can_name("files", "\xc3\xa4", NULL));
+	assert_true(config_rule_can_name("files", "a", "/work/.mcp.json"));
+	assert_false(config_rule_can_name("files", "a", "/work*/.mcp.json"));
 }
 
 /* A link stays one, mode and owner stay, and nothing is left beside it. */
@@ -136,7 +168,7 @@ static void test_file(void **state)
 	assert_int_equal(symlink("real.yaml", link), 0);
 	if (geteuid() == 0)
 		assert_int_equal(chown(path, 12345, 12345), 0);
-	assert_int_equal(config_rule_add(link, "a.b", 0, &err), 0);
+	assert_int_equal(config_rule_add(link, &(struct config_rule){.name = "a.b"}, &err), 0);
 	assert_int_equal(lstat(link, &st), 0);
 	assert_true(S_ISLNK(st.st_mode));
 	assert_int_equal(stat(path, &st), 0);
@@ -157,10 +189,8 @@ static void test_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_edits),
-		cmocka_unit_test(test_remove),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_edits), cmocka_unit_test(test_remove), cmocka_unit_test(test_of_a_project),
+		cmocka_unit_test(test_names), cmocka_unit_test(test_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

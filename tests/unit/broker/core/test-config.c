@@ -378,7 +378,10 @@ static void test_resolve_relative(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
 		struct config_resolved r;
 
-		assert_int_equal(config_resolve_server(find(c, wanted[i][0]), &(const struct config_caller){"/w/${x}", NULL, lookup, NULL}, &r, &err), 0);
+		assert_int_equal(config_resolve_server(find(c, wanted[i][0]),
+						       &(const struct config_caller){"/w/${x}", NULL, lookup, NULL}, &r,
+						       &err),
+				 0);
 		assert_string_equal(r.command, wanted[i][1]);
 		config_resolved_done(&r);
 	}

@@ -309,7 +309,7 @@ static void count_down(void *user)
 	--*(unsigned *)user;
 }
 
-/* Four messages wait for a thread when their stream ends: what it brings when it goes on waits for them. */
+/* Four messages wait for a thread when their stream ends: it goes on when they were looked at. */
 static void test_stream_that_is_resumed_while_it_is_paused(void **state)
 {
 	struct rig *rig = *state;
@@ -325,6 +325,27 @@ static void test_stream_that_is_resumed_while_it_is_paused(void **state)
 	rig_call(rig, "http_flood", "{\"keys\": 10000}", &a);
 	assert_int_equal(a.outcome, UPSTREAM_OK);
 	assert_has(a.text, "after the flood");
+	while (sleepers > 0)
+		loop_turn(rig->loop, 20);
+	fixture_stop(&f);
+}
+
+/* All of the answer came before the connection broke; it is only not checked yet. */
+static void test_cut_behind_an_answer_that_is_being_checked(void **state)
+{
+	struct rig *rig = *state;
+	struct http_fixture f;
+	_cleanup_answer_ struct answer a = ANSWER_INIT;
+	_cleanup_error_ struct error err = ERROR_INIT;
+	unsigned sleepers = 8; /* at least as many as there are threads */
+
+	fixture_open(rig, &f, "/mcp");
+	rig_call(rig, "echo", "{}", &a);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(loop_work_start(rig->loop, sleep_a_while, count_down, &sleepers, &err), 0);
+	rig_call(rig, "http_cut_behind", "{\"bytes\": 200000}", &a);
+	assert_int_equal(a.outcome, UPSTREAM_OK);
+	assert_true(a.len > 200000);
 	while (sleepers > 0)
 		loop_turn(rig->loop, 20);
 	fixture_stop(&f);
@@ -524,6 +545,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_server_that_went_away, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_cut_streams, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_stream_that_is_resumed_while_it_is_paused, rig_setup,
+						rig_teardown),
+		cmocka_unit_test_setup_teardown(test_cut_behind_an_answer_that_is_being_checked, rig_setup,
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(test_retry_is_waited_for, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_done_once_when_the_answer_is_lost, rig_setup, rig_teardown),

@@ -87,6 +87,7 @@ static void test_too_many_tools(void **state)
 	rig_ensure(rig, &a);
 	assert_int_equal(a.outcome, UPSTREAM_OK);
 	assert_int_equal(count(rig), 10000);
+	assert_has(upstream_notice(rig->u), "tools are left out: over 10000");
 }
 
 static void test_cursor_without_end(void **state)
@@ -94,10 +95,28 @@ static void test_cursor_without_end(void **state)
 	struct rig *rig = *state;
 	_cleanup_answer_ struct answer a = ANSWER_INIT;
 
-	rig_open(rig, "--only", "echo", "--cursor-loop");
+	rig_open(rig, "--only", "echo,state", "--cursor-loop");
 	rig_ensure(rig, &a);
 	assert_int_equal(a.outcome, UPSTREAM_OK);
-	assert_int_equal(count(rig), 1);
+	assert_int_equal(count(rig), 2);
+	assert_has(upstream_notice(rig->u), "cut behind 2 tools: it gives the same cursor again");
+	rig_call(rig, "state", "{}", &a);
+	assert_has(a.text, "\\\"listings\\\": 2");
+}
+
+/* New cursors for ever, and nothing new on their pages. */
+static void test_pages_without_end(void **state)
+{
+	struct rig *rig = *state;
+	_cleanup_answer_ struct answer a = ANSWER_INIT;
+
+	rig_open(rig, "--only", "echo,state", "--cursor-flood");
+	rig_ensure(rig, &a);
+	assert_int_equal(a.outcome, UPSTREAM_OK);
+	assert_int_equal(count(rig), 2);
+	assert_has(upstream_notice(rig->u), "it has over 1,000 pages");
+	rig_call(rig, "state", "{}", &a);
+	assert_has(a.text, "\\\"listings\\\": 1000");
 }
 
 static void wait_for_tool(struct rig *rig, const char *name, bool there)
@@ -191,11 +210,17 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define ROW(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
-		ROW(test_what_a_tool_has), ROW(test_no_tools),
-		ROW(test_pages),           ROW(test_one_big_page),
-		ROW(test_too_many_tools),  ROW(test_cursor_without_end),
-		ROW(test_list_changed),    ROW(test_change_while_listing),
-		ROW(test_roots),           ROW(test_time_for_roots),
+		ROW(test_what_a_tool_has),
+		ROW(test_no_tools),
+		ROW(test_pages),
+		ROW(test_one_big_page),
+		ROW(test_too_many_tools),
+		ROW(test_cursor_without_end),
+		ROW(test_list_changed),
+		ROW(test_change_while_listing),
+		ROW(test_pages_without_end),
+		ROW(test_roots),
+		ROW(test_time_for_roots),
 	};
 
 	return cmocka_run_group_tests_name("upstream-lists", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/unit.h"
 
-#include "policy/redact/redact.h"
+#include "policy/redact/spellings.h"
 #include "tests/unit/policy/redact/naive.h"
 
 #include <errno.h>
@@ -58,6 +58,52 @@ static void test_whole_texts(void **state)
 	       "[redacted:UMLAUT]");
 	expect(r, "xyzzyxyzzyx xyzzyxxyzzyx", "[redacted:odd_name__] [redacted:odd_name__][redacted:odd_name__]");
 	redact_unref(r);
+}
+
+/* JSON inside a JSON string, as those write it who make it. */
+static void test_escaped_twice(void **state)
+{
+	static const char *const secrets[][2] = {{"QUOTED", "pa\"ss\\wo/rd\n1"},
+						 {"UMLAUT", "gr\xc3\xbc\xc3\x9f"
+							    "e-\xf0\x9f\x98\x80"},
+						 {"QUERY", "a=1&b=<2>+'3'"}};
+	struct redact *r = make(ARRAY_SIZE(secrets), secrets);
+
+	/* what JSON.stringify() makes of it, once, twice and three times */
+	expect(r, "\"pa\\\"ss\\\\wo/rd\\n1\"", "\"[redacted:QUOTED]\"");
+	expect(r, "\"{\\\"k\\\":\\\"pa\\\\\\\"ss\\\\\\\\wo/rd\\\\n1\\\"}\"",
+	       "\"{\\\"k\\\":\\\"[redacted:QUOTED]\\\"}\"");
+	expect(r, "\"pa\\\\\\\\\\\\\"ss\\\\\\\\\\\\\\\\wo/rd\\\\\\\\n1\"", "\"[redacted:QUOTED]\"");
+	/* PHP inside, .NET inside */
+	expect(r, "\"pa\\\\\\\"ss\\\\\\\\wo\\\\/rd\\\\n1\"", "\"[redacted:QUOTED]\"");
+	expect(r, "\"pa\\\\u0022ss\\\\\\\\wo/rd\\\\n1\"", "\"[redacted:QUOTED]\"");
+	/* Python inside, and twice */
+	expect(r, "\"gr\\\\u00fc\\\\u00dfe-\\\\ud83d\\\\ude00\"", "\"[redacted:UMLAUT]\"");
+	expect(r, "\"gr\\\\\\\\u00fc\\\\\\\\u00dfe-\\\\\\\\ud83d\\\\\\\\ude00\"", "\"[redacted:UMLAUT]\"");
+	/* Go inside, .NET inside */
+	expect(r, "\"a=1\\\\u0026b=\\\\u003c2\\\\u003e+'3'\"", "\"[redacted:QUERY]\"");
+	expect(r, "\"a=1\\\\u0026b=\\\\u003C2\\\\u003E\\\\u002B\\\\u00273\\\\u0027\"", "\"[redacted:QUERY]\"");
+	redact_unref(r);
+}
+
+/* A secret has only the spellings that differ, and many long ones do not grow without a bound. */
+static void test_spellings(void **state)
+{
+	_cleanup_free_ char *key = malloc(4001);
+	struct redact_secret plain = {"T", "ghp_0123456789", 14}, secrets[40];
+	struct redact_spelled all;
+
+	assert_int_equal(redact_spell(&plain, 1, &all), 0);
+	assert_int_equal(all.count, 1);
+	redact_spelled_done(&all);
+	memset(key, '/', 4000);
+	memset(key, '\n', 40);
+	key[4000] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
+		secrets[i] = (struct redact_secret){"K", key, 4000 - i};
+	assert_int_equal(redact_spell(secrets, ARRAY_SIZE(secrets), &all), 0);
+	assert_true(all.count >= 2 * ARRAY_SIZE(secrets) && all.extra <= REDACT_SPELLINGS_MAX);
+	redact_spelled_done(&all);
 }
 
 static void test_overlaps(void **state)
@@ -192,6 +238,7 @@ static void one_round(unsigned seed)
 	_cleanup_error_ struct error err = ERROR_INIT;
 	_cleanup_buf_ struct buf wanted = BUF_INIT(1 << 16), got = BUF_INIT(1 << 16), whole = BUF_INIT(1 << 16);
 	size_t count = 1 + draw(3), len = 0, which;
+	struct redact_spelled spelled;
 	struct redact_stream *s;
 	struct redact *r;
 
@@ -202,7 +249,9 @@ static void one_round(unsigned seed)
 		which = draw((unsigned)count);
 		len += spell(text + len, secrets[which].value, secrets[which].len);
 	}
-	naive_redact(secrets, count, text, len, &wanted);
+	assert_int_equal(redact_spell(secrets, count, &spelled), 0);
+	naive_redact(spelled.items, spelled.count, text, len, &wanted);
+	redact_spelled_done(&spelled);
 	assert_int_equal(redact_new(secrets, count, &r, &err), 0);
 	s = redact_stream_new(r);
 	for (size_t at = 0; at < len;) {
@@ -241,6 +290,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_texts),         cmocka_unit_test(test_overlaps),
 		cmocka_unit_test(test_json_stays_json),     cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_escaped_twice),       cmocka_unit_test(test_spellings),
 		cmocka_unit_test(test_stream_holds_little), cmocka_unit_test(test_like_the_naive_reading),
 	};
 
