@@ -64,6 +64,7 @@ FOREIGN = {
     'nettle/': ['base/', 'tunnel/'],
     'uv.h': ['base/'],
     'curl/': ['base/http'],
+    'sqlite3.h': ['broker/store/'],
 }
 
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+(["<])([^">]+)[">]', re.MULTILINE)
