@@ -96,6 +96,7 @@ static const struct {
 	  "10: server g.headers: B C is no name", "10: server g.headers.E: text is wanted",
 	  "11: server h: ${X has no closing }", "12: server i.headers: an object",
 	  "13: server j: has no command; write command: PROGRAM, or url"}},
+	{"q.yaml", "durability: often\n", {"1: hawser.durability: often is not one of process, power"}},
 	{"k.yaml", "- a\n", {"1: the file holds a list"}},
 	{"l.yaml", "a: 1\n---\nb: 1\n", {"2: a second document", "1: hawser: unknown key a"}},
 	{"m.yaml", "mcpServers: !!map {}\nx: !secret y\n", {"2: tag !secret is not known here"}},
