@@ -41,7 +41,7 @@ const char *store_broker_id(const struct store *s);
 /* The directory had been copied or moved to another disk when it was opened: the broker has a new name since, as
  * sandboxes with the old one may belong to the other directory. */
 bool store_was_copied(const struct store *s);
-/* NULL: the last row was written, or none yet; else why not. Whoever wants to begin something new must not. */
+/* NULL: the last row was written, or none yet; else why not. What is new is tried all the same. */
 const char *store_fault(const struct store *s);
 
 /* Once, not inside the starting call. err->code 0: the row is committed. */

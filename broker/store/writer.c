@@ -308,10 +308,13 @@ static void on_turn(void *user)
 		begin(s);
 }
 
-/* What comes in one turn of the loop is one commit. */
+/* What comes in one turn of the loop is one commit. Somebody waits for what is new: it is tried at once, as there may
+ * be room again. */
 void store_write(struct store *s, struct store_op *op)
 {
 	append(&s->waiting, op);
+	if (!op->keep)
+		loop_timer_stop(s->retry);
 	if (s->busy || s->turn)
 		return;
 	s->turn = true;

@@ -182,7 +182,7 @@ static void a_full_disk_refuses_what_is_new_and_loses_no_end(void **state)
 	assert_non_null(strstr(rig->error, "No space left"));
 	assert_non_null(strstr(rig->error, rig->path));
 	assert_non_null(store_fault(rig->store));
-	rig_begin(rig, "run_b", STORE_PROCESS); /* with the next try, which fails too */
+	rig_begin(rig, "run_b", STORE_PROCESS); /* tried at once */
 	rig_wait(rig, 4);
 	assert_int_equal(rig->failed, 2);
 	set_room(RLIM_INFINITY);
@@ -194,6 +194,9 @@ static void a_full_disk_refuses_what_is_new_and_loses_no_end(void **state)
 	assert_string_equal(rig->run[0].status, "ok");
 	assert_int_equal(rig->sandboxes, 0);
 	assert_int_equal(rig->done, 2); /* who was told once is not told again */
+	rig_begin(rig, "run_b", STORE_PROCESS);
+	rig_wait(rig, 5);
+	assert_int_equal(rig->done, 3);
 }
 
 static void closing_with_a_full_disk_ends(void **state)
