@@ -18,6 +18,7 @@ struct left {
 	struct left *prev, *next;
 	struct reaper *reaper;
 	char *tag, *provider, *place;
+	uint64_t made_ms; /* since 1970 */
 	bool asked;
 };
 
@@ -47,7 +48,8 @@ static void on_reaped(void *user, enum host_reaped what)
 	struct left *l = user;
 
 	l->asked = false;
-	if (what == HOST_REAPED || clock_now_ms() - l->reaper->began_ms > REAPER_PATIENCE_MS)
+	if (what == HOST_REAPED || clock_wall_ms() - l->made_ms > REAPER_PATIENCE_MS ||
+	    clock_now_ms() - l->reaper->began_ms > REAPER_PATIENCE_MS)
 		forget(l);
 }
 
@@ -60,6 +62,7 @@ static void on_row(void *user, const struct store_sandbox *row)
 	    (row->place && !(l->place = strdup(row->place))))
 		abort(); /* while the broker starts */
 	l->reaper = r;
+	l->made_ms = (uint64_t)row->made_ms;
 	DL_APPEND(r->lefts, l);
 }
 

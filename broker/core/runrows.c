@@ -169,12 +169,26 @@ static void find_files(struct run *run, bool lost)
 	put_error(run, "error", text);
 }
 
+/* It is a folder's name too. */
+static bool is_id(const char *id)
+{
+	size_t len = strlen(id);
+
+	return len < ID_TEXT_MAX && strncmp(id, "run_", 4) == 0 &&
+	       strspn(id + 4, "0123456789abcdefghijklmnopqrstuvwxyz") == len - 4;
+}
+
 static void on_row(void *user, const struct store_run *row)
 {
 	struct core *core = user;
-	struct run *run = calloc(1, sizeof(*run));
+	struct run *run;
 
-	if (!run || !(run->subject = copy(row->subject)) || strlen(row->id) >= sizeof(run->id))
+	if (!is_id(row->id)) {
+		log_warn("run_row_skipped", LOG_S("run", row->id));
+		return;
+	}
+	run = calloc(1, sizeof(*run));
+	if (!run || !(run->subject = copy(row->subject)))
 		abort(); /* while the broker starts */
 	run->core = core;
 	strcpy(run->id, row->id);

@@ -22,6 +22,14 @@ static void count(struct sandbox *s, int by)
 	s->pool->shown[s->environment + 1].count[s->state] += (size_t)by;
 }
 
+/* Its row says what a broker has to know that finds it: who it is, and that it is there. */
+static void note_state(struct sandbox *s)
+{
+	const struct store_sandbox row = {.tag = s->tag, .state = sandbox_state_names[s->state], .sandbox = s->id};
+
+	store_sandbox_state(s->pool->core->store, &row);
+}
+
 void sandbox_set_state(struct sandbox *s, enum sandbox_state state)
 {
 	static const unsigned next[] = {
@@ -38,14 +46,8 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state)
 	count(s, -1);
 	s->state = state;
 	count(s, 1);
-}
-
-/* Its row says what a broker has to know that finds it: who it is, and that it is there. */
-static void note_state(struct sandbox *s)
-{
-	const struct store_sandbox row = {.tag = s->tag, .state = sandbox_state_names[s->state], .sandbox = s->id};
-
-	store_sandbox_state(s->pool->core->store, &row);
+	if (s->id)
+		note_state(s);
 }
 
 /* ---- the end ---- */
@@ -219,7 +221,6 @@ static void on_created(void *user, const struct host_created *created)
 		return;
 	}
 	sandbox_set_state(s, SANDBOX_CONNECTING);
-	note_state(s);
 }
 
 static void create(struct sandbox *s)
