@@ -87,7 +87,7 @@ void store_write(struct store *s, struct store_op *op);
 
 struct store_queue {
 	struct store_op *first, **end;
-	size_t count;
+	size_t count, awaited; /* awaited: somebody will be told of so many of them */
 };
 
 struct store { /* store.c */
@@ -104,7 +104,7 @@ struct store { /* store.c */
 	int journal_pages; /* of the write-ahead log, after the last commit */
 	struct error written; /* of the last batch; its text is what store_fault() says */
 	struct error outcome; /* of the batch that the worker has */
-	struct loop_timer *retry;
+	struct loop_timer *later; /* when rows that nobody waits for, or that failed, are written */
 };
 int store_writer_init(struct store *s, struct error *err) _must_check_;
 /* After store_settle(). */

@@ -18,6 +18,7 @@ struct store;
 enum {
 	STORE_TEXT_MAX = 1 << 20, /* bytes of one text of a row; a longer one is left out (NULL) */
 	STORE_QUEUE_MAX = 65536, /* rows that wait to be written; beyond it a row fails */
+	STORE_LAZY_MS = 100, /* how long a row that nobody waits for may wait for others to go with */
 	STORE_RETRY_MS = 1000, /* how often a row that could not be written is tried again */
 };
 

@@ -7,6 +7,8 @@
  *                       ^                                   |
  *                       +--- those with keep, after STORE_RETRY_MS, if it failed
  *
+ * A row that nobody waits for goes with the next one that somebody does, or after STORE_LAZY_MS.
+ *
  * The write-ahead log is copied back (checkpoint) by the worker too, when nothing waits, or when it is long.
  */
 #include "broker/store/internal.h"
@@ -49,7 +51,7 @@ void store_op_text(struct store_op *op, const char *text)
 {
 	struct store_value *v = next_value(op);
 
-	if (!text || strnlen(text, STORE_TEXT_MAX + 1) > STORE_TEXT_MAX)
+	if (!text || strlen(text) > STORE_TEXT_MAX)
 		return;
 	v->text = strdup(text);
 	if (!v->text)
@@ -82,6 +84,7 @@ static void append(struct store_queue *q, struct store_op *op)
 	*q->end = op;
 	q->end = &op->next;
 	q->count++;
+	q->awaited += op->done != NULL;
 }
 
 static struct store_op *take_first(struct store_queue *q)
@@ -94,12 +97,13 @@ static struct store_op *take_first(struct store_queue *q)
 	if (!q->first)
 		q->end = &q->first;
 	q->count--;
+	q->awaited -= op->done != NULL;
 	return op;
 }
 
 static void init_queue(struct store_queue *q)
 {
-	*q = (struct store_queue){NULL, &q->first, 0};
+	*q = (struct store_queue){.end = &q->first};
 }
 
 /* All of q in front of to. */
@@ -112,6 +116,7 @@ static void put_in_front(struct store_queue *q, struct store_queue *to)
 		to->end = q->end;
 	to->first = q->first;
 	to->count += q->count;
+	to->awaited += q->awaited;
 	init_queue(q);
 }
 
@@ -214,7 +219,7 @@ static int on_commit(void *user, sqlite3 *db, const char *name, int pages)
 
 /* ---- on the loop ---- */
 
-static void begin(struct store *s);
+static void go_on(struct store *s);
 
 static void tell(struct store_op *op, const struct error *err)
 {
@@ -265,9 +270,9 @@ static void on_written(void *user)
 
 	finish_batch(s);
 	if (s->written.code && s->waiting.first && !s->settling)
-		loop_timer_start(s->retry, STORE_RETRY_MS);
+		loop_timer_start(s->later, STORE_RETRY_MS);
 	else
-		begin(s);
+		go_on(s);
 }
 
 static void on_copied(void *user)
@@ -275,7 +280,7 @@ static void on_copied(void *user)
 	struct store *s = user;
 
 	s->busy = false;
-	begin(s);
+	go_on(s);
 }
 
 static void start_work(struct store *s, void (*run)(void *user), void (*done)(void *user))
@@ -299,29 +304,41 @@ static void begin(struct store *s)
 		start_work(s, write_batch, on_written);
 }
 
+/* Now if somebody waits, else soon. */
+static void go_on(struct store *s)
+{
+	if (s->waiting.awaited > 0 || s->journal_pages >= CHECKPOINT_PAGES)
+		begin(s);
+	else if (s->waiting.first && !loop_timer_armed(s->later))
+		loop_timer_start(s->later, STORE_LAZY_MS);
+}
+
 static void on_turn(void *user)
 {
 	struct store *s = user;
 
 	s->turn = false;
-	if (!s->written.code || !loop_timer_armed(s->retry))
-		begin(s);
+	loop_timer_stop(s->later);
+	begin(s);
 }
 
-/* What comes in one turn of the loop is one commit. Somebody waits for what is new: it is tried at once, as there may
- * be room again. */
+/* What comes in one turn of the loop is one commit. What is awaited is tried at once also after a failure: there may be
+ * room again. */
 void store_write(struct store *s, struct store_op *op)
 {
 	append(&s->waiting, op);
-	if (!op->keep)
-		loop_timer_stop(s->retry);
 	if (s->busy || s->turn)
 		return;
+	if (!op->done) {
+		if (!loop_timer_armed(s->later))
+			loop_timer_start(s->later, STORE_LAZY_MS);
+		return;
+	}
 	s->turn = true;
 	loop_defer(s->loop, on_turn, s);
 }
 
-static void on_retry(void *user)
+static void on_later(void *user)
 {
 	begin(user);
 }
@@ -355,7 +372,7 @@ int store_writer_init(struct store *s, struct error *err)
 	init_queue(&s->waiting);
 	init_queue(&s->batch);
 	sqlite3_wal_hook(s->db, on_commit, s);
-	return loop_timer_new(s->loop, on_retry, s, &s->retry, err);
+	return loop_timer_new(s->loop, on_later, s, &s->later, err);
 }
 
 void store_writer_done(struct store *s)
@@ -371,7 +388,7 @@ void store_writer_done(struct store *s)
 		log_error("state_rows_lost", LOG_I("rows", lost), LOG_S("error", error_text(&s->written)));
 	for (size_t i = 0; i < STORE_STATEMENTS; i++)
 		sqlite3_finalize(s->prepared[i]);
-	loop_timer_free(s->retry);
+	loop_timer_free(s->later);
 	error_done(&s->written);
 	error_done(&s->outcome);
 }

@@ -127,6 +127,26 @@ static void only_what_must_outlive_power_waits_for_the_disk(void **state)
 	assert_int_equal(syncs, before);
 }
 
+static void what_nobody_waits_for_is_written_all_the_same(void **state)
+{
+	struct rig *rig = *state;
+	_cleanup_error_ struct error err = ERROR_INIT;
+	int64_t rows = 1;
+	sqlite3 *db = NULL;
+
+	rig_open(rig);
+	rig_sandbox(rig, "b_1.sb_1");
+	rig_wait(rig, 1);
+	store_sandbox_end(rig->store, "b_1.sb_1");
+	assert_int_equal(sqlite3_open(rig->path, &db), SQLITE_OK);
+	for (int turns = 0; rows > 0 && turns < 100; turns++) {
+		loop_turn(rig->loop, 100);
+		assert_int_equal(store_query_int(db, rig->path, "SELECT count(*) FROM sandboxes", &rows, &err), 0);
+	}
+	assert_int_equal(rows, 0);
+	sqlite3_close(db);
+}
+
 static void a_row_that_the_schema_refuses_stops_no_other(void **state)
 {
 	struct rig *rig = *state;
@@ -236,6 +256,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(many_rows_in_order, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(only_what_must_outlive_power_waits_for_the_disk, rig_setup,
 						rig_teardown),
+		cmocka_unit_test_setup_teardown(what_nobody_waits_for_is_written_all_the_same, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_row_that_the_schema_refuses_stops_no_other, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(closing_writes_what_waits, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(steps_are_taken_in_order_and_once, rig_setup, rig_teardown),
