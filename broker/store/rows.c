@@ -7,8 +7,8 @@ const char *const store_statements[STORE_STATEMENTS] = {
 		"INSERT INTO runs(id, subject, folder, language, status, begun_ms) VALUES(?, ?, ?, ?, ?, ?)",
 	[STORE_RUN_PLACED] =
 		"UPDATE runs SET status = ?2, provider = ?3, isolation = ?4, why = ?5, sandbox = ?6 WHERE id = ?1",
-	[STORE_RUN_END] = "UPDATE runs SET status = ?2, ended_ms = ?3, seconds = ?4, exit_code = ?5, error_kind = ?6, "
-			  "error = ?7, tail = ?8, calls = ?9 WHERE id = ?1",
+	[STORE_RUN_END] = ("UPDATE runs SET status = ?2, ended_ms = ?3, seconds = ?4, exit_code = ?5, error_kind = ?6, "
+			   "error = ?7, tail = ?8, calls = ?9 WHERE id = ?1"),
 	[STORE_RUN_FORGET] = "DELETE FROM runs WHERE id = ?",
 	[STORE_SANDBOX_BEGIN] =
 		"INSERT INTO sandboxes(tag, provider, place, sandbox, state, made_ms) VALUES(?, ?, ?, ?, ?, ?)",
