@@ -169,7 +169,7 @@ int cli_follow(const struct cli_args *args)
 {
 	static const struct wire_events events = {.notification = on_notification};
 	struct show s = {.json = args->json, .verbose = args->verbose, .terminal = isatty(2)};
-	struct span answer;
+	struct span answer = SPAN_NONE;
 	struct wire w;
 	int status = ask_about(args, "run.follow", &events, &s, &w, &answer);
 
@@ -183,7 +183,7 @@ int cli_follow(const struct cli_args *args)
 int cli_kill(const struct cli_args *args)
 {
 	_cleanup_free_ char *run = NULL, *how = NULL;
-	struct span answer;
+	struct span answer = SPAN_NONE;
 	struct wire w;
 	int status = ask_about(args, "run.kill", NULL, NULL, &w, &answer);
 	bool was_over;

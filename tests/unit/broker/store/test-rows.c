@@ -13,15 +13,13 @@
 /* SQLite's way to the disk leads through here. */
 static atomic_int syncs;
 
-__attribute__((visibility("default"))) int fsync(int fd);
-int fsync(int fd)
+__attribute__((visibility("default"))) int fsync(int fd)
 {
 	syncs++;
 	return (int)syscall(SYS_fsync, fd);
 }
 
-__attribute__((visibility("default"))) int fdatasync(int fd);
-int fdatasync(int fd)
+__attribute__((visibility("default"))) int fdatasync(int fd)
 {
 	syncs++;
 	return (int)syscall(SYS_fdatasync, fd);
