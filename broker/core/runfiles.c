@@ -184,7 +184,7 @@ int runfiles_read(const struct runfiles *f, uint64_t *offset, size_t max, runfil
 	size_t len;
 	int r = map_file(f, "events", &m);
 
-	if (r < 0)
+	if (r < 0 || m.len == 0)
 		return r;
 	end = m.text + m.len;
 	for (p = m.text + (first < m.len ? first : m.len); p < end && *offset - first < max; p = data + len + 1) {
