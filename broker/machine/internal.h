@@ -83,6 +83,7 @@ struct machine {
 		uint32_t sequence; /* of its last frame */
 		bool seen; /* sequence is known */
 	} ends[MACHINE_ENDS_MAX];
+	size_t end_count; /* of them that are taken: each frame asks */
 	size_t args_held;
 	int trace_fd;
 	bool dead; /* freed by its owner; goes on the next turn */

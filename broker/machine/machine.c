@@ -82,8 +82,10 @@ static void on_up(void *user, bool resumed)
 	struct machine *m = user;
 
 	m->was_up = true;
-	if (!resumed)
-		memset(m->ends, 0, sizeof(m->ends)); /* their numbers mean nothing any more */
+	if (!resumed) { /* their numbers mean nothing any more */
+		memset(m->ends, 0, sizeof(m->ends));
+		m->end_count = 0;
+	}
 	m->backoff_ms = RETRY_FIRST_MS; /* who proves itself is there: only attempts that fail wait longer and longer */
 	set_state(m, MACHINE_UP, resumed ? "resumed" : "connected");
 }

@@ -121,6 +121,7 @@ uint32_t machine_run_keep_end(struct machine_run *run)
 		if (m->ends[i].stream)
 			continue;
 		m->ends[i] = (struct machine_kept_end){.stream = run->stream.id};
+		m->end_count++;
 		return run->stream.id;
 	}
 	return 0;
@@ -128,7 +129,7 @@ uint32_t machine_run_keep_end(struct machine_run *run)
 
 bool machine_end_waits(struct machine *m, uint32_t stream, uint32_t sequence)
 {
-	for (size_t i = 0; stream && i < MACHINE_ENDS_MAX; i++) {
+	for (size_t i = 0; stream && m->end_count > 0 && i < MACHINE_ENDS_MAX; i++) {
 		if (m->ends[i].stream != stream)
 			continue;
 		m->ends[i].sequence = sequence;
@@ -144,6 +145,7 @@ void machine_end_kept(struct machine *m, uint32_t end)
 		if (m->ends[i].stream != end)
 			continue;
 		m->ends[i].stream = 0;
+		m->end_count--;
 		if (!m->ends[i].seen)
 			return;
 		tunnel_handled(m->tunnel, m->ends[i].sequence);
