@@ -19,6 +19,7 @@ build libcurl4-openssl-dev
 build libseccomp-dev
 build libyaml-dev
 build libpcre2-dev
+build libsqlite3-dev
 build uthash-dev
 build libwebsockets-dev
 build libwebsockets-evlib-uv

@@ -168,6 +168,15 @@ static bool owner_of(pid_t pid, uid_t *ret)
 	return true;
 }
 
+pid_t checkup_broker(const struct paths *paths)
+{
+	char path[PATH_MAX + 16];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/broker.lock", paths->state);
+	return stat(path, &st) < 0 ? 0 : find_holder(&st);
+}
+
 static void check_lock(struct checkup *c, const struct paths *paths)
 {
 	char path[PATH_MAX + 16], text[TEXT_MAX], cure[TEXT_MAX], user[80];
@@ -237,6 +246,13 @@ void checkup_unreachable(const struct paths *paths, const char *why, checkup_tel
 	struct ucred peer;
 
 	if (!who_listens(paths->socket, &peer)) {
+		size_t len;
+		const char *own = error_cure(why, &len); /* the broker's last words */
+
+		if (own) {
+			snprintf(text, sizeof(text), "%.*s", (int)len, why);
+			return tell(user, "state", text, own, false);
+		}
 		snprintf(cure, sizeof(cure), "tail -n 20 '%s/broker.log'", paths->state);
 		return tell(user, "broker", why, cure, false);
 	}

@@ -19,4 +19,7 @@ void checkup_unreachable(const struct paths *paths, const char *why, checkup_tel
 /* The folders themselves cannot be told. */
 void checkup_no_paths(const struct error *err, checkup_tell_fn *tell, void *user);
 
+/* The broker of this state folder; 0: none is running. */
+pid_t checkup_broker(const struct paths *paths);
+
 #endif

@@ -74,6 +74,11 @@ int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args));
 
 /* One a verb. */
 int cli_run(const struct cli_args *args);
+int cli_ps(const struct cli_args *args);
+int cli_follow(const struct cli_args *args);
+int cli_kill(const struct cli_args *args);
+int cli_sandboxes(const struct cli_args *args);
+int cli_state(const struct cli_args *args);
 int cli_tools(const struct cli_args *args);
 int cli_call(const struct cli_args *args);
 int cli_mcp(const struct cli_args *args);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hawser run: output as it comes, the value at the end on stdout, everything else on stderr. */
+/* hawser run: starts a run, shows it (show.c), and is there to be asked about its calls. */
 #include "broker/cli/asking.h"
+#include "broker/cli/show.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,158 +9,65 @@
 
 enum { HELD_MAX = 32 * 1024 * 1024 };
 
-struct show {
-	bool json, verbose, terminal; /* terminal: stderr is one, so a state line may stand there */
-	bool line_shown;
-	bool interrupted;
+struct running {
+	struct show show;
 	struct asking asking;
 	struct buf held; /* output that came while a question stood on the terminal: lines of JSON */
 };
 
-/* ---- while it runs ---- */
-
-static void clear_line(struct show *s)
-{
-	if (s->line_shown)
-		fputs("\r\033[K", stderr);
-	s->line_shown = false;
-}
-
-static int base64_digit(char ch)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = ch ? strchr(digits, ch) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-static int decode_base64(struct span text, struct buf *out)
-{
-	unsigned bits = 0, have = 0;
-	int r = 0;
-
-	for (size_t i = 0; i < text.len && r == 0; i++) {
-		int digit = base64_digit(text.p[i]);
-		unsigned char byte;
-
-		if (digit < 0)
-			continue;
-		bits = bits << 6 | (unsigned)digit;
-		have += 6;
-		if (have < 8)
-			continue;
-		have -= 8;
-		byte = (unsigned char)(bits >> have);
-		r = buf_append(out, &byte, 1);
-	}
-	return r;
-}
-
-/* Log records are JSON objects {level, text}, a line each: what is said goes to stdout, what is wrong to stderr. */
-static void print_log(struct span text)
-{
-	while (text.p && text.len > 0) {
-		const char *lf = memchr(text.p, '\n', text.len);
-		struct span line = span_of(text.p, lf ? (size_t)(lf - text.p) : text.len), record;
-		_cleanup_error_ struct error err = ERROR_INIT;
-		_cleanup_free_ char *level = NULL, *words = NULL;
-
-		text = span_of(line.p + line.len + (lf ? 1 : 0), text.len - line.len - (lf ? 1 : 0));
-		if (line.len == 0)
-			continue;
-		if (span_check(line, false, &record, &err) == 0 && span_type(record) == SPAN_OBJECT) {
-			level = cli_member(record, "level");
-			words = cli_member(record, "text");
-		}
-		if (!words)
-			fprintf(stdout, "%.*s\n", (int)line.len, line.p);
-		else if (level && (strcmp(level, "error") == 0 || strcmp(level, "warn") == 0))
-			fprintf(stderr, "%s\n", words);
-		else
-			fprintf(stdout, "%s\n", words);
-	}
-}
-
-static void print_output(struct show *s, struct span params)
-{
-	_cleanup_free_ char *channel = cli_member(params, "channel");
-	struct span data = span_member(params, "data");
-	_cleanup_buf_ struct buf bytes = BUF_INIT(data.len + 1);
-	struct span text;
-
-	if (!channel || !data.p || decode_base64(data, &bytes) < 0)
-		return;
-	clear_line(s);
-	text = span_of(buf_head(&bytes), bytes.len);
-	if (strcmp(channel, "log") == 0) {
-		print_log(text);
-	} else {
-		FILE *to = strcmp(channel, "stderr") == 0 ? stderr : stdout;
-
-		fwrite(text.p, 1, text.len, to);
-	}
-	fflush(stdout);
-}
-
 /* Code must not write over a question, nor below it what looks like another one. */
-static void hold_output(struct show *s, struct span params)
+static void hold_output(struct running *r, struct span params)
 {
-	if (buf_append(&s->held, params.p, params.len) < 0 || buf_append(&s->held, "\n", 1) < 0)
+	if (buf_append(&r->held, params.p, params.len) < 0 || buf_append(&r->held, "\n", 1) < 0)
 		cli_say(0, "output was left out: too much came while a question stood here");
 }
 
-static void release_output(struct show *s)
+static void release_output(struct running *r)
 {
-	struct span all = span_of(buf_head(&s->held), s->held.len);
+	struct span all = span_of(buf_head(&r->held), r->held.len);
 	const char *lf;
 
-	if (s->asking.queue)
+	if (r->asking.queue)
 		return;
 	while (all.p && all.len > 0 && (lf = memchr(all.p, '\n', all.len))) {
-		print_output(s, span_of(all.p, (size_t)(lf - all.p)));
+		show_output(&r->show, span_of(all.p, (size_t)(lf - all.p)));
 		all = span_of(lf + 1, all.len - (size_t)(lf + 1 - all.p));
 	}
-	buf_clear(&s->held);
+	buf_clear(&r->held);
 }
 
 static void on_notification(void *user, struct span method, struct span params)
 {
-	struct show *s = user;
+	struct running *r = user;
 
-	if (span_string_equals(method, "run.output") && s->asking.queue) {
-		hold_output(s, params);
+	if (span_string_equals(method, "run.output") && r->asking.queue) {
+		hold_output(r, params);
 	} else if (span_string_equals(method, "run.output")) {
-		print_output(s, params);
-	} else if (asking_notified(&s->asking, method, params)) {
-		s->line_shown = false;
-		release_output(s);
-	} else if (span_string_equals(method, "run.state") && !s->json && (s->terminal || s->verbose)) {
-		_cleanup_free_ char *what = cli_member(params, "what");
-
-		clear_line(s);
-		if (what && s->verbose)
-			fprintf(stderr, "hawser: %s\n", what);
-		else if (what)
-			s->line_shown = fprintf(stderr, "%s ...", what) > 0;
+		show_output(&r->show, params);
+	} else if (asking_notified(&r->asking, method, params)) {
+		r->show.line_shown = false;
+		release_output(r);
+	} else if (span_string_equals(method, "run.state")) {
+		show_state(&r->show, params);
 	}
 }
 
 static void on_interrupted(void *user, struct wire *w, int64_t id)
 {
-	struct show *s = user;
+	struct running *r = user;
 	char params[64];
 
-	s->interrupted = true;
+	r->show.interrupted = true;
 	snprintf(params, sizeof(params), "{\"id\":%" PRId64 "}", id);
 	wire_send(w, "run.cancel", span_of(params, strlen(params)));
 }
 
 static void on_input(void *user, struct wire *w)
 {
-	struct show *s = user;
+	struct running *r = user;
 
-	asking_input(&s->asking, w);
-	release_output(s);
+	asking_input(&r->asking, w);
+	release_output(r);
 }
 
 /* Is stdin the code, or its data? Then answers come from the terminal itself. */
@@ -177,112 +85,12 @@ static bool takes_stdin(const struct cli_args *args)
 }
 
 /* A person at the terminal can be asked about this run's calls. */
-static int begin_asking(const struct cli_args *args, struct show *s, struct wire *w)
+static int begin_asking(const struct cli_args *args, struct running *r, struct wire *w)
 {
 	struct span nothing;
 
-	asking_init(&s->asking, w, takes_stdin(args));
-	return s->asking.can ? wire_ask(w, "approvals.here", SPAN_LIT("{}"), NULL, NULL, &nothing) : CLI_OK;
-}
-
-/* ---- the end ---- */
-
-/* What was left out of the live output because this end was too slow. */
-static void print_rest(struct span result, struct span live, const char *channel, FILE *to)
-{
-	_cleanup_free_ char *text = cli_member(result, channel);
-	int64_t sent = 0;
-
-	if (text && span_int64(span_member(live, channel), &sent) == 0 && sent >= 0 && (size_t)sent < strlen(text))
-		fputs(text + sent, to);
-	fflush(to);
-}
-
-static void print_error(struct span result)
-{
-	struct span detail = span_member(result, "error_detail"), line;
-	_cleanup_free_ char *error = cli_member(result, "error"), *fix = cli_member(detail, "fix");
-	_cleanup_free_ char *name = cli_member(detail, "name"), *file = cli_member(detail, "file");
-	const char *where = file ? file : "line";
-
-	if (!error)
-		return;
-	line = detail.p ? span_member(detail, "line") : SPAN_NONE;
-	fprintf(stderr, "%s%s%s%s%s", cli_colour(stderr, CLI_BAD),
-		name && strncmp(error, name, strlen(name)) != 0 ? name : "",
-		name && strncmp(error, name, strlen(name)) != 0 ? ": " : "", error, cli_colour(stderr, CLI_PLAIN));
-	if (span_type(line) == SPAN_NUMBER)
-		fprintf(stderr, " (%s%c%.*s)", where, file ? ':' : ' ', (int)line.len, line.p);
-	fprintf(stderr, "\n");
-	if (fix)
-		fprintf(stderr, "%sfix:%s %s\n", cli_colour(stderr, CLI_GOOD), cli_colour(stderr, CLI_PLAIN), fix);
-}
-
-/* ", server.tool 3 (1 failed)" for each; how many there are. */
-static size_t print_calls(struct span result, const char *before)
-{
-	struct span calls = span_member(result, "tool_calls"), call;
-	size_t at = 0, count = 0;
-
-	while (calls.p && span_next_element(calls, &at, &call)) {
-		_cleanup_free_ char *server = cli_member(call, "server"), *tool = cli_member(call, "tool");
-		struct span n = span_member(call, "calls"), failed = span_member(call, "errors");
-
-		fprintf(stderr, "%s%s.%s %.*s", count++ ? ", " : before, server ? server : "?", tool ? tool : "?",
-			(int)n.len, n.p ? n.p : "");
-		if (failed.p && !span_equals(failed, "0"))
-			fprintf(stderr, " (%.*s failed)", (int)failed.len, failed.p);
-	}
-	return count;
-}
-
-/* Who stops a program half way wants to know what it did to the world until then. */
-static void print_done(struct span result)
-{
-	fprintf(stderr, "%shawser: interrupted; done until then:", cli_colour(stderr, CLI_DIM));
-	if (print_calls(result, " ") == 0)
-		fprintf(stderr, " nothing was called");
-	fprintf(stderr, "%s\n", cli_colour(stderr, CLI_PLAIN));
-}
-
-static void print_summary(struct span result)
-{
-	struct span usage = span_member(result, "usage");
-	struct span wall = usage.p ? span_member(usage, "wall_ms") : SPAN_NONE;
-	_cleanup_free_ char *provider = cli_member(span_member(result, "sandbox"), "provider");
-
-	fprintf(stderr, "%shawser: %.*s ms%s%s", cli_colour(stderr, CLI_DIM), wall.p ? (int)wall.len : 1,
-		wall.p ? wall.p : "?", provider ? ", " : "", provider ? provider : "");
-	print_calls(result, ", ");
-	fprintf(stderr, "%s\n", cli_colour(stderr, CLI_PLAIN));
-}
-
-static int finish(const struct cli_args *args, struct show *s, struct span answer)
-{
-	struct span result = span_member(answer, "result"), live = span_member(answer, "live"), value;
-	_cleanup_free_ char *status = cli_member(result, "status");
-	bool ok = span_bool(span_member(answer, "ok"), false);
-
-	clear_line(s);
-	if (args->json) {
-		cli_print_span(result);
-	} else {
-		print_rest(result, live, "stdout", stdout);
-		print_rest(result, live, "stderr", stderr);
-		value = span_member(result, "result");
-		if (value.p && span_type(value) != SPAN_NULL)
-			cli_print_value(value);
-		print_error(result);
-		if (s->interrupted)
-			print_done(result);
-		else if (args->verbose || s->terminal)
-			print_summary(result);
-	}
-	if (ok)
-		return CLI_OK;
-	if (status && strcmp(status, "timeout") == 0)
-		return CLI_TIMEOUT;
-	return s->interrupted ? CLI_INTERRUPTED : CLI_FAILED;
+	asking_init(&r->asking, w, takes_stdin(args));
+	return r->asking.can ? wire_ask(w, "approvals.here", SPAN_LIT("{}"), NULL, NULL, &nothing) : CLI_OK;
 }
 
 int cli_run(const struct cli_args *args)
@@ -290,7 +98,8 @@ int cli_run(const struct cli_args *args)
 	static const struct wire_events events = {
 		.notification = on_notification, .interrupted = on_interrupted, .input = on_input};
 	_cleanup_buf_ struct buf request = BUF_INIT(CLI_REQUEST_MAX);
-	struct show s = {.json = args->json, .held.max = HELD_MAX, .verbose = args->verbose, .terminal = isatty(2)};
+	struct running r = {.show = {.json = args->json, .verbose = args->verbose, .terminal = isatty(2)},
+			    .held.max = HELD_MAX};
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct span answer;
 	struct wire w;
@@ -303,16 +112,16 @@ int cli_run(const struct cli_args *args)
 		return status;
 	if (wire_watch_signals(&w, &err) < 0)
 		cli_say(0, "%s", error_text(&err)); /* ^C ends this, and the broker cancels the run of who hung up */
-	status = begin_asking(args, &s, &w);
+	status = begin_asking(args, &r, &w);
 	if (status == CLI_OK)
-		status = wire_ask(&w, "run.start", span_of(buf_head(&request), request.len), &events, &s, &answer);
-	asking_done(&s.asking); /* what was asked is over with the run */
-	release_output(&s);
+		status = wire_ask(&w, "run.start", span_of(buf_head(&request), request.len), &events, &r, &answer);
+	asking_done(&r.asking); /* what was asked is over with the run */
+	release_output(&r);
 	if (status == CLI_OK)
-		status = finish(args, &s, answer);
+		status = show_finish(args, &r.show, answer);
 	else
-		clear_line(&s);
+		show_clear_line(&r.show);
 	wire_close(&w);
-	buf_done(&s.held);
+	buf_done(&r.held);
 	return status;
 }

@@ -15,6 +15,29 @@ const struct cli_verb cli_verbs[] = {
 	 "await github.list_issues(...) in Python, `tool call github.list_issues --json '{...}'` in the shell.\n"
 	 "stdin is not read unless - asks for it: git log | hawser run --text - -e 'return data.length'",
 	 cli_run},
+	{"ps", "", 0, 0, "", "list runs that go on, and the last that ended",
+	 "Newest first. They are kept until limits.runs_kept others have ended, also when the broker ends or is "
+	 "killed.\n"
+	 "With --json up to 200 of them, with where they were started and what became of them.",
+	 cli_ps},
+	{"follow", "RUN", 1, 1, "verbose", "print what a run says, from its beginning to its end",
+	 "RUN is an id of hawser ps; its first eight characters do. Also of a run that has ended. Leaves with the "
+	 "status\n"
+	 "that hawser run would leave with. ^C ends this and not the run.",
+	 cli_follow},
+	{"kill", "RUN", 1, 1, "", "end a run",
+	 "Whoever waits for it gets what it printed until then. Status 1: it had ended already, or there is none of "
+	 "that id.",
+	 cli_kill},
+	{"sandboxes", "", 0, 0, "", "list the sandboxes that the broker has",
+	 "Warm ones wait for a run. What an earlier broker has left is \"reaping\".", cli_sandboxes},
+	{"state", "check", 1, 1, "", "check what is kept of runs and sandboxes",
+	 "Reads every page of hawser.db in the state folder, compares its rows with the folders of runs and sandboxes, "
+	 "and\n"
+	 "says how much room is taken. Works beside a broker and without one; changes nothing. Status 1: something is "
+	 "bad,\n"
+	 "with the command that cures it.",
+	 cli_state},
 	{"tools", "[QUERY]", 0, 1, "servers logs", "find tools of your MCP servers, or look at the servers",
 	 "QUERY is words of a tool's name, description or parameters; without it all tools are listed.", cli_tools},
 	{"call", "SERVER.TOOL [JSON]", 1, 2, "args", "call one tool",
@@ -42,7 +65,7 @@ const struct cli_verb cli_verbs[] = {
 	 "    files:\n"
 	 "      command: npx\n"
 	 "      args: [-y, \"@modelcontextprotocol/server-filesystem\", \"${HOME}/Documents\"]\n\n"
-	 "Keys: mcpServers, include, policy, limits, providers, isolation, runtimes, environments.\n"
+	 "Keys: mcpServers, include, policy, limits, providers, isolation, durability, runtimes, environments.\n"
 	 "include: [FILE] takes the mcpServers of another client's file, live; so do the names claude-code, cursor, "
 	 "vscode,\n"
 	 "claude-desktop, codex, and project: the files of the folder that hawser is called in (see hawser help "

@@ -9,7 +9,8 @@
 #include <string.h>
 
 struct file_read {
-	const struct config_node *servers, *include, *policy, *limits, *providers, *isolation, *runtimes, *environments;
+	const struct config_node *servers, *include, *policy, *limits, *providers, *isolation, *durability, *runtimes,
+		*environments;
 };
 
 #define AT(member) .kind = JSON_KIND_RAW, .offset = offsetof(struct file_read, member)
@@ -22,23 +23,29 @@ static const struct json_field file_table[] = {
 	{.name = "limits", AT(limits), .text = "Limits and defaults."},
 	{.name = "providers", AT(providers), .text = "Where sandboxes come from, in order."},
 	{.name = "isolation", AT(isolation), .text = "The weakest wall that is good enough."},
+	{.name = "durability", AT(durability), .text = "What the list of runs survives."},
 	{.name = "runtimes", AT(runtimes), .text = "Interpreters."},
 	{.name = "environments", AT(environments), .text = "Prefixes with packages that a run may ask for by name."},
 };
 #undef AT
 
 struct enum_read {
-	int isolation;
+	int value;
 };
+#define WORD(word, words, sentence)                                                                                    \
+	{                                                                                                              \
+		.name = (word), .kind = JSON_KIND_ENUM, .offset = offsetof(struct enum_read, value), .names = (words), \
+		.preset = -1, .text = (sentence)                                                                       \
+	}
 static const char *const isolation_names[] = {"process", "container", "gvisor", "vm", NULL};
 static const struct json_field isolation_table[] = {
-	{.name = "isolation",
-	 .kind = JSON_KIND_ENUM,
-	 .offset = offsetof(struct enum_read, isolation),
-	 .names = isolation_names,
-	 .preset = -1,
-	 .text = "The weakest wall that is good enough."},
+	WORD("isolation", isolation_names, "The weakest wall that is good enough."),
 };
+const char *const config_durability_names[] = {"process", "power", NULL};
+static const struct json_field durability_table[] = {
+	WORD("durability", config_durability_names, "What the list of runs survives: the broker's end, or power's."),
+};
+#undef WORD
 
 static bool provider_name_ok(const char *name)
 {
@@ -100,20 +107,31 @@ static void decode_providers(struct config_reader *reader, const struct config_n
 		add_provider(reader, n, "process", NULL);
 }
 
-static void decode_isolation(struct config_reader *reader, const struct config_node *n)
+/* One of a few words; -1: it is not there, or wrong. */
+static int decode_word(struct config_reader *reader, const struct config_node *n, const struct json_field *table)
 {
 	struct config_node parent = {.kind = CONFIG_OBJECT, .count = 1};
 	struct enum_read r = {-1};
 	struct config_node copy;
 
 	if (!n || n->kind == CONFIG_NULL)
-		return;
+		return -1;
 	copy = *n;
 	copy.next = NULL;
 	parent.first = parent.last = &copy;
-	config_decode_object(reader, &parent, "hawser", isolation_table, 1, &r, NULL);
-	if (r.isolation >= 0 && !(reader->whole->c.isolation = strdup(isolation_names[r.isolation])))
-		config_complain(reader, n->line, "no memory");
+	config_decode_object(reader, &parent, "hawser", table, 1, &r, NULL);
+	return r.value;
+}
+
+static void decode_words(struct config_reader *reader, const struct file_read *r)
+{
+	int isolation = decode_word(reader, r->isolation, isolation_table);
+	struct config *c = &reader->whole->c;
+
+	if (isolation >= 0 && !(c->isolation = strdup(isolation_names[isolation])))
+		config_complain(reader, r->isolation->line, "no memory");
+	c->durability =
+		decode_word(reader, r->durability, durability_table) == CONFIG_POWER ? CONFIG_POWER : CONFIG_PROCESS;
 }
 
 struct policy_faults {
@@ -210,7 +228,7 @@ void config_decode_file(struct config_reader *reader, const struct config_node *
 		config_complain(reader, r.limits ? r.limits->line : 1,
 				"limits: run_ms is over run_most_ms; lower it, or raise that");
 	decode_providers(reader, r.providers);
-	decode_isolation(reader, r.isolation);
+	decode_words(reader, &r);
 	config_decode_runtimes(reader, r.runtimes);
 	config_decode_environments(reader, r.environments);
 	decode_policy(reader, r.policy);

@@ -122,11 +122,12 @@ static json_t *environments_json(const struct config *c)
 int config_show(const struct config *c, struct buf *out)
 {
 	const struct config_whole *w = (const struct config_whole *)(const void *)c;
-	json_auto_t *all = json_pack("{s:s?, s:o, s:o, s:O*, s:o, s:o, s:s*, s:o, s:o, s:o, s:o}", "path", c->path,
+	json_auto_t *all = json_pack("{s:s?, s:o, s:o, s:O*, s:o, s:o, s:s*, s:s, s:o, s:o, s:o, s:o}", "path", c->path,
 				     "files", strings_json(&c->files), "mcpServers", servers_json(c), "policy",
 				     c->policy, "limits", limits_json(w), "providers", providers_json(c), "isolation",
-				     c->isolation, "runtimes", runtimes_json(c), "environments", environments_json(c),
-				     "variables", strings_json(&c->variables), "notes", strings_json(&c->notes));
+				     c->isolation, "durability", config_durability_names[c->durability], "runtimes",
+				     runtimes_json(c), "environments", environments_json(c), "variables",
+				     strings_json(&c->variables), "notes", strings_json(&c->notes));
 
 	return all ? json_print(out, all) : -ENOMEM;
 }

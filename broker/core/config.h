@@ -82,6 +82,8 @@ struct config_provider {
 	char *name;
 	json_t *settings; /* object or NULL */
 };
+enum config_durability { CONFIG_PROCESS, CONFIG_POWER };
+extern const char *const config_durability_names[];
 struct config {
 	char *path; /* the main file; NULL: none was found */
 	char *wanted; /* where one would have been found; NULL: path was given */
@@ -93,6 +95,7 @@ struct config {
 	struct config_provider *providers; /* in order; never empty: preset "process" */
 	size_t provider_count;
 	char *isolation; /* floor: process, container, gvisor or vm; NULL: class of the first provider */
+	enum config_durability durability; /* what the rows of runs survive; preset CONFIG_PROCESS */
 	char *runtimes[3]; /* javascript, python, bash: absolute path as written, or NULL */
 	struct config_environment environments[CONFIG_ENVIRONMENTS_MAX]; /* in the order of the file */
 	size_t environment_count;

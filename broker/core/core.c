@@ -23,6 +23,7 @@ static void on_tidy(void *user)
 	struct core *core = user;
 	uint64_t now = clock_now_ms();
 
+	reaper_look(core->reaper);
 	upstreams_tidy(core, now, false);
 	pools_tidy(core, now, false);
 	loop_timer_start(core->tidy, CORE_TIDY_MS);
@@ -102,10 +103,11 @@ int core_new(struct loop *loop, struct spawner *spawner, const struct core_optio
 	core->options = *options;
 	core->state_dir = strdup(options->state_dir);
 	core->runtime_dir = strdup(options->runtime_dir);
-	id_make(core->boot_id, "b");
 	r = make_dir(core->state_dir, "runs", err);
 	if (r == 0)
 		r = make_dir(core->state_dir, "logs", err);
+	if (r == 0)
+		r = store_open(loop, core->state_dir, &core->store, err);
 	if (r == 0)
 		r = open_audit(core, err);
 	if (r == 0)
@@ -114,11 +116,14 @@ int core_new(struct loop *loop, struct spawner *spawner, const struct core_optio
 		r = loop_timer_new(loop, on_tidy, core, &core->tidy, err);
 	if (r == 0 && !(core->approvals = approvals_new(core)))
 		r = error_set(err, -ENOMEM, "no memory for the broker");
+	if (r == 0)
+		r = runs_load(core, err);
+	if (r == 0)
+		r = reaper_new(core, &core->reaper, err);
 	if (r < 0) {
 		core_free(core);
 		return r;
 	}
-	runfiles_prune(core->state_dir, CORE_RUNS_KEPT);
 	loop_timer_start(core->tidy, CORE_TIDY_MS);
 	*ret = core;
 	return 0;
@@ -142,8 +147,10 @@ static void on_stop_step(void *user)
 	uint64_t waited = clock_now_ms() - core->stop_began_ms;
 
 	if (core->runs_open == 0 || waited > STOP_RUNS_MS) {
-		if (!core->runs_over)
+		if (!core->runs_over) {
+			runs_let_go_all(core);
 			upstreams_stop(core);
+		}
 		core->runs_over = true;
 		pools_tidy(core, clock_now_ms(), true);
 		if ((pools_empty(core) && core->upstreams_leaving == 0 && core->readings == 0) ||
@@ -191,7 +198,8 @@ struct core *core_free(struct core *core)
 	settle(core); /* what was put off still finds everybody */
 	while (core->readings > 0)
 		loop_turn(core->loop, 100);
-	runs_free_all(core);
+	if (core->store)
+		runs_free_all(core);
 	while (core->clients)
 		client_free(core->clients);
 	upstreams_tidy(core, clock_now_ms(), true);
@@ -199,6 +207,8 @@ struct core *core_free(struct core *core)
 	approvals_free(core->approvals);
 	pools_free_all(core);
 	host_free(core->host);
+	reaper_free(core->reaper);
+	store_close(core->store);
 	audit_close(core->audit);
 	free(core->state_dir);
 	free(core->runtime_dir);

@@ -18,6 +18,7 @@
 struct core;
 struct client; /* one subject with one configuration: what a thin client's connection is about */
 struct run;
+struct run_watch;
 struct call;
 
 struct core_options {
@@ -100,11 +101,29 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 const char *run_id(const struct run *run);
 /* NULL if unknown or of another subject. Finished runs are found while their files are kept. */
 struct run *run_find(struct client *c, const char *id);
+/* The same by the first eight characters of its id or more. -ENOENT, -EEXIST (two begin with them). */
+int run_look_up(const struct core *core, const char *subject, const char *text, struct run **ret,
+		struct error *err) _must_check_;
+/* Runs of this subject, newest first, at most 200: [{run, status (waiting, running, or as it ended), language,
+ * begun_ms, ended_ms?, exit_code?, seconds, calls, folder?, provider?, sandbox?, error_kind?, error?}]; times are since
+ * 1970. */
+int runs_list(const struct core *core, const char *subject, struct buf *out) _must_check_;
+/* What it printed from *offset of its event file on, whole events, about max bytes; moves *offset. channel: 1 stdout, 2
+ * stderr, log records among them. Nothing comes: there is no more yet. */
+int run_output_read(const struct run *run, uint64_t *offset, size_t max,
+		    void (*fn)(void *user, unsigned channel, const char *data, size_t len), void *user) _must_check_;
+/* All sandboxes that this broker has or had: [{tag, state, provider, made_ms?, parked?, isolation?, sandbox?, run?,
+ * environment?}]; state "reaping": of an earlier broker, being ended. */
+int sandboxes_list(const struct core *core, struct buf *out) _must_check_;
 /* The finished result, or NULL while it lasts. */
 const struct run_result *run_finished(const struct run *run);
 /* One follower at a time: replaces events. NULL events: nobody listens, the run goes on. */
 void run_follow(struct run *run, const struct run_events *events, void *user);
 void run_cancel(struct run *run, const char *reason);
+/* Beside the follower: any number of those. Freed with the run, or by run_unwatch() (inside its events too), which
+ * takes NULL. NULL: no memory. */
+struct run_watch *run_watch(struct run *run, const struct run_events *events, void *user);
+struct run_watch *run_unwatch(struct run_watch *watch);
 /* What happened so far, for a yield: head and tail of the logs. */
 int run_progress_text(const struct run *run, struct buf *out) _must_check_;
 /* {result, logs, error, execution_time, run_id, status, ...}. A result of more than max_result bytes is its beginning
@@ -121,6 +140,8 @@ int run_result_slice(const struct run_result *r, size_t offset, size_t max, stru
  * done(user), on the loop, perhaps inside this call. The run is kept until then. */
 void run_result_read(const struct run_result *r, void (*make)(void *user), void (*done)(void *user), void *user);
 bool run_result_ok(const struct run_result *r);
+/* "ok", "error", "timeout", "cancelled", "killed", "lost" */
+const char *run_result_status(const struct run_result *r);
 
 /* ---- tools ---- */
 struct search_request {

@@ -9,6 +9,7 @@
 #include "broker/audit/audit.h"
 #include "broker/host/host.h"
 #include "broker/machine/machine.h"
+#include "broker/store/store.h"
 #include "broker/upstream/upstream.h"
 #include "policy/policy.h"
 #include "policy/redact/redact.h"
@@ -22,7 +23,8 @@
 enum {
 	CORE_LARGE = 64 << 10, /* bytes from which a body is checked, and a run's files are read, on another thread */
 	CORE_UPSTREAM_IDLE_MS = 600000, /* a server that nobody uses is ended after this */
-	CORE_RUNS_KEPT = 200, /* run folders that a new broker keeps */
+	CORE_FOLDERS_KEPT = 200, /* run folders without a row (another version, a list that was damaged) that a new
+				  * broker keeps */
 	CORE_TIDY_MS = 10000, /* how often idle things are looked for */
 	CORE_WAITING_MAX = 256, /* runs that wait for a sandbox */
 	CORE_AUDIT_REST_MS = 1000, /* calls are refused this long after the audit log could not be written */
@@ -33,6 +35,7 @@ enum {
 };
 
 struct pool;
+struct reaper;
 struct sandbox;
 struct ticket;
 
@@ -41,9 +44,10 @@ struct core { /* core.c */
 	struct spawner *spawner;
 	struct core_options options;
 	char *state_dir, *runtime_dir;
-	char boot_id[ID_TEXT_MAX];
 	struct host *host;
 	struct audit *audit;
+	struct store *store;
+	struct reaper *reaper; /* reaper.c */
 	uint64_t audit_failed_ms; /* 0: the last line was written */
 	size_t calls_open; /* each will want a line of the audit log */
 	struct loop_timer *tidy;
@@ -189,6 +193,7 @@ struct runfiles {
 	uint64_t began_ms;
 	uint64_t events_size, result_size;
 };
+typedef void runfiles_walk_fn(void *user, unsigned channel, const char *data, size_t len);
 int runfiles_open(struct runfiles *f, const char *state_dir, const char *run_id, struct error *err) _must_check_;
 /* Appends one event; what is already redacted. channel: CHANNEL_STDOUT, CHANNEL_STDERR, or CHANNEL_LOG with one letter
  * for the level (l, i, d, w, e) in front. A full disk is an error, and nothing is half written. */
@@ -200,10 +205,19 @@ void runfiles_drop_half_result(struct runfiles *f);
 void runfiles_close(struct runfiles *f);
 void runfiles_done(struct runfiles *f);
 void runfiles_remove(const struct runfiles *f);
-/* Keeps the newest most run folders below state_dir. */
-void runfiles_prune(const char *state_dir, int64_t most);
+/* Those of a run that ended under an earlier broker; nothing is opened. cut: it did not end well, a value that is not
+ * all there is forgotten. -ENOENT: they are gone. */
+int runfiles_find(struct runfiles *f, const char *state_dir, const char *run_id, bool cut) _must_check_;
+/* When its output was last written, in milliseconds since 1970; 0: it has none. */
+uint64_t runfiles_changed_ms(const struct runfiles *f);
+/* All of it is on the disk. */
+int runfiles_sync(const struct runfiles *f, struct error *err) _must_check_;
+/* Of the run folders below state_dir that are not known the newest most are kept. */
+void runfiles_prune(const char *state_dir, bool (*known)(void *user, const char *id), void *user, int64_t most);
+/* Whole events from *offset on, until max bytes were passed or they end; moves *offset. */
+int runfiles_read(const struct runfiles *f, uint64_t *offset, size_t max, runfiles_walk_fn *fn,
+		  void *user) _must_check_;
 /* Calls fn with each event in order; data borrowed from a mapping. */
-typedef void runfiles_walk_fn(void *user, unsigned channel, const char *data, size_t len);
 int runfiles_walk(const struct runfiles *f, runfiles_walk_fn *fn, void *user) _must_check_;
 /* The text of result.json in one piece; len 0: none. */
 /* Whether the value is one JSON text that fits into the answers around it. If not it is thrown away: whoever has
@@ -227,7 +241,14 @@ uint64_t excerpt_left_out(const struct excerpt *e);
 /* Makes head and tail end and begin at character borders (lines = true: at line ends). */
 void excerpt_trim(struct excerpt *e, bool lines);
 
+/* ---- runrows.c: runs of earlier brokers, from their rows ---- */
+int runs_load(struct core *core, struct error *err) _must_check_;
+/* "TypeError" and the like for lists; NULL: it ended well. */
+const char *run_error_kind(const struct run *run);
+
 /* ---- runs.c ---- */
+/* No run holds a sandbox any more. */
+void runs_let_go_all(struct core *core);
 void runs_close_all(struct core *core, const char *reason);
 void runs_free_all(struct core *core);
 /* Finished runs beyond the newest limits.runs_kept are forgotten, their files removed. */
@@ -243,6 +264,15 @@ void runs_wait_begin(struct run *run);
 void runs_wait_end(struct run *run);
 /* A call of the run was opened or has ended: the run may or may not stand still now. */
 void runs_wait_review(struct run *run);
+
+/* ---- reaper.c: sandboxes that an earlier broker of this state directory has left ---- */
+/* Begins at once; none of them is waited for. */
+int reaper_new(struct core *core, struct reaper **ret, struct error *err) _must_check_;
+/* Looks again for those that could not be found yet. */
+void reaper_look(struct reaper *r);
+/* {"tag":..., "provider":..., "state":"reaping"} for each, with a comma in front unless first. */
+int reaper_list(const struct reaper *r, bool first, struct buf *out) _must_check_;
+struct reaper *reaper_free(struct reaper *r);
 
 /* ---- environments.c ---- */
 /* Index of the environment of that name, -1 for NULL. -ENOENT: the error names those that there are. */
@@ -264,6 +294,10 @@ struct ticket *sandboxes_acquire(struct pool *pool, enum run_language language, 
 				 void *user);
 /* done will not be called. */
 void sandboxes_forget(struct ticket *ticket);
+/* The provider's name for it. */
+const char *sandbox_id(const struct sandbox *sandbox);
+/* It serves this run: what lists say. */
+void sandbox_serve(struct sandbox *sandbox, const char *run_id);
 void sandbox_facts(const struct sandbox *sandbox, struct sandbox_facts *ret);
 /* It served its run: it is destroyed. */
 void sandboxes_release(struct sandbox *sandbox);

@@ -10,6 +10,8 @@ enum { REFILL_REST_MS = 1000 }; /* nothing is made ahead for this long after a f
 
 enum sandbox_state { SANDBOX_CREATING, SANDBOX_CONNECTING, SANDBOX_WARM, SANDBOX_USED, SANDBOX_ENDING, SANDBOX_STATES };
 
+extern const char *const sandbox_state_names[]; /* by state */
+
 struct pool_provider {
 	struct host_provider *provider; /* NULL: it could not be opened */
 	char *problem; /* why, or how it failed last */
@@ -21,7 +23,11 @@ struct sandbox {
 	struct pool *pool;
 	enum sandbox_state state;
 	struct pool_provider *provider;
-	struct host_op *op; /* while CREATING */
+	bool recording; /* while CREATING: its row is not committed yet, so nobody was asked */
+	struct host_op *op; /* while CREATING, from then on */
+	char tag[2 * ID_TEXT_MAX]; /* our name for it */
+	char run[ID_TEXT_MAX]; /* whose it is, while USED */
+	uint64_t made_ms; /* since 1970 */
 	char *id; /* the provider's name for it */
 	struct machine *machine;
 	char *why;
@@ -74,6 +80,8 @@ void sandbox_free(struct sandbox *s);
 
 /* ---- waiting.c ---- */
 size_t pool_count(const struct pool *pool, enum sandbox_state state);
+/* All that wait for this environment (-1: none) are told that there is no sandbox. */
+void pool_fail_waiting(struct pool *pool, int environment, const char *problem);
 /* Under way: neither warm nor lost yet. */
 size_t pool_count_coming(const struct pool *pool);
 /* A sandbox with this environment (not -1) could not be made: runs that want it are told why, the others go on. */

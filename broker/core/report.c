@@ -54,6 +54,21 @@ static void tell_pool(struct report *r)
 	r->tell(r->user, "sandboxes", line, 1);
 }
 
+static void tell_state(const struct report *r)
+{
+	const struct store *store = r->view->core->store;
+	const char *fault = store_fault(store);
+
+	if (fault)
+		r->tell(r->user, "state", fault, 0);
+	else if (store_was_copied(store))
+		r->tell(r->user, "state",
+			"the state folder had been copied, or moved to another disk: this broker has a new name, and "
+			"leaves "
+			"sandboxes of the old one alone",
+			1);
+}
+
 /* An interpreter that the configuration names: the provider does not know where. */
 static void tell_with_place(const struct report *r, const struct finding *f)
 {
@@ -86,6 +101,7 @@ static void finish(void *user)
 		free(f->key);
 		free(f->text);
 	}
+	tell_state(r);
 	tell_pool(r);
 	r->done(r->user);
 	view_unref(r->view);

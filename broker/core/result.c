@@ -232,6 +232,11 @@ int run_progress_text(const struct run *run, struct buf *out)
 	return rc;
 }
 
+const char *run_result_status(const struct run_result *r)
+{
+	return r->status;
+}
+
 bool run_result_ok(const struct run_result *r)
 {
 	return r->ok;

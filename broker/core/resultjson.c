@@ -205,11 +205,11 @@ static int put_key_json(struct buf *out, const char *key, const json_t *value, c
 	return r;
 }
 
-static int put_calls(const struct run *run, struct buf *out)
+int result_put_calls(const struct run *run, struct buf *out)
 {
 	struct tool_count *count, *next;
 	bool first = true;
-	int r = buf_append_str(out, ",\"tool_calls\":[");
+	int r = buf_append_str(out, "[");
 
 	HASH_ITER (hh, run->counts, count, next) {
 		if (r == 0)
@@ -287,7 +287,9 @@ int run_result_json(const struct run_result *r, size_t max_result, size_t max_te
 	if (rc == 0)
 		rc = put_key_json(out, "error_detail", json_object_get(r->tail, "error"), "null");
 	if (rc == 0)
-		rc = put_calls(r->run, out);
+		rc = buf_append_str(out, ",\"tool_calls\":");
+	if (rc == 0)
+		rc = result_put_calls(r->run, out);
 	if (rc == 0)
 		rc = put_key_json(out, "usage", json_object_get(r->tail, "usage"), no_usage);
 	if (rc == 0)

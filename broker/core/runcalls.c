@@ -89,7 +89,7 @@ void runs_on_call_cancelled(struct run *run, struct machine_call *machine_call)
 	}
 }
 
-static struct tool_count *get_count(struct run *run, const char *server, const char *tool)
+struct tool_count *runs_get_count(struct run *run, const char *server, const char *tool)
 {
 	_cleanup_free_ char *key = NULL;
 	struct tool_count *count;
@@ -126,7 +126,7 @@ static char *clean_name(const struct run *run, const char *name)
 void runs_count(struct run *run, const char *server, const char *tool, const char *kind, uint64_t ms, uint64_t bytes)
 {
 	_cleanup_free_ char *clean_server = clean_name(run, server), *clean_tool = clean_name(run, tool);
-	struct tool_count *count = clean_server && clean_tool ? get_count(run, clean_server, clean_tool) : NULL;
+	struct tool_count *count = clean_server && clean_tool ? runs_get_count(run, clean_server, clean_tool) : NULL;
 
 	if (!count)
 		return;

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -176,20 +175,33 @@ static void unmap(struct mapping *m)
 		munmap(m->text, m->len);
 }
 
-int runfiles_walk(const struct runfiles *f, runfiles_walk_fn *fn, void *user)
+int runfiles_read(const struct runfiles *f, uint64_t *offset, size_t max, runfiles_walk_fn *fn, void *user)
 {
 	_cleanup_(unmap) struct mapping m = {NULL, 0};
-	const char *p, *end;
+	const char *p, *end, *data;
+	uint64_t first = *offset;
 	unsigned channel;
 	size_t len;
 	int r = map_file(f, "events", &m);
 
-	if (r < 0)
+	if (r < 0 || m.len == 0)
 		return r;
 	end = m.text + m.len;
-	for (p = m.text; p < end && (p = parse_head(p, end, &channel, &len)); p += len + 1)
-		fn(user, channel, p, len);
+	for (p = m.text + (first < m.len ? first : m.len); p < end && *offset - first < max; p = data + len + 1) {
+		data = parse_head(p, end, &channel, &len);
+		if (!data)
+			break;
+		fn(user, channel, data, len);
+		*offset = (uint64_t)(data + len + 1 - m.text);
+	}
 	return 0;
+}
+
+int runfiles_walk(const struct runfiles *f, runfiles_walk_fn *fn, void *user)
+{
+	uint64_t offset = 0;
+
+	return runfiles_read(f, &offset, SIZE_MAX, fn, user);
 }
 
 int runfiles_walk_result(const struct runfiles *f, runfiles_walk_fn *fn, void *user)
@@ -238,89 +250,4 @@ int runfiles_check_result(struct runfiles *f, struct error *err)
 	if (r < 0 && ftruncate(f->result, 0) == 0)
 		f->result_size = 0;
 	return r;
-}
-
-/* ---- old runs ---- */
-
-struct old_run {
-	char name[64];
-	struct timespec when;
-};
-
-static int newest_first(const void *a, const void *b)
-{
-	const struct old_run *x = a, *y = b;
-
-	if (x->when.tv_sec != y->when.tv_sec)
-		return x->when.tv_sec > y->when.tv_sec ? -1 : 1;
-	return x->when.tv_nsec > y->when.tv_nsec ? -1 : x->when.tv_nsec < y->when.tv_nsec;
-}
-
-static size_t list_runs(int dir_fd, DIR *dir, struct old_run **ret)
-{
-	struct old_run *runs = NULL, *grown;
-	size_t count = 0, cap = 0;
-	struct dirent *entry;
-	struct stat st;
-
-	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "run_", 4) != 0 || strlen(entry->d_name) >= sizeof(runs->name) ||
-		    fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
-			continue;
-		if (count == cap) {
-			cap = cap ? cap * 2 : 256;
-			grown = realloc(runs, cap * sizeof(*runs));
-			if (!grown)
-				break;
-			runs = grown;
-		}
-		strcpy(runs[count].name, entry->d_name);
-		runs[count++].when = st.st_mtim;
-	}
-	*ret = runs;
-	return count;
-}
-
-static void remove_run(int dir_fd, const char *name)
-{
-	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0)
-		return;
-	unlinkat(fd, "events", 0);
-	unlinkat(fd, "result.json", 0);
-	close(fd);
-	unlinkat(dir_fd, name, AT_REMOVEDIR);
-}
-
-void runfiles_remove(const struct runfiles *f)
-{
-	_cleanup_free_ char *path = f->dir ? strdup(f->dir) : NULL;
-	char *name = path ? strrchr(path, '/') : NULL;
-	_cleanup_close_ int dir_fd = -1;
-
-	if (!name)
-		return;
-	*name++ = '\0';
-	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir_fd >= 0)
-		remove_run(dir_fd, name);
-}
-
-void runfiles_prune(const char *state_dir, int64_t most)
-{
-	_cleanup_free_ char *path = NULL;
-	_cleanup_free_ struct old_run *runs = NULL;
-	size_t count;
-	DIR *dir;
-
-	if (asprintf(&path, "%s/runs", state_dir) < 0 || !(dir = opendir(path)))
-		return;
-	count = list_runs(dirfd(dir), dir, &runs);
-	if (count > (size_t)most) {
-		qsort(runs, count, sizeof(*runs), newest_first);
-		for (size_t i = (size_t)most; i < count; i++)
-			remove_run(dirfd(dir), runs[i].name);
-	}
-	closedir(dir);
 }

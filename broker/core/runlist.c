@@ -17,7 +17,7 @@ struct run *run_find(struct client *c, const char *id)
 	struct run *run;
 
 	HASH_FIND_STR(c->core->runs, id, run);
-	return run && strcmp(run->view->subject, c->info.subject) == 0 ? run : NULL;
+	return run && strcmp(run->subject, c->info.subject) == 0 ? run : NULL;
 }
 
 const struct run_result *run_finished(const struct run *run)
@@ -29,6 +29,78 @@ void run_follow(struct run *run, const struct run_events *events, void *user)
 {
 	run->events = events ? *events : (struct run_events){0};
 	run->user = user;
+}
+
+/* ---- who hears it ---- */
+
+struct run_watch {
+	struct run_watch *prev, *next;
+	struct run *run;
+	struct run_events events;
+	void *user;
+};
+
+struct run_watch *run_watch(struct run *run, const struct run_events *events, void *user)
+{
+	struct run_watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->run = run;
+	w->events = *events;
+	w->user = user;
+	DL_APPEND(run->watches, w);
+	return w;
+}
+
+struct run_watch *run_unwatch(struct run_watch *w)
+{
+	if (!w)
+		return NULL;
+	DL_DELETE(w->run->watches, w);
+	free(w);
+	return NULL;
+}
+
+bool run_is_heard(const struct run *run)
+{
+	return run->events.output || run->watches;
+}
+
+void run_tell_state(struct run *run, const char *what)
+{
+	struct run_watch *w, *next;
+
+	if (run->events.state)
+		run->events.state(run->user, what);
+	DL_FOREACH_SAFE (run->watches, w, next) {
+		if (w->events.state)
+			w->events.state(w->user, what);
+	}
+}
+
+void run_tell_output(struct run *run, unsigned channel, const uint8_t *data, size_t len)
+{
+	struct run_watch *w, *next;
+
+	if (run->events.output)
+		run->events.output(run->user, channel, data, len);
+	DL_FOREACH_SAFE (run->watches, w, next) {
+		if (w->events.output)
+			w->events.output(w->user, channel, data, len);
+	}
+}
+
+void run_tell_end(struct run *run)
+{
+	struct run_watch *w, *next;
+
+	if (run->events.end)
+		run->events.end(run->user, &run->result);
+	DL_FOREACH_SAFE (run->watches, w, next) {
+		if (w->events.end)
+			w->events.end(w->user, &run->result);
+	}
 }
 
 int runs_budget(const struct run *run, struct buf *out)
@@ -100,6 +172,8 @@ void run_free(struct run *run)
 	struct tool_count *count, *next;
 
 	assert(!run->ticket && !run->links && run->readers == 0);
+	while (run->watches)
+		run_unwatch(run->watches);
 	HASH_DEL(run->core->runs, run);
 	HASH_ITER (hh, run->counts, count, next) {
 		HASH_DEL(run->counts, count);
@@ -120,6 +194,8 @@ void run_free(struct run *run)
 	free(run->cancel_reason);
 	free(run->file_problem);
 	free(run->problem);
+	free(run->subject);
+	free(run->folder);
 	free(run->provider);
 	free(run->isolation);
 	free(run->why);
@@ -145,11 +221,13 @@ void runs_prune(struct core *core, int64_t most)
 	HASH_ITER (hh, core->runs, run, next) {
 		if (finished <= (size_t)most)
 			break;
-		if (run->state != RUN_ENDED || run->pruned || run->readers > 0)
+		if (run->state != RUN_ENDED || run->pruned || run->readers > 0 || run->watches)
 			continue;
 		finished--;
 		core->runs_pruned++;
 		run->pruned = true;
+		if (!run->unrecorded)
+			store_run_forget(core->store, run->id);
 		runfiles_remove(&run->files);
 		loop_defer(core->loop, free_later, run);
 	}
@@ -161,6 +239,18 @@ void runs_close_all(struct core *core, const char *reason)
 
 	HASH_ITER (hh, core->runs, run, next) {
 		run_cancel(run, reason);
+	}
+}
+
+void runs_let_go_all(struct core *core)
+{
+	struct run *run, *next;
+
+	HASH_ITER (hh, core->runs, run, next) {
+		run->machine_run = NULL;
+		run->end_frame = 0;
+		if (run->sandbox)
+			sandboxes_release(TAKE_PTR(run->sandbox));
 	}
 }
 
@@ -176,6 +266,7 @@ void runs_free_all(struct core *core)
 			run_end(run, "cancelled", "the broker stopped");
 		}
 	}
+	store_settle(core->store); /* their ends are written, and told */
 	HASH_ITER (hh, core->runs, run, next) {
 		if (!run->pruned)
 			run_free(run);

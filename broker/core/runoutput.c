@@ -35,8 +35,8 @@ static void put_stream(struct run *run, unsigned channel, const uint8_t *data, s
 	if (r < 0 || clean.len == 0)
 		return;
 	keep(run, channel, buf_head(&clean), clean.len);
-	if (channel != CHANNEL_RESULT && run->events.output)
-		run->events.output(run->user, channel, buf_head(&clean), clean.len);
+	if (channel != CHANNEL_RESULT)
+		run_tell_output(run, channel, buf_head(&clean), clean.len);
 }
 
 void run_flush_output(struct run *run)
@@ -64,10 +64,9 @@ static void put_log(struct run *run, const uint8_t *data, size_t len)
 		return;
 	redact_buf(run->view->redact, &text);
 	keep(run, CHANNEL_LOG, buf_head(&text), text.len);
-	if (!run->events.output || buf_append(&text, "\n", 1) < 0)
+	if (!run_is_heard(run) || buf_append(&text, "\n", 1) < 0)
 		return;
-	run->events.output(run->user, level == 'l' ? CHANNEL_STDOUT : CHANNEL_STDERR, buf_head(&text) + 1,
-			   text.len - 1);
+	run_tell_output(run, level == 'l' ? CHANNEL_STDOUT : CHANNEL_STDERR, buf_head(&text) + 1, text.len - 1);
 }
 
 /* Not kept: whoever follows the run hears it. */
@@ -75,10 +74,10 @@ static void put_progress(struct run *run, const uint8_t *data, size_t len)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(len * 2 + 4096);
 
-	if (!run->events.output || buf_append(&text, data, len) < 0)
+	if (!run_is_heard(run) || buf_append(&text, data, len) < 0)
 		return;
 	redact_buf(run->view->redact, &text);
-	run->events.output(run->user, CHANNEL_PROGRESS, buf_head(&text), text.len);
+	run_tell_output(run, CHANNEL_PROGRESS, buf_head(&text), text.len);
 }
 
 void run_on_output(void *user, uint16_t channel, const uint8_t *data, size_t len)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A run: WAITING (for a sandbox) -> RUNNING (its code is in the guest) -> ENDED. Its end comes from the guest (TAIL),
- * from a machine that is lost, or from the backstop when the guest does not end it in time; whichever is first calls
- * run_end(), once. A finished run stays findable until its files are pruned.
+ * A run: WAITING (for a sandbox) -> RUNNING (its code is in the guest) -> ENDED. This is its beginning; its code leaves
+ * when its row is committed and it has a sandbox, whichever comes last. runend.c has its end.
  */
 #include "broker/core/runs.h"
 
@@ -55,13 +54,7 @@ const struct json_field run_request_table[] = {
 };
 const size_t run_request_count = ARRAY_SIZE(run_request_table);
 
-static void tell_state(struct run *run, const char *what)
-{
-	if (run->events.state)
-		run->events.state(run->user, what);
-}
-
-static void set_state(struct run *run, enum run_state state)
+void run_set_state(struct run *run, enum run_state state)
 {
 	static const char *const names[] = {"waiting", "running", "ended"};
 	static const unsigned next[] = {
@@ -73,179 +66,6 @@ static void set_state(struct run *run, enum run_state state)
 	assert(next[run->state] & 1u << state);
 	log_debug("run_state", LOG_S("run", run->id), LOG_S("from", names[run->state]), LOG_S("to", names[state]));
 	run->state = state;
-}
-
-/* ---- the end ---- */
-
-static void set_error(struct run *run, const char *text)
-{
-	struct buf line = BUF_INIT(8192);
-
-	if (run->result.error || buf_append(&line, text, span_utf8_floor(text, strnlen(text, 8000))) < 0)
-		return;
-	redact_buf(run->view->redact, &line);
-	run->result.error = buf_steal(&line, NULL);
-}
-
-/* The value, when no more of it comes; on any thread. Of a run that was ended by force it may be cut: that is no fault
- * of its own. */
-static void check_result(void *user)
-{
-	_cleanup_error_ struct error err = ERROR_INIT;
-	struct run *run = user;
-	bool ok = strcmp(run->result.status, "ok") == 0;
-
-	if (run->files.result >= 0 && runfiles_check_result(&run->files, &err) < 0 && !run->file_problem && ok)
-		run->file_problem = TAKE_PTR(err.msg);
-	if (run->file_problem || !ok)
-		runfiles_drop_half_result(&run->files);
-	runfiles_close(&run->files);
-}
-
-static void tell_end(struct run *run)
-{
-	_cleanup_free_ char *problem = TAKE_PTR(run->problem);
-
-	set_state(run, RUN_ENDED);
-	run->core->runs_open--;
-	if (run->file_problem)
-		run->result.status = "error";
-	run->result.ok = strcmp(run->result.status, "ok") == 0;
-	if (run->file_problem || problem)
-		set_error(run, run->file_problem ? run->file_problem : problem);
-	log_info("run_end", LOG_S("run", run->id), LOG_S("status", run->result.status), LOG_I("calls", run->calls),
-		 LOG_I("ms", clock_now_ms() - run->started_ms));
-	if (run->events.end)
-		run->events.end(run->user, &run->result);
-	runs_prune(run->core, run->view->config->limits.runs_kept);
-}
-
-static void on_checked(void *user)
-{
-	struct run *run = user;
-
-	run->core->readings--;
-	tell_end(run);
-}
-
-void run_end(struct run *run, const char *status, const char *error)
-{
-	_cleanup_error_ struct error err = ERROR_INIT;
-	struct sandbox *sandbox;
-
-	if (run->ending)
-		return;
-	run->ending = true;
-	sandbox = TAKE_PTR(run->sandbox);
-	run_flush_output(run);
-	run->machine_run = NULL;
-	loop_timer_stop(run->backstop);
-	run->result.status = status;
-	run->result.seconds = (double)(clock_now_ms() - run->started_ms) / 1000.0;
-	run->problem = error ? strdup(error) : NULL;
-	while (run->links)
-		runs_drop_link(run->links);
-	if (sandbox)
-		sandboxes_release(sandbox);
-	/* While the broker stops nobody waits for another thread any more. */
-	if (run->files.result_size >= CORE_LARGE && !run->core->stopping &&
-	    loop_work_start(run->core->loop, check_result, on_checked, run, &err) == 0) {
-		run->core->readings++;
-		return;
-	}
-	check_result(run);
-	tell_end(run);
-}
-
-/* ---- what the guest says ---- */
-
-static void on_started(void *user)
-{
-	struct run *run = user;
-
-	tell_state(run, "running");
-	if (!run->cancel_reason) /* else the time of grace runs already */
-		run_arm_backstop(run, run->wall_ms + CORE_GRACE_MS);
-}
-
-static char *error_line(struct run *run, const char *status)
-{
-	const char *name = NULL, *message = NULL, *reason = NULL;
-	char *text = NULL;
-	int n;
-
-	json_unpack(run->result.tail, "{s?s, s?{s?s, s?s}}", "reason", &reason, "error", "name", &name, "message",
-		    &message);
-	if (strcmp(status, "timeout") == 0)
-		n = reason && strcmp(reason, "cpu") == 0
-			    ? asprintf(&text, "timeout: the run used its %lld ms of CPU time (limits.cpu_ms)",
-				       (long long)run->view->config->limits.cpu_ms)
-			    : asprintf(&text, "timeout: the run reached its %llu ms (timeout_ms)",
-				       (unsigned long long)run->wall_ms);
-	else if (strcmp(status, "cancelled") == 0) /* the guest knows only that we said so */
-		n = asprintf(&text, "cancelled: %s", run->cancel_reason ? run->cancel_reason : "no reason given");
-	else if (message && (!name || strcmp(name, "Error") == 0 || !*name))
-		n = asprintf(&text, "%s", message);
-	else if (message)
-		n = asprintf(&text, "%s: %s", name, message);
-	else
-		n = asprintf(&text, "%s%s%s", status, reason ? ": " : "", reason ? reason : "");
-	return n < 0 ? NULL : text;
-}
-
-static void on_end(void *user, const struct machine_run_end *end)
-{
-	static const char *const known[] = {"ok", "error", "timeout", "cancelled", "killed"};
-	struct run *run = user;
-	_cleanup_error_ struct error err = ERROR_INIT;
-	_cleanup_free_ char *line = NULL;
-	_cleanup_buf_ struct buf clean = BUF_INIT(0);
-	const char *status = NULL, *said = NULL;
-
-	if (run->ending)
-		return;
-	if (!end->tail_json) {
-		if (asprintf(&line, "sandbox_lost: %s", end->lost) < 0)
-			line = NULL;
-		run_end(run, "lost", line);
-		return;
-	}
-	clean.max = end->tail_len * 2 + (1 << 20);
-	if (buf_append(&clean, end->tail_json, end->tail_len) < 0)
-		clean.len = 0;
-	redact_buf(run->view->redact, &clean); /* message, stack and fix quote what the code knows */
-	if (json_parse((const char *)buf_head(&clean), clean.len, &run->result.tail, &err) == 0) {
-		environments_explain(run, json_object_get(run->result.tail, "error"));
-		json_unpack(run->result.tail, "{s?s, s?i}", "status", &said, "exit_code", &run->result.exit_code);
-	}
-	for (size_t i = 0; said && i < ARRAY_SIZE(known); i++)
-		if (strcmp(known[i], said) == 0)
-			status = known[i];
-	if (!status)
-		status = "error";
-	if (strcmp(status, "ok") != 0)
-		line = error_line(run, status);
-	run_end(run, status, line);
-}
-
-static const struct machine_run_events machine_events = {
-	.started = on_started, .output = run_on_output, .held = run_on_held, .end = on_end};
-
-static void on_backstop(void *user)
-{
-	struct run *run = user;
-	_cleanup_free_ char *line = NULL;
-
-	if (run->cancel_reason) {
-		run_end(run, "cancelled", run->cancel_reason);
-		return;
-	}
-	if (asprintf(&line,
-		     "timeout: the run reached its %llu ms (timeout_ms) and its sandbox did not end it; it was "
-		     "destroyed",
-		     (unsigned long long)run->wall_ms) < 0)
-		line = NULL;
-	run_end(run, "timeout", line);
 }
 
 /* ---- the beginning ---- */
@@ -268,11 +88,46 @@ static int put_head(const struct run *run, struct buf *head)
 	return r;
 }
 
+/* When both its row and its sandbox are there. */
+static void send_code(struct run *run)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	_cleanup_buf_ struct buf head = BUF_INIT(FRAME_HEAD_MAX);
+	struct sandbox_facts facts;
+
+	if (!run->recorded || !run->sandbox || run->ending)
+		return;
+	sandbox_facts(run->sandbox, &facts);
+	if (put_head(run, &head) < 0) {
+		run_end(run, "error", "too many servers: their names do not fit the head of a run (16 KiB)");
+		return;
+	}
+	if (machine_run_start(facts.machine, run->id, span_of(buf_head(&head), head.len), run->request.data,
+			      span_of(run->request.code, strlen(run->request.code)), &run_machine_events, run,
+			      &run->machine_run, &err) < 0) {
+		run_end(run, "lost", error_text(&err));
+		return;
+	}
+	run_drop_data(run);
+	run_arm_backstop(run, run->wall_ms + CORE_GRACE_MS + CORE_START_MS);
+}
+
+static void on_recorded(void *user, const struct error *err)
+{
+	struct run *run = user;
+
+	run->recorded = !err->code;
+	run->unrecorded = err->code != 0;
+	if (!run->unrecorded)
+		return send_code(run);
+	if (run->ticket)
+		sandboxes_forget(TAKE_PTR(run->ticket));
+	run_end(run, "error", error_text(err));
+}
+
 static void on_sandbox(void *user, struct sandbox *sandbox, const struct error *problem)
 {
 	struct run *run = user;
-	_cleanup_error_ struct error err = ERROR_INIT;
-	_cleanup_buf_ struct buf head = BUF_INIT(FRAME_HEAD_MAX);
 	struct sandbox_facts facts;
 
 	run->ticket = NULL;
@@ -285,19 +140,10 @@ static void on_sandbox(void *user, struct sandbox *sandbox, const struct error *
 	run->provider = strdup(facts.provider);
 	run->isolation = strdup(facts.isolation);
 	run->why = strdup(facts.why);
-	set_state(run, RUN_RUNNING);
-	if (put_head(run, &head) < 0) {
-		run_end(run, "error", "too many servers: their names do not fit the head of a run (16 KiB)");
-		return;
-	}
-	if (machine_run_start(facts.machine, run->id, span_of(buf_head(&head), head.len), run->request.data,
-			      span_of(run->request.code, strlen(run->request.code)), &machine_events, run,
-			      &run->machine_run, &err) < 0) {
-		run_end(run, "lost", error_text(&err));
-		return;
-	}
-	run_drop_data(run);
-	run_arm_backstop(run, run->wall_ms + CORE_GRACE_MS + CORE_START_MS);
+	sandbox_serve(sandbox, run->id);
+	run_set_state(run, RUN_RUNNING);
+	run_row_placed(run);
+	send_code(run);
 }
 
 int run_start(struct client *c, const struct run_request *request, const struct run_events *events, void *user,
@@ -320,6 +166,9 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 	run->core = c->core;
 	run->view = view_ref(view);
 	run->owner = c;
+	run->subject = strdup(c->info.subject);
+	run->folder = strdup(c->info.cwd);
+	run->begun_ms = (int64_t)clock_wall_ms();
 	run->environment = environment;
 	run->files = (struct runfiles){.events = -1, .result = -1};
 	run->result.run = run;
@@ -331,12 +180,12 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 	HASH_ADD_STR(c->core->runs, id, run);
 	c->core->runs_open++;
 	r = run_copy_request(run, request);
-	if (r < 0)
-		error_set(err, r, "no memory for a run");
+	if (r < 0 || !run->subject)
+		r = error_set(err, -ENOMEM, "no memory for a run");
 	if (r == 0)
 		r = runfiles_open(&run->files, c->core->state_dir, run->id, err);
 	if (r == 0)
-		r = loop_timer_new(c->core->loop, on_backstop, run, &run->backstop, err);
+		r = loop_timer_new(c->core->loop, run_on_backstop, run, &run->backstop, err);
 	if (r == 0)
 		r = loop_timer_new(c->core->loop, run_on_hold_timer, run, &run->hold_timer, err);
 	if (r < 0) {
@@ -345,6 +194,7 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 		run_free(run);
 		return r;
 	}
+	run_row_begin(run, on_recorded);
 	run->ticket = sandboxes_acquire(view->pool, (enum run_language)run->request.language, run->environment,
 					on_sandbox, run);
 	*ret = run;
@@ -371,5 +221,7 @@ void run_cancel(struct run *run, const char *reason)
 	}
 	if (run->machine_run)
 		machine_run_cancel(run->machine_run, "cancelled");
+	else if (!run->recorded) /* its code never left */
+		loop_defer(run->core->loop, cancel_waiting, run);
 	run_arm_backstop(run, CORE_GRACE_MS);
 }

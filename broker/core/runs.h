@@ -32,14 +32,19 @@ struct run_link; /* a call of the run that is open: runcalls.c */
 struct run {
 	UT_hash_handle hh;
 	struct core *core;
-	struct view *view;
+	struct view *view; /* NULL: it ended under an earlier broker */
 	const struct client *owner; /* compared only; NULL once it left */
+	char *subject, *folder; /* whose it is; where that client was, may be NULL */
 	char id[ID_TEXT_MAX];
 	enum run_state state;
 	struct run_request request;
 	int environment; /* index into the configuration's, -1: none */
 	struct run_events events;
 	void *user;
+	struct run_watch *watches;
+	bool recorded, unrecorded; /* its row is committed; could not be written */
+	uint32_t end_frame; /* of the guest, not acknowledged yet; 0: none */
+	int64_t begun_ms, ended_ms; /* since 1970; 0: not yet */
 	struct ticket *ticket;
 	struct sandbox *sandbox;
 	struct machine_run *machine_run;
@@ -68,9 +73,20 @@ struct run {
 	struct run_result result;
 };
 
-/* runs.c: the one end of a run, whoever is first; error is one line, or NULL. No effect on one that has
+/* runs.c: the only writer of state. */
+void run_set_state(struct run *run, enum run_state state);
+
+/* runend.c: the one end of a run, whoever is first; error is one line, or NULL. No effect on one that has
  * ended. */
 void run_end(struct run *run, const char *status, const char *error);
+
+extern const struct machine_run_events run_machine_events;
+void run_on_backstop(void *user);
+
+/* runrows.c: its row. done is a store_done_fn with the run. */
+void run_row_begin(struct run *run, void (*done)(void *user, const struct error *err));
+void run_row_placed(const struct run *run);
+void run_row_end(struct run *run, void (*done)(void *user, const struct error *err));
 
 /* runwait.c: the backstop fires after ms of the run's clock. */
 void run_arm_backstop(struct run *run, uint64_t ms);
@@ -92,11 +108,21 @@ int run_copy_request(struct run *run, const struct run_request *request) _must_c
 /* Its data has gone to the sandbox, or is no longer wanted. */
 void run_drop_data(struct run *run);
 
-/* runlist.c: a run that has ended, or never began. */
+/* runlist.c: whoever follows or watches it hears it. */
+void run_tell_state(struct run *run, const char *what);
+void run_tell_output(struct run *run, unsigned channel, const uint8_t *data, size_t len);
+void run_tell_end(struct run *run);
+bool run_is_heard(const struct run *run);
+/* A run that has ended, or never began. */
 void run_free(struct run *run);
 
-/* runcalls.c: the call of a link is given up and the link freed. */
+/* runcalls.c: one row of the counts, made where it is not there; NULL: no memory. */
+struct tool_count *runs_get_count(struct run *run, const char *server, const char *tool);
+/* The call of a link is given up and the link freed. */
 void runs_drop_link(struct run_link *link);
+
+/* resultjson.c: [{"server":...,"tool":...,"calls":...}, ...] */
+int result_put_calls(const struct run *run, struct buf *out) _must_check_;
 
 /* result.c: each console call and each printed line, in order; level is "", "[WARN] " or "[ERROR] ". */
 int result_walk_entries(const struct run *run, void (*fn)(void *user, const char *level, const char *text, size_t len),

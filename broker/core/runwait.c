@@ -16,12 +16,6 @@ enum {
 	HOLD_SLACK_MS = 1000 /* the guest's clock stands still a little longer than ours: the way of two frames */
 };
 
-static void tell(struct run *run, const char *what)
-{
-	if (run->events.state)
-		run->events.state(run->user, what);
-}
-
 /* ---- the clock ---- */
 
 void run_arm_backstop(struct run *run, uint64_t ms)
@@ -105,7 +99,7 @@ void runs_wait_review(struct run *run)
 void runs_wait_begin(struct run *run)
 {
 	if (run->calls_waiting++ == 0)
-		tell(run, "waiting for a person");
+		run_tell_state(run, "waiting for a person");
 	runs_wait_review(run);
 }
 
@@ -114,7 +108,7 @@ void runs_wait_end(struct run *run)
 	if (--run->calls_waiting == 0) {
 		run->hold_refused = false;
 		if (run->state == RUN_RUNNING)
-			tell(run, "running");
+			run_tell_state(run, "running");
 	}
 	runs_wait_review(run);
 }

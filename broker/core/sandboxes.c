@@ -5,6 +5,7 @@
  */
 #include "broker/core/pool.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include "broker/core/runs.h"
@@ -13,15 +14,24 @@
 #include <errno.h>
 #include <string.h>
 
+const char *const sandbox_state_names[] = {"creating", "connecting", "warm", "used", "ending"};
+
 static void count(struct sandbox *s, int by)
 {
 	s->pool->count[s->state] += (size_t)by;
 	s->pool->shown[s->environment + 1].count[s->state] += (size_t)by;
 }
 
+/* Its row says what a broker has to know that finds it: who it is, and that it is there. */
+static void note_state(struct sandbox *s)
+{
+	const struct store_sandbox row = {.tag = s->tag, .state = sandbox_state_names[s->state], .sandbox = s->id};
+
+	store_sandbox_state(s->pool->core->store, &row);
+}
+
 void sandbox_set_state(struct sandbox *s, enum sandbox_state state)
 {
-	static const char *const names[] = {"creating", "connecting", "warm", "used", "ending"};
 	static const unsigned next[] = {
 		[SANDBOX_CREATING] = 1u << SANDBOX_CONNECTING | 1u << SANDBOX_ENDING,
 		[SANDBOX_CONNECTING] = 1u << SANDBOX_WARM | 1u << SANDBOX_ENDING,
@@ -31,13 +41,23 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state)
 	};
 
 	assert(next[s->state] & 1u << state);
-	log_debug("sandbox_state", LOG_S("sandbox", s->id), LOG_S("from", names[s->state]), LOG_S("to", names[state]));
+	log_debug("sandbox_state", LOG_S("sandbox", s->id), LOG_S("from", sandbox_state_names[s->state]),
+		  LOG_S("to", sandbox_state_names[state]));
 	count(s, -1);
 	s->state = state;
 	count(s, 1);
+	if (s->id)
+		note_state(s);
 }
 
 /* ---- the end ---- */
+
+/* Nothing is left of it. */
+static void forget(struct sandbox *s)
+{
+	store_sandbox_end(s->pool->core->store, s->tag);
+	sandbox_free(s);
+}
 
 void sandbox_free(struct sandbox *s)
 {
@@ -56,7 +76,7 @@ static void on_destroyed(void *user, enum hawser_status status, const char *mess
 
 	if (status != HAWSER_OK && status != HAWSER_NOT_FOUND)
 		log_warn("sandbox_destroy_failed", LOG_S("sandbox", s->id), LOG_S("reason", message));
-	sandbox_free(s);
+	forget(s);
 	pool_kick(pool);
 }
 
@@ -66,6 +86,8 @@ void sandbox_end(struct sandbox *s)
 		return;
 	s->machine = machine_free(s->machine);
 	sandbox_set_state(s, SANDBOX_ENDING);
+	if (s->recording)
+		return; /* on_recorded() finds it */
 	if (s->op) /* what still comes of it is taken down by on_created() */
 		host_cancel(s->op);
 	else
@@ -185,12 +207,12 @@ static void on_created(void *user, const struct host_created *created)
 		if (s->id)
 			host_destroy(s->provider->provider, s->id, on_destroyed, s);
 		else
-			sandbox_free(s);
+			forget(s);
 		return;
 	}
 	if (created->status != HAWSER_OK) {
 		blame(s, created->status, created->message);
-		sandbox_free(s);
+		forget(s);
 		pool_kick(pool);
 		return;
 	}
@@ -201,20 +223,66 @@ static void on_created(void *user, const struct host_created *created)
 	sandbox_set_state(s, SANDBOX_CONNECTING);
 }
 
-bool sandbox_make(struct pool *pool, int environment, struct buf *why)
+static void create(struct sandbox *s)
 {
+	struct pool *pool = s->pool;
 	/* One, not all: each costs as much as the rest of the sandbox, and most of them would never be used. */
-	const char *const park[] = {run_language_names[pool->park], NULL};
-	struct pool_provider *provider = pool_choose(pool, environment, why);
+	const char *const park[] = {run_language_names[s->park], NULL};
 	struct hawser_create request = {
 		.limits = {.memory = (uint64_t)pool->limits.memory,
 			   .disk = (uint64_t)pool->limits.disk,
 			   .processes = (uint32_t)pool->limits.processes},
 		.park = park,
-		.environment = environment >= 0 ? &pool->environments[environment] : NULL,
+		.environment = s->environment >= 0 ? &pool->environments[s->environment] : NULL,
+		.tag = s->tag,
 	};
-	char tag[2 * ID_TEXT_MAX], tunnel_id[33], id[ID_TEXT_MAX];
+	char tunnel_id[33];
 	uint8_t tunnel[16];
+
+	random_bytes(tunnel, sizeof(tunnel));
+	random_bytes(request.secret, sizeof(request.secret));
+	request.tunnel_id = hex_encode(tunnel_id, tunnel, sizeof(tunnel));
+	host_create(s->provider->provider, &request, on_created, s, &s->op);
+	explicit_bzero(request.secret, sizeof(request.secret));
+}
+
+/* A sandbox that no row names would be nobody's after a crash: it is not made. That is no fault of its provider. */
+static void on_recorded(void *user, const struct error *err)
+{
+	struct sandbox *s = user;
+	struct pool *pool = s->pool;
+	int environment = s->environment;
+
+	s->recording = false;
+	if (!err->code && s->state == SANDBOX_CREATING)
+		return create(s);
+	if (!err->code) {
+		forget(s);
+	} else {
+		sandbox_free(s);
+		pool_pause_refill(pool, REFILL_REST_MS);
+		pool_fail_waiting(pool, environment, error_text(err));
+	}
+	pool_kick(pool);
+}
+
+static void record(struct sandbox *s)
+{
+	_cleanup_free_ char *place = host_place(s->provider->provider, s->tag);
+	const struct store_sandbox row = {.tag = s->tag,
+					  .provider = host_provider_name(s->provider->provider),
+					  .place = place,
+					  .state = sandbox_state_names[s->state],
+					  .made_ms = (int64_t)s->made_ms};
+
+	s->recording = true;
+	store_sandbox_begin(s->pool->core->store, &row, on_recorded, s);
+}
+
+bool sandbox_make(struct pool *pool, int environment, struct buf *why)
+{
+	struct pool_provider *provider = pool_choose(pool, environment, why);
+	char id[ID_TEXT_MAX];
 	struct sandbox *s;
 
 	if (!provider)
@@ -226,18 +294,24 @@ bool sandbox_make(struct pool *pool, int environment, struct buf *why)
 	s->provider = provider;
 	s->park = pool->park;
 	s->environment = environment;
+	s->made_ms = clock_wall_ms();
 	s->why = buf_steal(why, NULL);
+	id_make(id, "sb");
+	snprintf(s->tag, sizeof(s->tag), "%s.%s", store_broker_id(pool->core->store), id);
 	DL_APPEND(pool->sandboxes, s);
 	count(s, 1);
-	random_bytes(tunnel, sizeof(tunnel));
-	random_bytes(request.secret, sizeof(request.secret));
-	id_make(id, "sb");
-	snprintf(tag, sizeof(tag), "%s.%s", pool->core->boot_id, id);
-	request.tag = tag;
-	request.tunnel_id = hex_encode(tunnel_id, tunnel, sizeof(tunnel));
-	host_create(provider->provider, &request, on_created, s, &s->op);
-	explicit_bzero(request.secret, sizeof(request.secret));
+	record(s);
 	return true;
+}
+
+void sandbox_serve(struct sandbox *s, const char *run_id)
+{
+	snprintf(s->run, sizeof(s->run), "%s", run_id);
+}
+
+const char *sandbox_id(const struct sandbox *s)
+{
+	return s->id;
 }
 
 void sandbox_facts(const struct sandbox *s, struct sandbox_facts *ret)

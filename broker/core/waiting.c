@@ -76,8 +76,7 @@ static void give(struct ticket *ticket, struct sandbox *s, const struct error *e
 	free(ticket);
 }
 
-/* All that wait for this environment. */
-static void fail_waiting(struct pool *pool, int environment, const char *problem)
+void pool_fail_waiting(struct pool *pool, int environment, const char *problem)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct ticket *ticket;
@@ -93,7 +92,7 @@ void pool_environment_failed(struct pool *pool, int environment, const char *pro
 {
 	if (pool->park_environment == environment)
 		pool->park_environment = -1;
-	fail_waiting(pool, environment, problem);
+	pool_fail_waiting(pool, environment, problem);
 }
 
 void pool_language_failed(struct pool *pool, enum run_language language, const char *problem)
@@ -185,9 +184,9 @@ static bool make_one(struct pool *pool, int environment)
 	if (sandbox_make(pool, environment, &why))
 		return true;
 	if (coming(pool, environment) == 0)
-		fail_waiting(pool, environment,
-			     why.len && buf_append(&why, "", 1) == 0 ? (char *)buf_head(&why)
-								     : "no provider is configured");
+		pool_fail_waiting(pool, environment,
+				  why.len && buf_append(&why, "", 1) == 0 ? (char *)buf_head(&why)
+									  : "no provider is configured");
 	return false;
 }
 

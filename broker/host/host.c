@@ -128,6 +128,7 @@ struct host *host_free(struct host *host)
 	if (!host)
 		return NULL;
 	keepers_done(host);
+	reapings_done(host);
 	while (host->providers)
 		host_provider_close(host->providers);
 	free_ops(&host->open);

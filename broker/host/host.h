@@ -82,6 +82,17 @@ void host_create(struct host_provider *p, const struct hawser_create *request, h
  * comes of it is the caller's to destroy. */
 void host_cancel(struct host_op *op);
 
+/* The folder of the sandbox that host_create() makes for this tag, where its provider has it kept; NULL: it has not.
+ * On the heap. */
+char *host_place(const struct host_provider *p, const char *tag);
+enum host_reaped {
+	HOST_REAPED, /* its keeper was asked to end it, and has gone */
+	HOST_NOT_THERE, /* nobody listens there; one that is only starting does not yet */
+};
+typedef void host_reap_fn(void *user, enum host_reaped what);
+/* Ends the kept sandbox of that folder, which an earlier broker had made. done once, never inside the starting call. */
+void host_reap(struct host *host, const char *place, host_reap_fn *done, void *user);
+
 typedef void host_destroy_fn(void *user, enum hawser_status status, const char *message);
 /* done (may be NULL) once nothing of the sandbox is left; HAWSER_NOT_FOUND if there is none of that id. */
 void host_destroy(struct host_provider *p, const char *sandbox_id, host_destroy_fn *done, void *user);

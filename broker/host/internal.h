@@ -62,6 +62,7 @@ struct host_provider {
 };
 
 struct kept;
+struct reaping;
 struct host {
 	struct loop *loop;
 	struct spawner *spawner;
@@ -75,6 +76,7 @@ struct host {
 	bool deferred; /* deliver() is on its way */
 	bool closing;
 	struct kept *kept;
+	struct reaping *reapings; /* reap.c */
 };
 
 /* ---- keepers.c ---- */
@@ -89,6 +91,13 @@ void keepers_sweep(struct host *host);
 /* What keepers enforce limits with here. */
 void keepers_report(struct host *host, void (*tell)(void *user, const char *key, const char *text, int good),
 		    void *user);
+
+/* The id of the kept sandbox with this tag, at most ID_TEXT_MAX bytes with its NUL. */
+void kept_name(const char *tag, char *ret);
+
+/* ---- reap.c ---- */
+/* None of them is told any more. */
+void reapings_done(struct host *host);
 
 /* ---- keeper-spec.c: the JSON that a keeper reads (providers/keeper/README.md) ---- */
 int keeper_spec_print(struct buf *out, const struct hawser_keeper_spec *spec, const char *dir, const uint8_t secret[32],

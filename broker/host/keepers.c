@@ -297,6 +297,14 @@ static int start(struct kept *k, const struct hawser_keeper_spec *spec, struct e
 	return r < 0 ? error_set_errno(err, r, "talking to the keeper") : 0;
 }
 
+/* "b_....sb_X" is sbx_X: who knows the tag finds the folder. */
+void kept_name(const char *tag, char *ret)
+{
+	const char *last = strrchr(tag, '_');
+
+	snprintf(ret, ID_TEXT_MAX, "sbx_%.*s", ID_TEXT_MAX - 5, last ? last + 1 : tag);
+}
+
 int keepers_start(struct hawser_op *op, const struct hawser_keeper_spec *spec)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -305,7 +313,7 @@ int keepers_start(struct hawser_op *op, const struct hawser_keeper_spec *spec)
 	if (!k)
 		return -ENOMEM;
 	k->host = op->host;
-	id_make(k->id, "sbx");
+	kept_name(op->request.tag, k->id);
 	k->lease_ms = KEPT_LEASE_MS;
 	k->create = op;
 	k->hints = spec->hints;

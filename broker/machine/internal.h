@@ -10,6 +10,7 @@
 
 /* What the files of this folder share; nobody else includes it. */
 
+enum { MACHINE_ENDS_MAX = 64 /* ends of runs that are not kept yet; one more is acknowledged at once */ };
 enum { MACHINE_ARGS_TOTAL = 4 /* times args_max: bytes of arguments that all calls of a machine hold together */ };
 
 /* Bytes on their way out of one stream; the stream's writable event pushes the rest. */
@@ -77,6 +78,12 @@ struct machine {
 	uint64_t alone_since_ms; /* when the last proven link went (or the machine was made): governs giving up */
 	bool was_up;
 	struct stream *streams;
+	struct machine_kept_end {
+		uint32_t stream; /* 0: free */
+		uint32_t sequence; /* of its last frame */
+		bool seen; /* sequence is known */
+	} ends[MACHINE_ENDS_MAX];
+	size_t end_count; /* of them that are taken: each frame asks */
 	size_t args_held;
 	int trace_fd;
 	bool dead; /* freed by its owner; goes on the next turn */
@@ -95,6 +102,8 @@ void machine_run_finish(struct machine_run *run, const struct machine_run_end *e
 struct machine_run *machine_find_run(struct machine *m, struct span id_literal);
 /* Some run whose end was not told yet, or NULL. */
 struct machine_run *machine_any_run(struct machine *m);
+/* Is this the frame of an end that is not kept yet? */
+bool machine_end_waits(struct machine *m, uint32_t stream, uint32_t sequence);
 /* holds.c: the guest's word about a hold */
 void machine_hold_confirmed(struct machine_hold *hold);
 void machine_hold_refused(struct machine_hold *hold);

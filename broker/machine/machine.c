@@ -82,6 +82,10 @@ static void on_up(void *user, bool resumed)
 	struct machine *m = user;
 
 	m->was_up = true;
+	if (!resumed) { /* their numbers mean nothing any more */
+		memset(m->ends, 0, sizeof(m->ends));
+		m->end_count = 0;
+	}
 	m->backoff_ms = RETRY_FIRST_MS; /* who proves itself is there: only attempts that fail wait longer and longer */
 	set_state(m, MACHINE_UP, resumed ? "resumed" : "connected");
 }
@@ -168,13 +172,13 @@ static void on_writable(void *user, uint32_t stream)
 }
 
 /* The one place where a frame is said to be kept: its output is in the run's event file, its call is owned by core, its
- * end has been recorded. (With the store, the row is committed here.) */
+ * end has been recorded, or waits for that (machine_run_keep_end()). */
 static void on_frame(void *user, uint32_t stream, uint32_t sequence)
 {
 	struct machine *m = user;
 
-	(void)stream;
-	tunnel_handled(m->tunnel, sequence);
+	if (!machine_end_waits(m, stream, sequence))
+		tunnel_handled(m->tunnel, sequence);
 }
 
 static const struct tunnel_events tunnel_events = {

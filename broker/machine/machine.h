@@ -74,6 +74,12 @@ int machine_run_start(struct machine *m, const char *run_id, struct span head_js
 /* Asks the guest to end it; end still comes. reason: "cancelled", "deadline" or "budget". */
 void machine_run_cancel(struct machine_run *run, const char *reason);
 
+/* Inside end(), when the guest said it: the end is not acknowledged yet, so that a broker that dies now hears it again.
+ * Returns what names it for machine_end_kept(); 0: there is no need. */
+uint32_t machine_run_keep_end(struct machine_run *run);
+/* Its row is committed. m NULL: it is gone, and so is the guest. */
+void machine_end_kept(struct machine *m, uint32_t end);
+
 /* Asks the guest to stop all processes of the run once they are idle, until machine_run_release(). A guest that does
  * not know this says no. */
 void machine_run_hold(struct machine_run *run);

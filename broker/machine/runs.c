@@ -112,3 +112,44 @@ void machine_run_cancel(struct machine_run *run, const char *reason)
 	buf_done(&json);
 	machine_kick(run->stream.machine);
 }
+
+uint32_t machine_run_keep_end(struct machine_run *run)
+{
+	struct machine *m = run->stream.machine;
+
+	for (size_t i = 0; i < MACHINE_ENDS_MAX; i++) {
+		if (m->ends[i].stream)
+			continue;
+		m->ends[i] = (struct machine_kept_end){.stream = run->stream.id};
+		m->end_count++;
+		return run->stream.id;
+	}
+	return 0;
+}
+
+bool machine_end_waits(struct machine *m, uint32_t stream, uint32_t sequence)
+{
+	for (size_t i = 0; stream && m->end_count > 0 && i < MACHINE_ENDS_MAX; i++) {
+		if (m->ends[i].stream != stream)
+			continue;
+		m->ends[i].sequence = sequence;
+		m->ends[i].seen = true;
+		return true;
+	}
+	return false;
+}
+
+void machine_end_kept(struct machine *m, uint32_t end)
+{
+	for (size_t i = 0; m && !m->dead && end && i < MACHINE_ENDS_MAX; i++) {
+		if (m->ends[i].stream != end)
+			continue;
+		m->ends[i].stream = 0;
+		m->end_count--;
+		if (!m->ends[i].seen)
+			return;
+		tunnel_handled(m->tunnel, m->ends[i].sequence);
+		machine_kick(m);
+		return;
+	}
+}

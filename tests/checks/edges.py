@@ -46,8 +46,9 @@ ALLOWED = {
     'broker/doors/local': ['base', 'broker/core', 'broker/doors', 'broker/doors/mcp'],
     'broker/doors/mcp': ['base', 'broker/core', 'broker/doors'],
     # a thin client is another process: of the broker it knows what the local door says, nothing else. The audit log is
-    # a file with a format: `hawser audit verify` reads it without the broker that wrote it; so are the files of clients
-    'broker/cli': ['base', 'broker/clientfiles', 'broker/doors/local', 'broker/audit'],
+    # a file with a format: `hawser audit verify` reads it without the broker that wrote it; so are the files of clients,
+    # and the database that `hawser state check` reads
+    'broker/cli': ['base', 'broker/clientfiles', 'broker/doors/local', 'broker/audit', 'broker/store'],
     # main.c puts it together
     'broker': ['base', 'broker/core', 'broker/doors', 'broker/doors/local', 'broker/doors/mcp', 'broker/cli',
                'policy/redact'],
@@ -64,6 +65,7 @@ FOREIGN = {
     'nettle/': ['base/', 'tunnel/'],
     'uv.h': ['base/'],
     'curl/': ['base/http'],
+    'sqlite3.h': ['broker/store/'],
 }
 
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+(["<])([^">]+)[">]', re.MULTILINE)

@@ -131,7 +131,7 @@ def what_comes_while_the_broker_stops_goes_to_the_next_one():
 
 
 @cases.add
-def after_kill_9_a_new_broker_starts_and_the_old_sandbox_has_a_lease():
+def after_kill_9_a_new_broker_starts_and_reaps_what_the_old_one_left():
     with Home(config()) as home:
         client = begin_run(home)
         begun(home, 1)
@@ -142,19 +142,34 @@ def after_kill_9_a_new_broker_starts_and_the_old_sandbox_has_a_lease():
         os.kill(broker, signal.SIGKILL)
         out, err = client.communicate(timeout=30)
         assert client.returncode != 0 and b"broker" in out + err, (out, err)
-        assert all(alive(k) for k in keepers), "a keeper outlives its broker until its lease runs out"
+        assert all(alive(k) for k in keepers), "a keeper outlives its broker: here, until somebody asks"
         folder = home.path("runtime", "hawser", "sb")
-        left = sorted(os.listdir(folder))
+        left = set(os.listdir(folder))
         assert home.code("return 4")["result"] == 4  # stale socket, stale lock, other sandboxes: all no obstacle
         assert home.broker_pid() != broker
-        assert set(left) <= set(os.listdir(folder)), "what lives is not swept"
-        for keeper in keepers:  # the lease of a run is 15 minutes: ask instead (tests/e2e/sandboxes.py waits for one)
-            os.kill(keeper, signal.SIGKILL)
         wait_gone(sandbox)
-        home.run("stop")
-        wait_for(lambda: home.broker_pid() is None or not alive(home.broker_pid()))
+        wait_for(lambda: not left & set(os.listdir(folder)))
+        wait_for(lambda: home.log().count("event=sandbox_reaped") == len(keepers))
+
+
+@cases.add
+def what_a_keeper_that_was_killed_too_has_left_is_swept():
+    with Home(config()) as home:
+        client = begin_run(home)
+        begun(home, 1)
+        broker = home.broker_pid()
+        keepers = below(broker, "hawser-keeper")
+        sandbox = [p for k in keepers for p in [k, *family(k)]]
+        folder = home.path("runtime", "hawser", "sb")
+        left = set(os.listdir(folder))
+        os.kill(broker, signal.SIGKILL)
+        for keeper in keepers:
+            os.kill(keeper, signal.SIGKILL)
+        client.communicate(timeout=30)
+        wait_gone(sandbox)
+        assert left & set(os.listdir(folder)), "nobody was there to do it"
         assert home.code("return 5")["result"] == 5
-        assert not set(left) & set(os.listdir(folder)), "what is dead is swept"
+        assert not left & set(os.listdir(folder)), "what is dead is swept"
 
 
 @cases.add

@@ -6,7 +6,7 @@
 
 VM_PACKAGES=systemd-sysv,dbus,dbus-user-session,libpam-systemd,udev,kmod,zstd,initramfs-tools
 VM_PACKAGES+=,python3,nodejs,bubblewrap,iproute2,procps
-VM_PACKAGES+=,libuv1,libjansson4,libnettle8,libssl3,libseccomp2,libyaml-0-2,libpcre2-8-0,libwebsockets17
+VM_PACKAGES+=,libuv1,libjansson4,libnettle8,libssl3,libseccomp2,libyaml-0-2,libpcre2-8-0,libsqlite3-0,libwebsockets17
 VM_PACKAGES+=,libwebsockets-evlib-uv
 VM_UML_MODULES=/usr/lib/uml/modules
 

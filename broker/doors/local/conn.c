@@ -26,6 +26,10 @@ static const struct {
 	{"env", false, method_env},
 	{"run.start", true, method_run_start},
 	{"run.cancel", true, method_run_cancel},
+	{"run.follow", false, method_run_follow},
+	{"run.kill", false, method_run_kill},
+	{"runs.list", false, method_runs_list},
+	{"sandboxes.list", false, method_sandboxes_list},
 	{"tools.search", true, method_tools_search},
 	{"tools.servers", true, method_tools_servers},
 	{"tools.logs", true, method_tools_logs},
@@ -255,6 +259,10 @@ int conn_new(struct local *local, int fd, struct error *err)
 
 static void abandon(struct request *q)
 {
+	if (q->abandon) {
+		q->abandon(q);
+		return;
+	}
 	if (q->run) {
 		request_abandon_run(q);
 		request_free(q);

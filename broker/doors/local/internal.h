@@ -50,6 +50,7 @@ struct request {
 	bool lasts; /* until the connection ends: nobody owes it a callback */
 	size_t sent[4]; /* of run.start: bytes of live output by channel */
 	void *state; /* of the method, on the heap */
+	void (*abandon)(struct request *q); /* the other end hung up: frees q; NULL: as run, call and lasts say */
 	struct request *prev, *next;
 };
 
@@ -71,7 +72,13 @@ void conn_notify(struct conn *c, const char *method, struct span params);
 typedef void method_fn(struct request *q, struct span params);
 method_fn method_run_start, method_run_cancel, method_tools_search, method_tools_servers, method_tools_logs,
 	method_call, method_config_check, method_config_show, method_doctor, method_approvals_list,
-	method_approvals_answer, method_approvals_here, method_approvals_follow, method_policy_forget;
+	method_approvals_answer, method_approvals_here, method_approvals_follow, method_policy_forget, method_runs_list,
+	method_run_follow, method_run_kill, method_sandboxes_list;
+
+/* run.c: run.output with bytes of a channel (1 stdout, 2 stderr, 3 log), and the answer of a run that has ended:
+ * q->sent says what was sent before. */
+void request_send_output(struct request *q, unsigned channel, const void *data, size_t len);
+void request_answer_run(struct request *q, const struct run_result *result);
 
 /* Before the connection of a request goes: stops what it stands for. */
 void request_abandon_run(struct request *q);

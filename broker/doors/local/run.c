@@ -24,12 +24,13 @@ static void on_state(void *user, const char *what)
 		request_notify(q, "run.state", span_of(buf_head(&members), members.len));
 }
 
-static void send_output(struct request *q, unsigned channel, const uint8_t *data, size_t len)
+void request_send_output(struct request *q, unsigned channel, const void *data, size_t len)
 {
 	size_t room = 4 * ((len + 2) / 3) + 1;
 	_cleanup_buf_ struct buf members = BUF_INIT(room + 64);
 	uint8_t *text;
 
+	q->sent[channel] += len;
 	if (buf_printf(&members, "\"channel\":\"%s\",\"data\":\"", channel_names[channel]) < 0)
 		return;
 	text = buf_reserve(&members, room);
@@ -51,8 +52,7 @@ static void on_output(void *user, unsigned channel, const uint8_t *data, size_t 
 		q->lagging = true;
 		return;
 	}
-	q->sent[channel] += len;
-	send_output(q, channel, data, len);
+	request_send_output(q, channel, data, len);
 }
 
 /* ---- the answer ---- */
@@ -94,17 +94,23 @@ static void on_answer_made(void *user)
 	free(a);
 }
 
-static void on_end(void *user, const struct run_result *result)
+void request_answer_run(struct request *q, const struct run_result *result)
 {
-	struct request *q = user;
 	struct answer *a = calloc(1, sizeof(*a));
 
-	q->run = NULL;
 	if (!a)
 		return request_fail(q, LOCAL_CODE_FAILED, "no memory for the result");
 	*a = (struct answer){
 		.q = q, .result = result, .out = BUF_INIT(LOCAL_QUEUE_MAX - 4096), .line = BUF_INIT(LOCAL_QUEUE_MAX)};
 	run_result_read(result, make_answer, on_answer_made, a);
+}
+
+static void on_end(void *user, const struct run_result *result)
+{
+	struct request *q = user;
+
+	q->run = NULL;
+	request_answer_run(q, result);
 }
 
 static const struct run_events run_events = {.state = on_state, .output = on_output, .end = on_end};

@@ -106,6 +106,7 @@ static const struct {
 	  "9: server d.roots: work is not absolute; write /FOLDER, ~/FOLDER or ${VAR}",
 	  "10: server d.roots: file:///x is not absolute", "11: server d.roots: a folder is wanted here, not a whole",
 	  "12: server e: ${A has no closing }", "13: server f: unknown key root; did you mean roots?"}},
+	{"r.yaml", "durability: often\n", {"1: hawser.durability: often is not one of process, power"}},
 	{"k.yaml", "- a\n", {"1: the file holds a list"}},
 	{"l.yaml", "a: 1\n---\nb: 1\n", {"2: a second document", "1: hawser: unknown key a"}},
 	{"m.yaml", "mcpServers: !!map {}\nx: !secret y\n", {"2: tag !secret is not known here"}},

@@ -32,6 +32,9 @@ struct rig {
 	bool knows_holds; /* else as a guest of before: the kind is unknown */
 	bool stays; /* no end after the last call */
 	bool free_at_first_call; /* else: lost when all calls are there */
+	bool says_end; /* the guest ends the run with a TAIL */
+	bool keeps_end; /* its row is still to be written */
+	uint32_t end;
 	bool gone; /* no event may come any more */
 	char lost[64];
 };
@@ -65,6 +68,8 @@ static void guest_on_open(void *user, uint32_t stream, const char *head, size_t 
 		assert_int_equal(tunnel_open(rig->guest, text, (size_t)n, "{}", 2, true, &call, &err), 0);
 	}
 	assert_int_equal(tunnel_send(rig->guest, stream, CHANNEL_STDOUT, "out", 3, false), 3);
+	if (rig->says_end)
+		assert_int_equal(tunnel_tail(rig->guest, stream, "{\"status\":\"ok\"}", 15), 0);
 }
 
 static void guest_on_closed(void *user, const struct error *reason)
@@ -138,8 +143,10 @@ static void on_end(void *user, const struct machine_run_end *end)
 	struct rig *rig = user;
 
 	assert_false(rig->gone);
-	assert_null(end->tail_json);
-	snprintf(rig->lost, sizeof(rig->lost), "%s", end->lost);
+	assert_int_equal(!end->tail_json, !rig->says_end);
+	snprintf(rig->lost, sizeof(rig->lost), "%s", end->lost ? end->lost : "");
+	if (rig->keeps_end)
+		rig->end = machine_run_keep_end(rig->run);
 	rig->ends++;
 	rig->run = NULL;
 }
@@ -292,6 +299,55 @@ static void test_hold(void **state)
 	assert_int_equal(rig->not_held, 0);
 }
 
+static size_t unacknowledged(const struct rig *rig)
+{
+	struct tunnel_stats stats;
+
+	tunnel_stats(rig->guest, &stats);
+	return stats.unacked;
+}
+
+static void turn_until_acknowledged(struct rig *rig)
+{
+	for (int i = 0; i < 200 && unacknowledged(rig) > 0; i++)
+		loop_turn(rig->loop, 50);
+	assert_int_equal(unacknowledged(rig), 0);
+}
+
+/* Everything before the end is acknowledged, the end itself when it is kept: a broker that dies before hears it again.
+ */
+static void test_an_end_waits_for_its_row(void **state)
+{
+	static const int none[] = {0};
+	struct rig *rig = *state;
+	size_t all;
+
+	rig->ids = none;
+	rig->says_end = rig->keeps_end = true;
+	start(rig);
+	turn_until(rig, &rig->ends, 1);
+	all = unacknowledged(rig);
+	for (int i = 0; i < 200 && unacknowledged(rig) == all; i++)
+		loop_turn(rig->loop, 50);
+	assert_true(unacknowledged(rig) > 0);
+	machine_end_kept(rig->machine, rig->end);
+	turn_until_acknowledged(rig);
+	machine_end_kept(rig->machine, rig->end); /* of one that is kept already: nothing */
+	machine_end_kept(NULL, rig->end);
+}
+
+static void test_an_end_that_nobody_keeps_back(void **state)
+{
+	static const int none[] = {0};
+	struct rig *rig = *state;
+
+	rig->ids = none;
+	rig->says_end = true;
+	start(rig);
+	turn_until(rig, &rig->ends, 1);
+	turn_until_acknowledged(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +356,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_freed_in_its_event, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hold_of_an_older_guest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hold, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_end_waits_for_its_row, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_end_that_nobody_keeps_back, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

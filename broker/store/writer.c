@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows on their way. Those that came since the last commit are one transaction on a worker thread; what any of them
+ * asks for, all of them get. Two commits never overlap, so rows are committed in the order in which they came.
+ *
+ *   store_write() -> waiting -> (one turn of the loop) batch, worker: BEGIN ... COMMIT -> loop: done() of each
+ *                       ^                                   |
+ *                       +--- those with keep, after STORE_RETRY_MS, if it failed
+ *
+ * A small batch that waits for no disk is written on the loop itself when the worker is free: some 10 us, where a way
+ * to another thread and back is two wake-ups. A row that nobody waits for goes with the next one that somebody does, or
+ * after STORE_LAZY_MS.
+ *
+ * The write-ahead log is copied back (checkpoint) by the worker too, when nothing waits, or when it is long.
+ */
+#include "broker/store/internal.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	BATCH_MAX = 512, /* rows of one transaction */
+	SMALL_MAX = 8, /* rows of one on the loop */
+	CHECKPOINT_PAGES = 1000, /* when nothing waits */
+	CHECKPOINT_MOST_PAGES = 8000, /* 32 MiB: whatever waits */
+};
+
+/* ---- ops ---- */
+
+struct store_op *store_op_new(enum store_statement statement, enum store_durability durability, store_done_fn *done,
+			      void *user)
+{
+	struct store_op *op = calloc(1, sizeof(*op));
+
+	if (!op)
+		abort(); /* a row that could not even fail */
+	op->statement = statement;
+	op->durability = durability;
+	op->done = done;
+	op->user = user;
+	return op;
+}
+
+static struct store_value *next_value(struct store_op *op)
+{
+	if (op->count >= STORE_VALUES_MAX)
+		abort();
+	return &op->values[op->count++];
+}
+
+void store_op_text(struct store_op *op, const char *text)
+{
+	struct store_value *v = next_value(op);
+
+	if (!text || strlen(text) > STORE_TEXT_MAX)
+		return;
+	v->text = strdup(text);
+	if (!v->text)
+		abort();
+	v->type = STORE_TEXT;
+}
+
+void store_op_integer(struct store_op *op, int64_t value)
+{
+	*next_value(op) = (struct store_value){.type = STORE_INTEGER, .integer = value};
+}
+
+void store_op_real(struct store_op *op, double value)
+{
+	*next_value(op) = (struct store_value){.type = STORE_REAL, .real = value};
+}
+
+static void op_free(struct store_op *op)
+{
+	for (size_t i = 0; i < op->count; i++)
+		free(op->values[i].text);
+	free(op);
+}
+
+/* ---- queues ---- */
+
+static void append(struct store_queue *q, struct store_op *op)
+{
+	op->next = NULL;
+	*q->end = op;
+	q->end = &op->next;
+	q->count++;
+	q->awaited += op->done != NULL;
+}
+
+static struct store_op *take_first(struct store_queue *q)
+{
+	struct store_op *op = q->first;
+
+	if (!op)
+		return NULL;
+	q->first = op->next;
+	if (!q->first)
+		q->end = &q->first;
+	q->count--;
+	q->awaited -= op->done != NULL;
+	return op;
+}
+
+static void init_queue(struct store_queue *q)
+{
+	*q = (struct store_queue){.end = &q->first};
+}
+
+/* All of q in front of to. */
+static void put_in_front(struct store_queue *q, struct store_queue *to)
+{
+	if (!q->first)
+		return;
+	*q->end = to->first;
+	if (!to->first)
+		to->end = q->end;
+	to->first = q->first;
+	to->count += q->count;
+	to->awaited += q->awaited;
+	init_queue(q);
+}
+
+/* ---- on the worker ---- */
+
+static int bind_value(sqlite3_stmt *statement, int at, const struct store_value *v)
+{
+	switch (v->type) {
+	case STORE_INTEGER:
+		return sqlite3_bind_int64(statement, at, v->integer);
+	case STORE_REAL:
+		return sqlite3_bind_double(statement, at, v->real);
+	case STORE_TEXT:
+		return sqlite3_bind_text(statement, at, v->text, -1, SQLITE_STATIC);
+	case STORE_NULL:
+		break;
+	}
+	return sqlite3_bind_null(statement, at);
+}
+
+static int write_row(struct store *s, const struct store_op *op)
+{
+	sqlite3_stmt **statement = &s->prepared[op->statement];
+	int code = SQLITE_OK;
+
+	if (!*statement)
+		code = sqlite3_prepare_v3(s->db, store_statements[op->statement], -1, SQLITE_PREPARE_PERSISTENT,
+					  statement, NULL);
+	for (size_t i = 0; code == SQLITE_OK && i < op->count; i++)
+		code = bind_value(*statement, (int)i + 1, &op->values[i]);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(*statement);
+	if (*statement) {
+		sqlite3_reset(*statement);
+		sqlite3_clear_bindings(*statement);
+	}
+	return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int set_synchronous(struct store *s, enum store_durability wanted)
+{
+	static const char *const sql[] = {"PRAGMA synchronous = NORMAL", "PRAGMA synchronous = FULL"};
+	int code = s->synchronous == wanted ? SQLITE_OK : sqlite3_exec(s->db, sql[wanted], NULL, NULL, NULL);
+
+	if (code == SQLITE_OK)
+		s->synchronous = wanted;
+	return code;
+}
+
+static bool is_refusal(int code)
+{
+	return code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG;
+}
+
+static enum store_durability durability_of(const struct store_queue *q)
+{
+	enum store_durability durability = STORE_PROCESS;
+
+	for (const struct store_op *op = q->first; op; op = op->next)
+		if (op->durability > durability)
+			durability = op->durability;
+	return durability;
+}
+
+static void write_batch(void *user)
+{
+	struct store *s = user;
+	struct store_op *op;
+	int code = set_synchronous(s, durability_of(&s->batch));
+
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	for (op = s->batch.first; op && code == SQLITE_OK; op = op->next) {
+		code = write_row(s, op);
+		op->refused = is_refusal(code & 0xff);
+		if (op->refused)
+			code = SQLITE_OK;
+	}
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		return;
+	store_fail(s->db, code, s->path, "writing", &s->outcome);
+	if (!sqlite3_get_autocommit(s->db))
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* One that fails is tried again after the next commit. */
+static void copy_back(void *user)
+{
+	struct store *s = user;
+
+	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
+		s->journal_pages = 0;
+}
+
+static int on_commit(void *user, sqlite3 *db, const char *name, int pages)
+{
+	struct store *s = user;
+
+	(void)db, (void)name;
+	s->journal_pages = pages;
+	return SQLITE_OK;
+}
+
+/* ---- on the loop ---- */
+
+static void go_on(struct store *s);
+
+static void tell(struct store_op *op, const struct error *err)
+{
+	store_done_fn *done = op->done;
+
+	op->done = NULL;
+	if (done)
+		done(op->user, err);
+}
+
+static void note_outcome(struct store *s)
+{
+	if (s->outcome.code && !s->written.code)
+		log_error("state_failed", LOG_S("error", error_text(&s->outcome)));
+	else if (!s->outcome.code && s->written.code)
+		log_info("state_written_again", LOG_S("path", s->path));
+	error_done(&s->written);
+	error_move(&s->written, &s->outcome);
+}
+
+/* Everybody is told, whoever keeps on stands in front again. */
+static void finish_batch(struct store *s)
+{
+	static const struct error good = ERROR_INIT, refused = {-EINVAL, (char *)"the database refuses the row"};
+	struct store_queue told, again;
+	struct store_op *op;
+
+	note_outcome(s);
+	init_queue(&told);
+	init_queue(&again);
+	put_in_front(&s->batch, &told);
+	s->busy = false;
+	while ((op = take_first(&told))) {
+		if (op->refused && !s->written.code)
+			log_error("state_row_refused", LOG_S("statement", store_statements[op->statement]));
+		tell(op, s->written.code ? &s->written : op->refused ? &refused : &good);
+		if (s->written.code && op->keep)
+			append(&again, op);
+		else
+			op_free(op);
+	}
+	put_in_front(&again, &s->waiting);
+}
+
+static void on_written(void *user)
+{
+	struct store *s = user;
+
+	finish_batch(s);
+	if (s->written.code && s->waiting.first && !s->settling)
+		loop_timer_start(s->later, STORE_RETRY_MS);
+	else
+		go_on(s);
+}
+
+static void on_copied(void *user)
+{
+	struct store *s = user;
+
+	s->busy = false;
+	go_on(s);
+}
+
+static void start_work(struct store *s, void (*run)(void *user), void (*done)(void *user))
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+
+	s->busy = true;
+	if (loop_work_start(s->loop, run, done, s, &err) < 0)
+		abort(); /* no memory for one small object */
+}
+
+/* Without an fsync: the first commit after a checkpoint has one too (journal_pages is 0 then). Nor is anybody waited
+ * for who has the database. False: it is the worker's. */
+static bool write_here(struct store *s)
+{
+	if (s->batch.count > SMALL_MAX || s->journal_pages == 0 || durability_of(&s->batch) != STORE_PROCESS)
+		return false;
+	s->busy = true;
+	sqlite3_busy_timeout(s->db, 0);
+	write_batch(s);
+	sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+	if (s->outcome.code == -EBUSY) {
+		error_done(&s->outcome);
+		return false;
+	}
+	on_written(s);
+	return true;
+}
+
+static void begin(struct store *s)
+{
+	if (s->busy || s->settling)
+		return;
+	if (s->journal_pages >= CHECKPOINT_MOST_PAGES || (s->journal_pages >= CHECKPOINT_PAGES && !s->waiting.first))
+		return start_work(s, copy_back, on_copied);
+	while (s->waiting.first && s->batch.count < BATCH_MAX)
+		append(&s->batch, take_first(&s->waiting));
+	if (s->batch.first && !write_here(s))
+		start_work(s, write_batch, on_written);
+}
+
+/* Now if somebody waits, else soon. */
+static void go_on(struct store *s)
+{
+	if (s->turn)
+		return; /* it goes on then */
+	if (s->waiting.awaited > 0 || s->journal_pages >= CHECKPOINT_PAGES)
+		begin(s);
+	else if (s->waiting.first && !loop_timer_armed(s->later))
+		loop_timer_start(s->later, STORE_LAZY_MS);
+}
+
+static void on_turn(void *user)
+{
+	struct store *s = user;
+
+	s->turn = false;
+	loop_timer_stop(s->later);
+	begin(s);
+}
+
+/* What comes in one turn of the loop is one commit. What is awaited is tried at once also after a failure: there may be
+ * room again. */
+void store_write(struct store *s, struct store_op *op)
+{
+	append(&s->waiting, op);
+	if (s->busy || s->turn)
+		return;
+	if (!op->done) {
+		if (!loop_timer_armed(s->later))
+			loop_timer_start(s->later, STORE_LAZY_MS);
+		return;
+	}
+	s->turn = true;
+	loop_defer(s->loop, on_turn, s);
+}
+
+static void on_later(void *user)
+{
+	begin(user);
+}
+
+void store_settle(struct store *s)
+{
+	bool failed = false;
+
+	while (s->busy || s->turn)
+		loop_turn(s->loop, 100);
+	s->settling = true;
+	while (s->waiting.first && !failed) {
+		while (s->waiting.first && s->batch.count < BATCH_MAX)
+			append(&s->batch, take_first(&s->waiting));
+		write_batch(s);
+		finish_batch(s);
+		failed = s->written.code != 0;
+	}
+	s->settling = false;
+}
+
+const char *store_fault(const struct store *s)
+{
+	if (s->written.code)
+		return error_text(&s->written);
+	return s->waiting.count >= STORE_QUEUE_MAX ? "too many rows wait to be written" : NULL;
+}
+
+int store_writer_init(struct store *s, struct error *err)
+{
+	init_queue(&s->waiting);
+	init_queue(&s->batch);
+	sqlite3_wal_hook(s->db, on_commit, s);
+	return loop_timer_new(s->loop, on_later, s, &s->later, err);
+}
+
+void store_writer_done(struct store *s)
+{
+	struct store_op *op;
+	size_t lost = 0;
+
+	while ((op = take_first(&s->waiting))) {
+		lost++;
+		op_free(op);
+	}
+	if (lost)
+		log_error("state_rows_lost", LOG_I("rows", lost), LOG_S("error", error_text(&s->written)));
+	for (size_t i = 0; i < STORE_STATEMENTS; i++)
+		sqlite3_finalize(s->prepared[i]);
+	loop_timer_free(s->later);
+	error_done(&s->written);
+	error_done(&s->outcome);
+}
