@@ -25,11 +25,15 @@ static struct name name_of(const char *a, const char *b, const char *c, const ch
 
 static char spelled(const struct name *n, char c)
 {
-	bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+	bool kept;
+
+	if (!n->plain && !n->identifier)
+		return c;
+	kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 
 	if (c == '-')
 		return n->identifier ? '_' : c;
-	return (n->plain || n->identifier) && !kept ? '_' : c;
+	return kept ? c : '_';
 }
 
 /* Character at i, or 0 behind the end. */
@@ -115,10 +119,26 @@ static bool is_mcp(const char *pattern)
 	return strncmp(pattern, "mcp__", 5) == 0;
 }
 
+static bool may_begin(const char *pattern, const char *server)
+{
+	for (; *server && *pattern != '*'; pattern++, server++)
+		if (*pattern != '?' && *pattern != *server && *pattern != '_' && *pattern != '-')
+			return false;
+	return true;
+}
+
+bool policy_glob_may_begin(const char *pattern, const char *server)
+{
+	return may_begin(pattern, server) || (is_mcp(pattern) && may_begin(pattern + 5, server));
+}
+
 bool policy_glob(const char *pattern, const char *server, const char *tool)
 {
-	struct name n = name_of(server, ".", tool, "");
+	struct name n;
 
+	if (!policy_glob_may_begin(pattern, server))
+		return false;
+	n = name_of(server, ".", tool, "");
 	if (match(pattern, &n))
 		return true;
 	return is_mcp(pattern) ? match_mcp(pattern, server, tool, true) : match_code(pattern, server, tool);
@@ -160,8 +180,11 @@ static bool begins_mcp(const char *pattern, const char *server, bool identifier)
 bool policy_glob_reaches(const char *pattern, const char *server, enum policy_verdict verdict)
 {
 	bool identifier = verdict != POLICY_ALLOW;
-	struct name n = name_of(server, ".", "", "");
+	struct name n;
 
+	if (!policy_glob_may_begin(pattern, server))
+		return false;
+	n = name_of(server, ".", "", "");
 	if (begins(pattern, &n))
 		return true;
 	return is_mcp(pattern) ? begins_mcp(pattern, server, identifier)
@@ -170,8 +193,14 @@ bool policy_glob_reaches(const char *pattern, const char *server, enum policy_ve
 
 bool policy_glob_piece(const char *pattern, size_t len, const char *name, bool plain)
 {
-	struct name n = name_of(name, "", "", "");
+	struct name n = {.plain = plain};
 
-	n.plain = plain;
+	if (len == 1 && *pattern == '*')
+		return true;
+	for (; !plain && len > 0 && *pattern != '*' && *name; pattern++, name++, len--) /* quicker than the walk */
+		if (*pattern != '?' && *pattern != *name)
+			return false;
+	n.parts[0] = name;
+	n.lens[0] = strlen(name);
 	return match_piece(pattern, len, &n);
 }

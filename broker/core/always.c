@@ -73,11 +73,7 @@ static void grant(struct view *view, const char *name)
 
 int ask_put_rule(const struct approval *a, struct buf *out)
 {
-	int r = buf_printf(out, a->from ? "- {allow: %s, from: " : "- allow: %s", a->always);
-
-	if (r == 0 && a->from)
-		r = ask_put_visible(out, a->from, strlen(a->from));
-	return r || !a->from ? r : buf_append_str(out, "}");
+	return policy_put_rule(policy_verdict_name(POLICY_ALLOW), a->always, a->from, out);
 }
 
 bool ask_write_rule(struct approval *a)

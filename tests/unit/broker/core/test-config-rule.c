@@ -109,7 +109,7 @@ static void test_of_a_project(void **state)
 {
 	static const char yaml[] = "policy:\n  rules:\n    - allow: b.c\n";
 	static const char wanted[] =
-		"policy:\n  rules:\n    - {\"allow\": \"b.c\", \"from\": \"/w/.mcp.json\"}\n    - allow: b.c\n";
+		"policy:\n  rules:\n    - {allow: b.c, from: /w/.mcp.json}\n    - allow: b.c\n";
 	static const char json[] = "{\"policy\":{\"rules\":[{\"allow\": \"b.c\", \"from\": \"/w/.mcp.json\"}]}}";
 	const struct config_rule rule = {.name = "b.c", .from = "/w/.mcp.json"};
 	struct buf out = BUF_INIT(4096), back = BUF_INIT(4096);
