@@ -154,20 +154,20 @@ def a_project_inherits_no_rule_by_the_name_of_its_server():
 
 @cases.add
 def rules_without_the_right_from_are_noted():
-    rules = ["allow: a.*", "{allow: mine.*, from: /nowhere/.mcp.json}", "{allow: aa.*, from: FILE}", "{allow: a.*, from: FILE}",
-             "deny: a.x", "allow: mine.add"]
+    rules = ["allow: proj.*", "{allow: mine.*, from: /nowhere/.mcp.json}", "{allow: pro.*, from: FILE}", "{allow: proj.*, from: FILE}",
+             "deny: proj.x", "allow: mine.add"]
     with home_with({}, "policy: {}\n") as home:
         file = home.path("work", ".mcp.json")
         lines = ["include: [project, cursor]", "policy:", "  rules:"] + ["    - " + rule.replace("FILE", file) for rule in rules]
         home.write("config/hawser/hawser.yaml", "\n".join(lines) + "\n")
         write_json(home, "h/.cursor/mcp.json", {"mine": fixture("--only", "add")})
-        write_json(home, "work/.mcp.json", {"a": fixture("--only", "add")})
+        write_json(home, "work/.mcp.json", {"proj": fixture("--only", "add")})
         good(home.run("trust", file, "--yes"))
         said = [line for line in good(home.run("config", "check")).stdout.splitlines() if "policy: " in line]
         told = [line[line.index("hawser.yaml:") + 12:] for line in said]
-        assert told == ['4: policy: a.* allows nothing: these came with a project; add from: as in - {allow: "a.*", from: %s}' % file,
+        assert told == ['4: policy: proj.* allows nothing: these came with a project; add from: as in - {allow: "proj.*", from: %s}' % file,
                         "5: policy: mine.* names no server of /nowhere/.mcp.json",
-                        "6: policy: aa.* names no server of %s; did you mean a?" % file], told
+                        "6: policy: pro.* names no server of %s; did you mean proj?" % file], told
 
 
 @cases.add
