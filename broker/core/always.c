@@ -118,6 +118,15 @@ static void take_grant_back(struct view *view, const char *name)
 	}
 }
 
+/* The file of this client's project that has a server which the name may be of. */
+static const char *project_of(const struct view *view, const char *name)
+{
+	for (size_t i = 0; i < view->config->server_count; i++)
+		if (view->names[i].project && policy_glob_reaches(name, view->names[i].name, POLICY_ALLOW))
+			return view->names[i].project;
+	return NULL;
+}
+
 int approvals_forget(struct client *c, const char *name, struct error *err)
 {
 	struct view *view, *other;
@@ -127,7 +136,7 @@ int approvals_forget(struct client *c, const char *name, struct error *err)
 		return r;
 	if (!view->config->path)
 		return error_set(err, -ENOENT, "there is no configuration, so there is no rule in it");
-	r = config_rule_remove(view->config->path, name, err);
+	r = config_rule_remove(view->config->path, &(struct config_rule){name, project_of(view, name), 0}, err);
 	if (r < 0)
 		return r;
 	DL_FOREACH (view->core->views, other) {
