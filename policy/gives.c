@@ -118,7 +118,7 @@ static bool may_give(const char *glob, const struct policy_call *call, bool *ret
 	size_t at = 0;
 
 	*ret_whole = true;
-	if (!policy_glob_may_begin(glob, call->server))
+	if (!policy_glob_may_match(glob, call->server, call->tool))
 		return false;
 	while (next_reading(glob, &at, &r)) {
 		*ret_whole = false;

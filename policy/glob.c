@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/rules.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /*
@@ -119,24 +120,41 @@ static bool is_mcp(const char *pattern)
 	return strncmp(pattern, "mcp__", 5) == 0;
 }
 
-static bool may_begin(const char *pattern, const char *server)
+/* ends: what may stand for the separator behind the server. */
+static bool may_begin(const char *pattern, const char *server, const char *ends)
 {
 	for (; *server && *pattern != '*'; pattern++, server++)
 		if (*pattern != '?' && *pattern != *server && *pattern != '_' && *pattern != '-')
 			return false;
+	return *pattern == '*' || !*pattern || strchr(ends, *pattern);
+}
+
+static bool may_reach(const char *pattern, const char *server)
+{
+	return may_begin(pattern, server, ".?") || (is_mcp(pattern) && may_begin(pattern + 5, server, "_-?"));
+}
+
+/* Letters and digits are what they are in all spellings. */
+static bool may_end(const char *pattern, const char *tool)
+{
+	size_t len = strlen(pattern), n = strlen(tool);
+
+	for (; len > 0 && n > 0 && isalnum((unsigned char)pattern[len - 1]); len--, n--)
+		if (pattern[len - 1] != tool[n - 1])
+			return is_mcp(pattern) && !strstr(pattern + 5, "__"); /* all of a server */
 	return true;
 }
 
-bool policy_glob_may_begin(const char *pattern, const char *server)
+bool policy_glob_may_match(const char *pattern, const char *server, const char *tool)
 {
-	return may_begin(pattern, server) || (is_mcp(pattern) && may_begin(pattern + 5, server));
+	return may_reach(pattern, server) && may_end(pattern, tool);
 }
 
 bool policy_glob(const char *pattern, const char *server, const char *tool)
 {
 	struct name n;
 
-	if (!policy_glob_may_begin(pattern, server))
+	if (!policy_glob_may_match(pattern, server, tool))
 		return false;
 	n = name_of(server, ".", tool, "");
 	if (match(pattern, &n))
@@ -182,7 +200,7 @@ bool policy_glob_reaches(const char *pattern, const char *server, enum policy_ve
 	bool identifier = verdict != POLICY_ALLOW;
 	struct name n;
 
-	if (!policy_glob_may_begin(pattern, server))
+	if (!may_reach(pattern, server))
 		return false;
 	n = name_of(server, ".", "", "");
 	if (begins(pattern, &n))

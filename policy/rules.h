@@ -23,9 +23,9 @@ struct policy {
 /* ---- glob.c ---- */
 /* A piece of a glob over one name. plain: over the name with what is outside [A-Za-z0-9_-] written as '_'. */
 bool policy_glob_piece(const char *pattern, size_t len, const char *name, bool plain);
-/* A cheap look at the characters before the first star: false if the glob matches no tool of the server in any
- * spelling. Most rules of a long list are told apart so. */
-bool policy_glob_may_begin(const char *pattern, const char *server);
+/* A cheap look at both ends of the glob: false if it matches the tool in no spelling. Most rules of a long list are
+ * told apart so. */
+bool policy_glob_may_match(const char *pattern, const char *server, const char *tool);
 /* policy_glob() without code's spelling. */
 bool policy_glob_own_name(const char *pattern, const char *server, const char *tool);
 

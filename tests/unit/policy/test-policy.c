@@ -420,6 +420,16 @@ static void test_globs(void **state)
 		{"mcp__*__read", "x", "write", false},
 		{"", "a", "b", false},
 		{"a.b**", "a", "b", true},
+		/* what a quick look at both ends must not miss */
+		{"_x.get", ".x", "get", true},
+		{"mcp___x__get", ".x", "get", true},
+		{"a?b", "a", "b", true},
+		{"mcp__a__?", "a", "b", true},
+		{"mcp__a", "a", "zzz", true},
+		{"mcp__mcp__a__b", "mcp__a", "b", true},
+		{"mcp__a.b", "mcp__a", "b", true},
+		{"a.*t9", "a", "9", false},
+		{"a.-9", "a", "_9", true},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
