@@ -232,14 +232,14 @@ def a_working_directory_in_the_home_is_walked_once():
     for where in ("", "a", "a/b", "a/b/c", ".a"):
         os.makedirs(at("once", where), exist_ok=True)
         seen = libc.inotify_init1(os.O_NONBLOCK)
-        assert seen >= 0 and libc.inotify_add_watch(seen, at("once", where).encode(), 0x20) >= 0  # IN_OPEN
+        assert seen >= 0 and libc.inotify_add_watch(seen, at("once", where).encode(), 0x30) >= 0  # opened, closed
         subprocess.run([home.binary, "doctor", "--fix-hints"], cwd=at("once", where), check=True, capture_output=True,
                        env={**home.env, "HOME": at("once"), "VIRTUAL_ENV": ""})
         events, own = os.read(seen, 65536), 0
         os.close(seen)
         while events:  # wd, mask, cookie, length of a name: none is the folder itself
-            length = struct.unpack("iIII", events[:16])[3]
-            own, events = own + (length == 0), events[16 + length:]
+            _, mask, _, length = struct.unpack("iIII", events[:16])
+            own, events = own + (length == 0 and mask & 0x20 != 0), events[16 + length:]
         assert own == 1, (where, own)
 
 
