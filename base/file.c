@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -76,6 +78,7 @@ int file_replace(const char *path, const char *temporary, const struct buf *text
 		 struct error *err)
 {
 	char beside[PATH_MAX + 16];
+	_cleanup_error_ struct error late = ERROR_INIT;
 	_cleanup_close_ int fd = -1;
 	int r;
 
@@ -92,8 +95,12 @@ int file_replace(const char *path, const char *temporary, const struct buf *text
 	r = fill(fd, text, owner);
 	if (r == 0 && rename(temporary, path) < 0)
 		r = -errno;
-	if (r == 0)
-		return sync_folder_of(path, err);
-	unlink(temporary);
-	return error_set_errno(err, r, "writing %s", path);
+	if (r < 0) {
+		unlink(temporary);
+		return error_set_errno(err, r, "writing %s", path);
+	}
+	/* The new file is there, so what the caller would say of an error, or do about it, would be wrong. */
+	if (sync_folder_of(path, &late) < 0)
+		log_warn("file_replaced_not_synced", LOG_S("path", path), LOG_S("reason", error_text(&late)));
+	return 0;
 }

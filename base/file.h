@@ -18,7 +18,8 @@ struct file_owner {
 int file_create(const char *path, const void *data, size_t len, struct error *err) _must_check_;
 /* Another file in the place of path, so that nobody ever reads half of it: written to temporary (in the same folder;
  * removed first if it is there; NULL: a name beside path that nobody has) and renamed. A link at path is replaced, not
- * followed: whoever wants its target gives that. */
+ * followed: whoever wants its target gives that. 0: the new file is there; should its folder not be synced, that is
+ * logged, and after a crash the old one may be. */
 int file_replace(const char *path, const char *temporary, const struct buf *text, const struct file_owner *owner,
 		 struct error *err) _must_check_;
 int file_sync_folder(const char *dir, struct error *err) _must_check_;

@@ -2,6 +2,7 @@
 #ifndef HAWSER_BASE_UTF8_H
 #define HAWSER_BASE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -65,5 +66,8 @@ static inline size_t utf8_put(char *out, uint32_t c)
 	out[3] = (char)(0x80 | (c & 0x3f));
 	return 4;
 }
+
+/* Is nothing to be seen of it, or does it change how what is around it is shown? The space of ASCII is seen. */
+bool utf8_is_unseen(uint32_t c);
 
 #endif

@@ -9,14 +9,6 @@ unsigned policy_needs(const struct policy *p, const struct policy_call *call)
 	return 0;
 }
 
-/* A text as it is written in YAML: quoted where that would read something else. */
-static void quote(const char *name, char *text, size_t size)
-{
-	const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
-
-	snprintf(text, size, strspn(name, plain) == strlen(name) ? "%s" : "\"%s\"", name);
-}
-
 /* What cannot be seen, or would end the quotes, is any one character. */
 static void make_writable(char *name)
 {
@@ -28,23 +20,20 @@ static void make_writable(char *name)
 /* The rule that would allow the call, as it is written in a list of rules. */
 static void describe_rule(const struct policy_call *call, char *text, size_t size)
 {
-	char name[POLICY_NAME_MAX], glob[POLICY_NAME_MAX + 4], from[POLICY_NAME_MAX + 4], file[POLICY_NAME_MAX];
+	_cleanup_buf_ struct buf rule = BUF_INIT(size - 1);
+	char name[POLICY_NAME_MAX];
+	int r;
 
 	if (!policy_name_tool(call, name, sizeof(name))) {
 		snprintf(text, size, "a rule that allows it, once the server has a name that no other reads like");
 		return;
 	}
-	make_writable(name);
-	quote(name, glob, sizeof(glob));
-	if (!call->project) {
-		snprintf(text, size, "- allow: %s", glob);
-		return;
+	r = policy_put_rule("allow", name, call->project, &rule);
+	if (r < 0 && call->project) {
+		buf_clear(&rule);
+		r = policy_put_rule("allow", name, "FILE", &rule);
 	}
-	if ((size_t)snprintf(file, sizeof(file), "%s", call->project) >= sizeof(file))
-		snprintf(file, sizeof(file), "FILE");
-	make_writable(file);
-	quote(file, from, sizeof(from));
-	snprintf(text, size, "- {allow: %s, from: %s}", glob, from);
+	snprintf(text, size, "%.*s", r < 0 ? 0 : (int)rule.len, (const char *)buf_head(&rule));
 }
 
 /* The verdict, and what to change for another one. */
@@ -53,18 +42,21 @@ static void explain(struct policy_decision *d, const struct policy_call *call)
 	bool by_rule = strncmp(d->rule, "rules[", 6) == 0;
 	char rule[600];
 
-	describe_rule(call, rule, sizeof(rule));
 	if (strcmp(d->rule, "allowed_tools") == 0) {
 		snprintf(rule, sizeof(rule), "%s.%.400s", call->server, call->tool);
 		make_writable(rule);
 		snprintf(d->fix, sizeof(d->fix), "add %s to allowed_tools of this run", rule);
-	} else if (d->verdict == POLICY_ALLOW) {
-		d->fix[0] = '\0';
-	} else if (by_rule) {
-		snprintf(d->fix, sizeof(d->fix), "add to policy.rules, above %s: %s", d->rule, rule);
-	} else {
-		snprintf(d->fix, sizeof(d->fix), "add to policy.rules: %s", rule);
+		return;
 	}
+	if (d->verdict == POLICY_ALLOW) {
+		d->fix[0] = '\0';
+		return;
+	}
+	describe_rule(call, rule, sizeof(rule));
+	if (by_rule)
+		snprintf(d->fix, sizeof(d->fix), "add to policy.rules, above %s: %s", d->rule, rule);
+	else
+		snprintf(d->fix, sizeof(d->fix), "add to policy.rules: %s", rule);
 }
 
 static bool is_narrowed_out(const struct policy_call *call)
@@ -80,7 +72,7 @@ static bool is_narrowed_out(const struct policy_call *call)
 /* A rule that allows holds for the tool's own name alone; others for any name that leads to the tool. */
 static bool rule_matches(const struct policy_rule *rule, const struct policy_call *call)
 {
-	if (!policy_rule_concerns(rule, call->project))
+	if (!policy_rule_concerns(rule->verdict, rule->from, call->project))
 		return false;
 	for (size_t k = 0; k < rule->count; k++)
 		if (rule->verdict == POLICY_ALLOW ? policy_gives(rule, rule->globs[k], call)
@@ -105,21 +97,36 @@ static enum policy_verdict preset(const struct policy *p, const struct policy_ca
 	return call->trusted && call->read_only ? POLICY_ALLOW : POLICY_ASK;
 }
 
+static enum policy_verdict judge(const struct policy *p, const struct policy_call *call, bool *ret_narrowed,
+				 const struct policy_rule **ret_rule)
+{
+	*ret_narrowed = is_narrowed_out(call);
+	*ret_rule = *ret_narrowed ? NULL : first_match(p, call);
+	if (*ret_narrowed)
+		return POLICY_DENY;
+	return *ret_rule ? (*ret_rule)->verdict : preset(p, call);
+}
+
+enum policy_verdict policy_judge(const struct policy *p, const struct policy_call *call,
+				 const struct policy_facts *facts)
+{
+	const struct policy_rule *rule;
+	bool narrowed;
+
+	return judge(p, call, &narrowed, &rule);
+}
+
 void policy_decide(const struct policy *p, const struct policy_call *call, const struct policy_facts *facts,
 		   struct policy_decision *ret)
 {
 	const struct policy_rule *rule;
+	bool narrowed;
 
 	memset(ret, 0, sizeof(*ret));
-	if (is_narrowed_out(call)) {
-		ret->verdict = POLICY_DENY;
-		snprintf(ret->rule, sizeof(ret->rule), "allowed_tools");
-	} else if ((rule = first_match(p, call))) {
-		ret->verdict = rule->verdict;
+	ret->verdict = judge(p, call, &narrowed, &rule);
+	if (rule)
 		snprintf(ret->rule, sizeof(ret->rule), "rules[%zu]", (size_t)(rule - p->rules));
-	} else {
-		ret->verdict = preset(p, call);
-		snprintf(ret->rule, sizeof(ret->rule), "default");
-	}
+	else
+		snprintf(ret->rule, sizeof(ret->rule), "%s", narrowed ? "allowed_tools" : "default");
 	explain(ret, call);
 }

@@ -24,14 +24,14 @@ static bool next_reading(const char *glob, size_t *at, struct reading *ret)
 {
 	size_t len = strlen(glob);
 	bool mcp = strncmp(glob, "mcp__", MCP_LEN) == 0;
+	const char *dot;
 
-	for (; *at < len; ++*at) {
-		if (glob[*at] != '.')
-			continue;
-		*ret = (struct reading){glob, glob + *at + 1, *at, false};
-		++*at;
+	if (*at < len && (dot = strchr(glob + *at, '.'))) {
+		*ret = (struct reading){glob, dot + 1, (size_t)(dot - glob), false};
+		*at = ret->server_len + 1;
 		return true;
 	}
+	*at = *at < len ? len : *at;
 	for (; mcp && *at - len + MCP_LEN + 1 < len; ++*at) {
 		const char *separator = glob + MCP_LEN + (*at - len);
 
@@ -65,6 +65,12 @@ static bool is_tool(const struct reading *r, const char *name)
 	return policy_glob_piece(r->tool, len, name, false) || (r->mcp && policy_glob_piece(r->tool, len, name, true));
 }
 
+/* A rule that allows speaks of the user's own, unless it says from. */
+static bool concerns(const struct policy_rule *rule, const char *project)
+{
+	return policy_rule_concerns(rule->verdict, rule->from, project);
+}
+
 /* Has the server's piece another meaning than this server? Its own name goes before a spelling of it. */
 static bool names_another(const struct policy_rule *rule, const struct reading *r, const struct policy_call *call)
 {
@@ -75,7 +81,7 @@ static bool names_another(const struct policy_rule *rule, const struct reading *
 	for (size_t i = 0; i < call->server_count; i++) {
 		const struct policy_server *other = &call->servers[i];
 
-		if (strcmp(other->name, call->server) == 0 || !policy_rule_concerns(rule, other->project))
+		if (strcmp(other->name, call->server) == 0 || !concerns(rule, other->project))
 			continue;
 		if (is_server(r, other->name, false) || (literal && is_named(r, other->name)))
 			return true;
@@ -87,37 +93,53 @@ static bool names_any(const struct policy_rule *rule, const struct reading *r, c
 		      size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (policy_rule_concerns(rule, servers[i].project) && is_named(r, servers[i].name))
+		if (concerns(rule, servers[i].project) && is_named(r, servers[i].name))
 			return true;
 	return false;
 }
 
-bool policy_rule_concerns(const struct policy_rule *rule, const char *project)
+bool policy_rule_concerns(enum policy_verdict verdict, const char *from, const char *project)
 {
-	if (rule->from)
-		return project && policy_glob_piece(rule->from, strlen(rule->from), project, false);
-	return rule->verdict != POLICY_ALLOW || !project;
+	if (from)
+		return project && policy_glob_piece(from, strlen(from), project, false);
+	return verdict != POLICY_ALLOW || !project;
 }
 
-/* Without a separator a star stands for it: the glob is one over the whole name. */
-static bool has_separator(const char *glob)
+static bool fits_call(const struct reading *r, const struct policy_call *call)
+{
+	return is_named(r, call->server) && is_tool(r, call->tool);
+}
+
+/* Most rules are about something else. That is seen without a look at the other servers. Without a separator a star
+ * stands for it: the glob is one over the whole name. */
+static bool may_give(const char *glob, const struct policy_call *call, bool *ret_whole)
 {
 	struct reading r;
 	size_t at = 0;
 
-	return next_reading(glob, &at, &r);
+	*ret_whole = true;
+	if (!policy_glob_may_match(glob, call->server, call->tool))
+		return false;
+	while (next_reading(glob, &at, &r)) {
+		*ret_whole = false;
+		if (fits_call(&r, call))
+			return true;
+	}
+	return *ret_whole && policy_glob_own_name(glob, call->server, call->tool);
 }
 
 bool policy_gives(const struct policy_rule *rule, const char *glob, const struct policy_call *call)
 {
-	bool given = false, doubt = false;
+	bool given = false, doubt = false, whole;
 	struct reading r;
 	size_t at = 0;
 
-	if (!has_separator(glob))
-		return policy_glob_own_name(glob, call->server, call->tool);
+	if (!may_give(glob, call, &whole))
+		return false;
+	if (whole)
+		return true;
 	while (next_reading(glob, &at, &r)) {
-		bool fits = is_named(&r, call->server) && is_tool(&r, call->tool) && !names_another(rule, &r, call);
+		bool fits = fits_call(&r, call) && !names_another(rule, &r, call);
 
 		doubt = doubt || (fits && given) || (!fits && names_any(rule, &r, call->servers, call->server_count));
 		given = given || fits;
@@ -143,29 +165,13 @@ bool policy_name_tool(const struct policy_call *call, char *ret_glob, size_t siz
 	return false;
 }
 
-static bool is_unclear(const struct policy_rule *rule, const char *glob, const struct policy_server *servers,
-		       size_t count)
+bool policy_glob_is_unclear(const char *glob, const char *from, const struct policy_server *servers, size_t count)
 {
+	const struct policy_rule rule = {.verdict = POLICY_ALLOW, .from = (char *)(uintptr_t)from};
 	size_t at = 0, named = 0;
 	struct reading r;
 
-	while (next_reading(glob, &at, &r))
-		named += names_any(rule, &r, servers, count);
+	while (named < 2 && next_reading(glob, &at, &r))
+		named += names_any(&rule, &r, servers, count);
 	return named > 1;
-}
-
-bool policy_next_unclear(const struct policy *p, const struct policy_server *servers, size_t count, size_t *at,
-			 const char **ret_glob)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < p->count; i++)
-		for (size_t k = 0; p->rules[i].verdict == POLICY_ALLOW && k < p->rules[i].count; k++) {
-			if (n++ < *at || !is_unclear(&p->rules[i], p->rules[i].globs[k], servers, count))
-				continue;
-			*at = n;
-			*ret_glob = p->rules[i].globs[k];
-			return true;
-		}
-	return false;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/rules.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /*
@@ -25,11 +26,15 @@ static struct name name_of(const char *a, const char *b, const char *c, const ch
 
 static char spelled(const struct name *n, char c)
 {
-	bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+	bool kept;
+
+	if (!n->plain && !n->identifier)
+		return c;
+	kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 
 	if (c == '-')
 		return n->identifier ? '_' : c;
-	return (n->plain || n->identifier) && !kept ? '_' : c;
+	return kept ? c : '_';
 }
 
 /* Character at i, or 0 behind the end. */
@@ -115,10 +120,43 @@ static bool is_mcp(const char *pattern)
 	return strncmp(pattern, "mcp__", 5) == 0;
 }
 
+/* ends: what may stand for the separator behind the server. */
+static bool may_begin(const char *pattern, const char *server, const char *ends)
+{
+	for (; *server && *pattern != '*'; pattern++, server++)
+		if (*pattern != '?' && *pattern != *server && *pattern != '_' && *pattern != '-')
+			return false;
+	return *pattern == '*' || !*pattern || strchr(ends, *pattern);
+}
+
+static bool may_reach(const char *pattern, const char *server)
+{
+	return may_begin(pattern, server, ".?") || (is_mcp(pattern) && may_begin(pattern + 5, server, "_-?"));
+}
+
+/* Letters and digits are what they are in all spellings. */
+static bool may_end(const char *pattern, const char *tool)
+{
+	size_t len = strlen(pattern), n = strlen(tool);
+
+	for (; len > 0 && n > 0 && isalnum((unsigned char)pattern[len - 1]); len--, n--)
+		if (pattern[len - 1] != tool[n - 1])
+			return is_mcp(pattern) && !strstr(pattern + 5, "__"); /* all of a server */
+	return true;
+}
+
+bool policy_glob_may_match(const char *pattern, const char *server, const char *tool)
+{
+	return may_reach(pattern, server) && may_end(pattern, tool);
+}
+
 bool policy_glob(const char *pattern, const char *server, const char *tool)
 {
-	struct name n = name_of(server, ".", tool, "");
+	struct name n;
 
+	if (!policy_glob_may_match(pattern, server, tool))
+		return false;
+	n = name_of(server, ".", tool, "");
 	if (match(pattern, &n))
 		return true;
 	return is_mcp(pattern) ? match_mcp(pattern, server, tool, true) : match_code(pattern, server, tool);
@@ -160,8 +198,11 @@ static bool begins_mcp(const char *pattern, const char *server, bool identifier)
 bool policy_glob_reaches(const char *pattern, const char *server, enum policy_verdict verdict)
 {
 	bool identifier = verdict != POLICY_ALLOW;
-	struct name n = name_of(server, ".", "", "");
+	struct name n;
 
+	if (!may_reach(pattern, server))
+		return false;
+	n = name_of(server, ".", "", "");
 	if (begins(pattern, &n))
 		return true;
 	return is_mcp(pattern) ? begins_mcp(pattern, server, identifier)
@@ -170,8 +211,14 @@ bool policy_glob_reaches(const char *pattern, const char *server, enum policy_ve
 
 bool policy_glob_piece(const char *pattern, size_t len, const char *name, bool plain)
 {
-	struct name n = name_of(name, "", "", "");
+	struct name n = {.plain = plain};
 
-	n.plain = plain;
+	if (len == 1 && *pattern == '*')
+		return true;
+	for (; !plain && len > 0 && *pattern != '*' && *name; pattern++, name++, len--) /* quicker than the walk */
+		if (*pattern != '?' && *pattern != *name)
+			return false;
+	n.parts[0] = name;
+	n.lens[0] = strlen(name);
 	return match_piece(pattern, len, &n);
 }

@@ -2,6 +2,7 @@
 #ifndef HAWSER_POLICY_POLICY_H
 #define HAWSER_POLICY_POLICY_H
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/span.h"
 
@@ -53,6 +54,13 @@ struct policy_decision {
 };
 void policy_decide(const struct policy *p, const struct policy_call *call, const struct policy_facts *facts,
 		   struct policy_decision *ret);
+/* The verdict alone, for those who ask about many tools. */
+enum policy_verdict policy_judge(const struct policy *p, const struct policy_call *call,
+				 const struct policy_facts *facts);
+/* One rule as it is written in a list of rules in YAML, without a line end: "- allow: a.b", or with the file of a
+ * project
+ * "- {allow: a.b, from: /w/.mcp.json}". It reads back as these texts. verdict: policy_verdict_name(). */
+int policy_put_rule(const char *verdict, const char *glob, const char *from, struct buf *out) _must_check_;
 /* Glob over "server.tool" with * and ?, in any spelling by which the tool can be called: as its own name, as
  * mcp__server__tool, and as code writes both. Several tools may share such a spelling, so what takes away asks this. */
 bool policy_glob(const char *pattern, const char *server, const char *tool);
@@ -63,9 +71,10 @@ enum { POLICY_NAME_MAX = 256 };
 /* The glob by which a rule that allows names this tool and no other: server.tool, or mcp__server__tool where the first
  * could mean another server's. False: there is none. */
 bool policy_name_tool(const struct policy_call *call, char *ret_glob, size_t size) _must_check_;
-/* The next glob that allows nothing, as it may mean tools of several of these servers. *at is 0 at first. False: no
- * more. */
-bool policy_next_unclear(const struct policy *p, const struct policy_server *servers, size_t count, size_t *at,
-			 const char **ret_glob) _must_check_;
+/* May this glob of a rule that allows, with its `from` (or NULL), mean tools of several of these servers? It gives none
+ * then. */
+bool policy_glob_is_unclear(const char *glob, const char *from, const struct policy_server *servers, size_t count);
+/* Does a rule with this verdict and `from` (or NULL) speak of servers from there (project: as above) at all? */
+bool policy_rule_concerns(enum policy_verdict verdict, const char *from, const char *project);
 
 #endif

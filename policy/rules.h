@@ -23,12 +23,13 @@ struct policy {
 /* ---- glob.c ---- */
 /* A piece of a glob over one name. plain: over the name with what is outside [A-Za-z0-9_-] written as '_'. */
 bool policy_glob_piece(const char *pattern, size_t len, const char *name, bool plain);
+/* A cheap look at both ends of the glob: false if it matches the tool in no spelling. Most rules of a long list are
+ * told apart so. */
+bool policy_glob_may_match(const char *pattern, const char *server, const char *tool);
 /* policy_glob() without code's spelling. */
 bool policy_glob_own_name(const char *pattern, const char *server, const char *tool);
 
 /* ---- gives.c ---- */
-/* Does it speak of servers from there? A rule that allows speaks of the user's own, unless it says from. */
-bool policy_rule_concerns(const struct policy_rule *rule, const char *project);
 /* Does this glob of a rule that allows give the call's tool, without a doubt? */
 bool policy_gives(const struct policy_rule *rule, const char *glob, const struct policy_call *call);
 

@@ -233,6 +233,24 @@ static void walk(struct hints *h, const char *top)
 	free(w);
 }
 
+/* Has the walk through the home been in the working directory, as in all of its folders that are near enough? */
+static bool was_walked(const char *home)
+{
+	char top[PATH_MAX], here[PATH_MAX];
+	size_t n;
+	int depth = 1;
+
+	if (!home || !realpath(home, top) || !realpath(".", here))
+		return false;
+	n = strcmp(top, "/") == 0 ? 0 : strlen(top);
+	if (strncmp(here, top, n) != 0 || (here[n] && here[n] != '/') || strstr(here + n, "/node_modules"))
+		return false;
+	for (const char *p = here + n; *p; p++)
+		if (*p == '/' && p[1] && (p[1] == '.' || ++depth > DEPTH_MAX))
+			return false;
+	return true;
+}
+
 static void look(struct hints *h)
 {
 	static const char *const here[] = {".venv", "venv", "env", "."};
@@ -269,7 +287,8 @@ static void look(struct hints *h)
 	for (size_t i = 0; i < ARRAY_SIZE(collections); i++)
 		consider_each(h, home, collections[i].folder, collections[i].below);
 	walk(h, home);
-	walk(h, ".");
+	if (!was_walked(home))
+		walk(h, ".");
 }
 
 static int print_json(const struct hints *h)

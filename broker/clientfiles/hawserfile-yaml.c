@@ -5,6 +5,7 @@
  */
 #include "broker/clientfiles/edit.h"
 #include "broker/clientfiles/hawserfile.h"
+#include "policy/policy.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -178,27 +179,13 @@ static int append_server(struct buf *out, size_t indent, const char *line, const
 	return r;
 }
 
-/* Without quotes where it can only be a text. */
-static int append_glob(struct buf *out, const char *glob)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
-	json_auto_t *text = json_string(glob);
-
-	if (isalpha((unsigned char)glob[0]) && strpbrk(glob, "._") && strspn(glob, plain) == strlen(glob))
-		return buf_append_str(out, glob);
-	return append_value(out, text);
-}
-
 /* One line, so that it can be taken out again. */
 static int append_rule(struct buf *out, size_t indent, const char *line, const struct hawserfile_rule *rule)
 {
-	json_auto_t *value = rule->from ? hawserfile_rule_json(rule) : NULL;
-	int r = buf_printf(out, "%*s- ", (int)indent, "");
+	int r = buf_printf(out, "%*s", (int)indent, "");
 
-	if (r == 0 && !value)
-		r = buf_printf(out, "%s: ", rule->verdict);
 	if (r == 0)
-		r = value ? append_value(out, value) : append_glob(out, rule->glob);
+		r = policy_put_rule(rule->verdict, rule->glob, rule->from, out);
 	return r ? r : buf_append_str(out, line);
 }
 

@@ -73,11 +73,7 @@ static void grant(struct view *view, const char *name)
 
 int ask_put_rule(const struct approval *a, struct buf *out)
 {
-	int r = buf_printf(out, a->from ? "- {allow: %s, from: " : "- allow: %s", a->always);
-
-	if (r == 0 && a->from)
-		r = ask_put_visible(out, a->from, strlen(a->from));
-	return r || !a->from ? r : buf_append_str(out, "}");
+	return policy_put_rule(policy_verdict_name(POLICY_ALLOW), a->always, a->from, out);
 }
 
 bool ask_write_rule(struct approval *a)
@@ -122,6 +118,15 @@ static void take_grant_back(struct view *view, const char *name)
 	}
 }
 
+/* The file of this client's project that has a server which the name may be of. */
+static const char *project_of(const struct view *view, const char *name)
+{
+	for (size_t i = 0; i < view->config->server_count; i++)
+		if (view->names[i].project && policy_glob_reaches(name, view->names[i].name, POLICY_ALLOW))
+			return view->names[i].project;
+	return NULL;
+}
+
 int approvals_forget(struct client *c, const char *name, struct error *err)
 {
 	struct view *view, *other;
@@ -131,7 +136,7 @@ int approvals_forget(struct client *c, const char *name, struct error *err)
 		return r;
 	if (!view->config->path)
 		return error_set(err, -ENOENT, "there is no configuration, so there is no rule in it");
-	r = config_rule_remove(view->config->path, name, err);
+	r = config_rule_remove(view->config->path, &(struct config_rule){name, project_of(view, name), 0}, err);
 	if (r < 0)
 		return r;
 	DL_FOREACH (view->core->views, other) {

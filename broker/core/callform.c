@@ -14,10 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	STRAY_MS = 60000, /* a server may go on with a call that was given up, and ask, for so long */
-	DECLINED_MS = 60000, /* between two lines of log and audit about one server */
-};
+enum { DECLINED_MS = 60000 /* between two lines of log and audit about one server */ };
 
 struct call_form {
 	struct call_form *prev, *next;
@@ -123,24 +120,13 @@ static bool ask_the_same(const struct call *a, const struct call *b)
 /* May the server still be at work for somebody else, who gave up waiting? */
 static bool has_strays_of_others(const struct shared_upstream *shared, const struct call *call)
 {
-	if (!shared->strays.subject || clock_now_ms() >= shared->strays.until_ms)
-		return false;
-	return shared->strays.several || strcmp(shared->strays.subject, call->view->subject) != 0 ||
-	       shared->strays.approver != approver_of(call);
+	return strays_of_others(&shared->strays, call->view->subject, approver_of(call), clock_now_ms());
 }
 
 void call_is_given_up(const struct call *call)
 {
-	struct shared_upstream *shared = call->sent;
-	uint64_t now = clock_now_ms();
-
-	if (!shared)
-		return;
-	shared->strays.several = has_strays_of_others(shared, call);
-	free(shared->strays.subject);
-	shared->strays.subject = strdup(call->view->subject);
-	shared->strays.approver = approver_of(call);
-	shared->strays.until_ms = now + STRAY_MS;
+	if (call->sent)
+		strays_add(&call->sent->strays, call->view->subject, approver_of(call), clock_now_ms());
 }
 
 /* NULL: nobody can say which call it is. */
@@ -165,7 +151,7 @@ static void tell_declined(struct shared_upstream *shared)
 {
 	const char *why = "it may belong to calls of several clients, or to none, and is shown to no one; a "
 			  "server behind a URL says whose it is by the stream that it asks in";
-	const char *name = shared->calls ? shared->calls->server_name : NULL;
+	const char *name = upstream_name(shared->upstream); /* it may ask when no call is open */
 	const struct audit_record record = {
 		.server = name,
 		.verdict = policy_verdict_name(POLICY_DENY),
@@ -178,7 +164,7 @@ static void tell_declined(struct shared_upstream *shared)
 	if (shared->declined_ms && now - shared->declined_ms < DECLINED_MS)
 		return;
 	shared->declined_ms = now;
-	log_warn("elicitation_declined", LOG_S("server", name ? name : ""), LOG_S("reason", why));
+	log_warn("elicitation_declined", LOG_S("server", name), LOG_S("reason", why));
 	if (audit_record(shared->core->audit, &record, &err) < 0)
 		log_error("audit_failed", LOG_S("reason", error_text(&err)));
 }

@@ -70,10 +70,9 @@ void config_read_client(struct config_reader *reader, const struct config_from *
 			struct clientfiles *ret);
 void config_take_client(struct config_reader *reader, const struct config_from *from, const struct clientfiles *files,
 			enum clientfile_scope scope);
-/* config-policy.c: a note for each rule that allows nothing, as servers have names that read alike. */
-void config_note_unclear(struct config_reader *reader);
-/* The whole main file; then, when all servers are known, notes about rules that name none of them. */
+/* The whole main file. */
 void config_decode_file(struct config_reader *reader, const struct config_node *root);
-void config_check_rules(struct config_reader *reader, const struct config_node *root);
+/* config-policy.c: when all servers are known, notes about rules that name none of them, or give nothing of them. */
+void config_note_rules(struct config_reader *reader, const struct config_node *root);
 
 #endif

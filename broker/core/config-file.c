@@ -165,54 +165,6 @@ static void decode_policy(struct config_reader *reader, const struct config_node
 	policy_free(policy);
 }
 
-/* ---- rules that name nothing ---- */
-
-/* The server as a glob spells it, for the search of what was meant. */
-static void spelled_server(const char *glob, char *name, size_t size)
-{
-	bool mcp = strncmp(glob, "mcp__", 5) == 0;
-	const char *from = mcp ? glob + 5 : glob, *end = strstr(from, mcp ? "__" : ".");
-
-	snprintf(name, size, "%.*s", end ? (int)(end - from) : (int)strlen(from), from);
-}
-
-static void check_glob(struct config_reader *reader, const struct config_node *n, enum policy_verdict verdict)
-{
-	const struct config *c = &reader->whole->c;
-	const char *names[CONFIG_SERVERS_MAX + 2] = {"hawser"}, *near;
-	size_t count = 1;
-	char name[128];
-
-	if (c->notes.count >= CONFIG_NOTES_MAX)
-		return;
-	for (size_t i = 0; i < c->server_count && count <= CONFIG_SERVERS_MAX; i++)
-		names[count++] = c->servers[i].name;
-	for (size_t i = 0; i < count; i++)
-		if (policy_glob_reaches(n->text, names[i], verdict))
-			return;
-	spelled_server(n->text, name, sizeof(name));
-	near = json_nearest(name, names);
-	config_note(reader, n->line, "policy: %.200s names no server that is configured%s%s%s", n->text,
-		    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-}
-
-void config_check_rules(struct config_reader *reader, const struct config_node *root)
-{
-	const struct config_node *policy = config_node_member(root, "policy"),
-				 *rules = policy ? config_node_member(policy, "rules") : NULL;
-
-	for (const struct config_node *rule = rules ? rules->first : NULL; rule; rule = rule->next)
-		for (int v = POLICY_ALLOW; v <= POLICY_ASK; v++) {
-			const struct config_node *globs = config_node_member(rule, policy_verdict_name(v)), *item;
-
-			if (globs && globs->kind == CONFIG_STRING)
-				check_glob(reader, globs, v);
-			for (item = globs ? globs->first : NULL; item; item = item->next)
-				if (item->kind == CONFIG_STRING)
-					check_glob(reader, item, v);
-		}
-}
-
 /* ---- the file ---- */
 
 void config_decode_file(struct config_reader *reader, const struct config_node *root)

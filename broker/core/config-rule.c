@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "broker/clientfiles/hawserfile.h"
 #include "broker/core/config-tree.h"
+#include "policy/policy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+enum { RULE_TEXT_MAX = 32 << 10 };
 
 static bool is_plain(const char *text)
 {
@@ -28,52 +31,65 @@ bool config_rule_can_name(const char *server, const char *tool, const char *from
 
 /* ---- what the change is to be ---- */
 
-static struct config_node *read_text(bool is_json, struct span text)
+static struct config_node *read_text(bool json, struct span text)
 {
 	struct config_faults faults = {.text = BUF_INIT(4096)};
-	struct config_node *root = is_json ? config_read_json("", text.p, text.len, &faults)
-					   : config_read_yaml("", text.p, text.len, &faults);
+	struct config_node *root = json ? config_read_json("", text.p, text.len, &faults)
+					: config_read_yaml("", text.p, text.len, &faults);
 
 	config_faults_done(&faults);
 	return root;
 }
 
-static json_t *json_of(bool is_json, struct span text)
+static json_t *json_of(bool json, struct span text)
 {
-	struct config_node *root = read_text(is_json, text);
+	struct config_node *root = read_text(json, text);
 	json_t *value = root && root->kind == CONFIG_OBJECT ? config_node_json(root) : NULL;
 
 	config_node_free(root);
 	return value;
 }
 
-/* The rule that allows exactly this and says nothing else; of the user's own servers, before those of projects. */
-static ssize_t find_rule(json_t *rules, const char *name)
+/* Does the rule allow exactly this, and say nothing else? */
+static bool is_exactly(json_t *rule, const char *name, const char **ret_from)
 {
-	for (size_t keys = 1; keys <= 2; keys++)
-		for (size_t i = 0; i < json_array_size(rules); i++) {
-			json_t *rule = json_array_get(rules, i);
-			const char *allow = json_string_value(json_object_get(rule, "allow"));
+	const char *allow = json_string_value(json_object_get(rule, "allow"));
 
-			if (allow && strcmp(allow, name) == 0 && json_object_size(rule) == keys &&
-			    (keys == 1 || json_object_get(rule, "from")))
-				return (ssize_t)i;
-		}
-	return -1;
+	*ret_from = json_string_value(json_object_get(rule, "from"));
+	return allow && strcmp(allow, name) == 0 && json_object_size(rule) == (*ret_from ? 2 : 1);
 }
 
-/* The file as it must read afterwards; *at is where in the rules. NULL: there is nothing to take out. */
-static json_t *expected_of(json_t *before, bool add, const struct hawserfile_rule *r, size_t *at)
+/* Of the user's own servers, before that of the project which is meant, before that of the one project that has such a
+ * rule. -ENOENT; -EEXIST: several projects have. */
+static int find_rule(json_t *rules, const struct hawserfile_rule *wanted, size_t *ret_at, const char **ret_from)
+{
+	size_t best = 0, found = 0;
+
+	for (size_t i = 0; i < json_array_size(rules); i++) {
+		const char *from;
+		size_t grade;
+
+		if (!is_exactly(json_array_get(rules, i), wanted->glob, &from))
+			continue;
+		grade = !from ? 3 : wanted->from && strcmp(from, wanted->from) == 0 ? 2 : 1;
+		found += grade == 1;
+		if (grade <= best)
+			continue;
+		best = grade;
+		*ret_at = i;
+		*ret_from = from;
+	}
+	if (best == 0)
+		return -ENOENT;
+	return best == 1 && found > 1 ? -EEXIST : 0;
+}
+
+/* The file as it must read afterwards. NULL: no memory. */
+static json_t *with_rule(json_t *before, const struct hawserfile_rule *r, size_t above)
 {
 	json_auto_t *after = json_deep_copy(before), *rule = hawserfile_rule_json(r);
 	json_t *policy = json_object_get(after, "policy"), *rules = json_object_get(policy, "rules");
-	ssize_t found;
 
-	if (!add) {
-		found = find_rule(rules, r->glob);
-		*at = (size_t)found;
-		return found >= 0 && json_array_remove(rules, (size_t)found) == 0 ? TAKE_PTR(after) : NULL;
-	}
 	if (!json_is_object(policy)) {
 		policy = json_object();
 		json_object_set_new(after, "policy", policy);
@@ -82,32 +98,47 @@ static json_t *expected_of(json_t *before, bool add, const struct hawserfile_rul
 		rules = json_array();
 		json_object_set_new(policy, "rules", rules);
 	}
-	if (!rule || json_array_insert(rules, *at, rule) < 0)
-		return NULL;
-	return TAKE_PTR(after);
+	return rule && json_array_insert(rules, above, rule) == 0 ? TAKE_PTR(after) : NULL;
+}
+
+static int without_rule(json_t *before, const struct hawserfile_rule *r, size_t *ret_at, json_t **ret)
+{
+	json_auto_t *after = json_deep_copy(before);
+	json_t *rules = json_object_get(json_object_get(after, "policy"), "rules");
+	const char *from;
+	int found = find_rule(rules, r, ret_at, &from);
+
+	if (found < 0)
+		return found;
+	if (json_array_remove(rules, *ret_at) < 0)
+		return -ENOTSUP;
+	*ret = TAKE_PTR(after);
+	return 0;
 }
 
 /* ---- the text ---- */
 
-int config_rule_edit(bool is_json, bool add, struct span text, const struct config_rule *what, struct buf *out)
+int config_rule_edit(bool json, bool add, struct span text, const struct config_rule *what, struct buf *out)
 {
 	const struct hawserfile_rule rule = {.verdict = "allow", .glob = what->name, .from = what->from};
 	size_t above = what->above;
-	json_auto_t *before = json_of(is_json, text), *expected = NULL, *after = NULL;
+	json_auto_t *before = json_of(json, text), *expected = NULL, *after = NULL;
 	_cleanup_error_ struct error err = ERROR_INIT;
 	int r;
 
 	if (!before)
 		return -ENOTSUP;
-	expected = expected_of(before, add, &rule, &above);
-	if (!expected)
-		return add ? -ENOTSUP : -ENOENT;
-	r = add ? hawserfile_add(text, !is_json, &(struct hawserfile_addition){.rule = &rule, .above = above}, out,
-				 &err)
-		: hawserfile_remove_rule(text, !is_json, above, out, &err);
+	if (add)
+		r = (expected = with_rule(before, &rule, above)) ? 0 : -ENOTSUP;
+	else
+		r = without_rule(before, &rule, &above, &expected);
+	if (r < 0)
+		return r;
+	r = add ? hawserfile_add(text, !json, &(struct hawserfile_addition){.rule = &rule, .above = above}, out, &err)
+		: hawserfile_remove_rule(text, !json, above, out, &err);
 	if (r < 0)
 		return -ENOTSUP;
-	after = json_of(is_json, span_of(buf_head(out), out->len));
+	after = json_of(json, span_of(buf_head(out), out->len));
 	return after && json_equal(after, expected) ? 0 : -ENOTSUP;
 }
 
@@ -129,10 +160,45 @@ static int read_file(const char *path, struct buf *out, struct stat *ret_st, str
 	return 0;
 }
 
+static bool is_json(const char *path)
+{
+	size_t n = strlen(path);
+
+	return n > 5 && strcmp(path + n - 5, ".json") == 0;
+}
+
+/* The rule that would be taken out, or is to be put in. */
+static int put_rule(const char *path, bool add, struct span text, const struct config_rule *what, struct buf *out)
+{
+	const struct hawserfile_rule wanted = {.verdict = "allow", .glob = what->name, .from = what->from};
+	json_auto_t *root = add ? NULL : json_of(is_json(path), text);
+	const char *from = what->from;
+	size_t at;
+
+	if (!add && find_rule(json_object_get(json_object_get(root, "policy"), "rules"), &wanted, &at, &from) < 0)
+		from = NULL;
+	return policy_put_rule("allow", what->name, from, out);
+}
+
+/* What to do instead. */
+static int tell_by_hand(const char *path, bool add, struct span text, const struct config_rule *what, struct error *err)
+{
+	_cleanup_buf_ struct buf rule = BUF_INIT(RULE_TEXT_MAX);
+	int r = put_rule(path, add, text, what, &rule);
+
+	if (r < 0)
+		return error_set(err, r, "%s is written in a way that needs a hand", path);
+	if (add)
+		return error_set(err, -ENOTSUP,
+				 "%s is written in a way that needs a hand: add to policy.rules, as number %zu: %.*s",
+				 path, what->above, (int)rule.len, (const char *)buf_head(&rule));
+	return error_set(err, -ENOTSUP, "%s is written in a way that needs a hand: take out of policy.rules: %.*s",
+			 path, (int)rule.len, (const char *)buf_head(&rule));
+}
+
 static int change_file(const char *path, bool add, const struct config_rule *rule, struct error *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(CONFIG_FILE_MAX), out = BUF_INIT(CONFIG_FILE_MAX);
-	size_t n = strlen(path);
 	char real[PATH_MAX];
 	struct stat st = {0};
 	int r;
@@ -142,20 +208,16 @@ static int change_file(const char *path, bool add, const struct config_rule *rul
 	r = read_file(real, &text, &st, err);
 	if (r < 0)
 		return r;
-	r = config_rule_edit(n > 5 && strcmp(path + n - 5, ".json") == 0, add, span_of(buf_head(&text), text.len), rule,
-			     &out);
+	r = config_rule_edit(is_json(path), add, span_of(buf_head(&text), text.len), rule, &out);
 	if (r == -ENOENT)
 		return error_set(err, r, "%s has no rule that allows exactly %s", path, rule->name);
-	if (r < 0 && add)
+	if (r == -EEXIST)
 		return error_set(err, r,
-				 "%s is written in a way that needs a hand: add to policy.rules, as number %zu: "
-				 "- allow: %s%s%s",
-				 path, rule->above, rule->name, rule->from ? " with from: " : "",
-				 rule->from ? rule->from : "");
-	if (r < 0)
-		return error_set(err, r,
-				 "%s is written in a way that needs a hand: take out of policy.rules: - allow: %s",
+				 "%s has rules of several projects that allow exactly %s; say it in the folder of "
+				 "the project, or take one out by hand",
 				 path, rule->name);
+	if (r < 0)
+		return tell_by_hand(path, add, span_of(buf_head(&text), text.len), rule, err);
 	return file_replace(real, NULL, &out, &(struct file_owner){st.st_mode & 07777, st.st_uid, st.st_gid}, err);
 }
 
@@ -164,7 +226,7 @@ int config_rule_add(const char *path, const struct config_rule *rule, struct err
 	return change_file(path, true, rule, err);
 }
 
-int config_rule_remove(const char *path, const char *name, struct error *err)
+int config_rule_remove(const char *path, const struct config_rule *rule, struct error *err)
 {
-	return change_file(path, false, &(struct config_rule){.name = name}, err);
+	return change_file(path, false, rule, err);
 }

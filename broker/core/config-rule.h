@@ -20,11 +20,12 @@ struct config_rule {
 /* Can a rule name this tool and no other? */
 bool config_rule_can_name(const char *server, const char *tool, const char *from);
 int config_rule_add(const char *path, const struct config_rule *rule, struct error *err) _must_check_;
-/* -ENOENT: there is no rule that allows exactly this name. */
-int config_rule_remove(const char *path, const char *name, struct error *err) _must_check_;
+/* Takes out the rule that allows exactly this name: that of the user's own servers, else that of rule->from, else the
+ * only one of a project. -ENOENT: there is none; -EEXIST: there are several. */
+int config_rule_remove(const char *path, const struct config_rule *rule, struct error *err) _must_check_;
 
-/* The change of a text, pure: 0, -ENOENT (remove: no such rule), -ENOTSUP (must be done by hand). */
-int config_rule_edit(bool is_json, bool add, struct span text, const struct config_rule *rule,
+/* The change of a text, pure: 0, -ENOENT and -EEXIST (as above), -ENOTSUP (must be done by hand). */
+int config_rule_edit(bool json, bool add, struct span text, const struct config_rule *rule,
 		     struct buf *out) _must_check_;
 
 #endif

@@ -144,8 +144,7 @@ static void load_main(struct config_reader *reader, const struct config_from *fr
 	config_decode_file(reader, root);
 	config_read_includes(reader, from, config_node_member(root, "include"));
 	if (reader->faults->count == 0 && reader->whole->c.server_count > 0)
-		config_check_rules(reader, root);
-	config_note_unclear(reader);
+		config_note_rules(reader, root);
 }
 
 int config_load(const struct config_from *from, struct config **ret, struct error *err)

@@ -251,15 +251,13 @@ static json_t *describe_verdicts(const struct view *view, const struct config_se
 
 	for (size_t i = 0; i < count; i++) {
 		struct policy_call call = view_policy_call(view, config, tools[i].name);
-		struct policy_decision decision;
 
 		call.args = (struct span)SPAN_LIT("{}");
 		call.read_only = tools[i].read_only;
 		call.destructive = tools[i].destructive;
 		call.idempotent = tools[i].idempotent;
 		call.open_world = tools[i].open_world;
-		policy_decide(view->policy, &call, &no_facts, &decision);
-		counts[decision.verdict]++;
+		counts[policy_judge(view->policy, &call, &no_facts)]++;
 	}
 	return json_pack("{s:I, s:I, s:I}", "allow", counts[POLICY_ALLOW], "deny", counts[POLICY_DENY], "ask",
 			 counts[POLICY_ASK]);

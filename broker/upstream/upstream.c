@@ -198,6 +198,11 @@ enum upstream_state upstream_state(const struct upstream *u)
 	return u->state;
 }
 
+const char *upstream_name(const struct upstream *u)
+{
+	return u->name;
+}
+
 const char *upstream_problem(const struct upstream *u)
 {
 	return u->problem ? u->problem : "";

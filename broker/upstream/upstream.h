@@ -86,6 +86,8 @@ struct upstream *upstream_free(struct upstream *u);
  * until then. */
 struct upstream *upstream_close(struct upstream *u, void (*gone)(void *user), void *user);
 enum upstream_state upstream_state(const struct upstream *u);
+/* As in the options it was made with. */
+const char *upstream_name(const struct upstream *u);
 /* Why it is not ready: error with the last lines of stderr; "" if fine. */
 const char *upstream_problem(const struct upstream *u);
 /* What the list of tools in use lacks, for a person; "" if nothing. */

@@ -37,8 +37,9 @@ ALLOWED = {
     'broker/host': ['base', 'providers/include', 'providers/keeper'],
     'broker/upstream': ['base'],
     'broker/machine': ['base', 'tunnel/proto', 'tunnel/carrier'],
-    # files of MCP clients: who reads the configuration and who moves servers into it stand on it
-    'broker/clientfiles': ['base'],
+    # files of MCP clients: who reads the configuration and who moves servers into it stand on it; how a rule is written
+    # is policy's
+    'broker/clientfiles': ['base', 'policy'],
     'broker/core': ['base', 'broker/clientfiles', 'broker/machine', 'broker/upstream', 'broker/host', 'broker/store', 'broker/audit', 'policy',
                     'policy/schema', 'policy/redact'],
     'broker/doors': ['base', 'broker/core'],

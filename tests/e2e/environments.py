@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """environments: prefixes with packages that a run asks for by name, in the sandbox of the shipped binary."""
+import ctypes
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -222,6 +224,23 @@ def hints_find_what_is_worth_a_name():
     done = rig.home().run("config", "check", "--config", path)
     assert done.returncode == 0 and "sci-ence" in text, (text, done)
     assert "was found" in rig.home().run("doctor", "--fix-hints", env={"HOME": at("empty"), "VIRTUAL_ENV": ""}).stdout
+
+
+@cases.add
+def a_working_directory_in_the_home_is_walked_once():
+    libc, home = ctypes.CDLL(None), rig.home()
+    for where in ("", "a", "a/b", "a/b/c", ".a"):
+        os.makedirs(at("once", where), exist_ok=True)
+        seen = libc.inotify_init1(os.O_NONBLOCK)
+        assert seen >= 0 and libc.inotify_add_watch(seen, at("once", where).encode(), 0x30) >= 0  # opened, closed
+        subprocess.run([home.binary, "doctor", "--fix-hints"], cwd=at("once", where), check=True, capture_output=True,
+                       env={**home.env, "HOME": at("once"), "VIRTUAL_ENV": ""})
+        events, own = os.read(seen, 65536), 0
+        os.close(seen)
+        while events:  # wd, mask, cookie, length of a name: none is the folder itself
+            _, mask, _, length = struct.unpack("iIII", events[:16])
+            own, events = own + (length == 0 and mask & 0x20 != 0), events[16 + length:]
+        assert own == 1, (where, own)
 
 
 @cases.add

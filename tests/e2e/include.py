@@ -153,6 +153,24 @@ def a_project_inherits_no_rule_by_the_name_of_its_server():
 
 
 @cases.add
+def rules_without_the_right_from_are_noted():
+    rules = ["allow: proj.*", "{allow: mine.*, from: /nowhere/.mcp.json}", "{allow: pro.*, from: FILE}", "{allow: proj.*, from: FILE}",
+             "deny: proj.x", "allow: mine.add"]
+    with home_with({}, "policy: {}\n") as home:
+        file = home.path("work", ".mcp.json")
+        lines = ["include: [project, cursor]", "policy:", "  rules:"] + ["    - " + rule.replace("FILE", file) for rule in rules]
+        home.write("config/hawser/hawser.yaml", "\n".join(lines) + "\n")
+        write_json(home, "h/.cursor/mcp.json", {"mine": fixture("--only", "add")})
+        write_json(home, "work/.mcp.json", {"proj": fixture("--only", "add")})
+        good(home.run("trust", file, "--yes"))
+        said = [line for line in good(home.run("config", "check")).stdout.splitlines() if "policy: " in line]
+        told = [line[line.index("hawser.yaml:") + 12:] for line in said]
+        assert told == ['4: policy: proj.* allows nothing: these came with a project; add from: as in - {allow: "proj.*", from: %s}' % file,
+                        "5: policy: mine.* names no server of /nowhere/.mcp.json",
+                        "6: policy: pro.* names no server of %s; did you mean proj?" % file], told
+
+
+@cases.add
 def a_rule_that_two_servers_could_claim_gives_nothing_and_is_noted():
     rules = "policy:\n  default: deny\n  rules:\n    - allow: a.add.add\n"
     with home_with({}, "include: [cursor]\n" + rules) as home:

@@ -87,6 +87,23 @@ def a_large_file_of_another_client():
 
 
 @cases.add
+def verdicts_over_many_tools_by_many_rules():
+    server = SERVER.replace("tools = [", "tools = [{'name': 'tool_%d' % i, 'inputSchema': {}} for i in range(2000)] or [")
+    servers = {"s%d" % i: {"command": PYTHON, "disabled": True} for i in range(1, 30)}
+    servers["s"] = {"command": PYTHON, "args": ["-c", server]}
+    for glob in ("s%d.other_%d", "mcp__s%d__other_%d"):
+        rules = [{"allow": glob % (i % 29 + 1, i)} for i in range(200)]
+        with Home({**CONFIG, "mcpServers": servers, "policy": {"rules": rules}}) as home:
+            assert home.run("tools").returncode == 0
+            for _ in range(2):
+                listed = [s for s in json.loads(home.run("tools", "--servers", "--json").stdout) if s["tools"]]
+                assert listed[0]["verdicts"] == {"allow": 0, "deny": 0, "ask": 2000}, listed
+            ms, whose = longest(home)
+            print("# %.1f ms%s" % (ms, whose))
+            assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
+
+
+@cases.add
 def doctor_says_whose_turn_was_the_longest():
     with Home(CONFIG) as home:
         ms, whose = longest(home)

@@ -102,6 +102,18 @@ def what_a_call_asks_that_was_given_up_is_not_put_to_the_next_client():
 
 
 @cases.add
+def a_server_that_asks_when_no_call_is_open_is_named():
+    with asking() as home, client(home) as mcp:
+        call = mcp.begin_tool("execute_code", code=ask_when(deaf=True))
+        wait_for(lambda: json.loads(home.run("call", "fixture.state", "--json").stdout)["content"][0]["text"].count('"open": 2'))
+        mcp.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}})
+        wait_for(lambda: "event=elicitation_declined server=fixture" in home.log())
+        with open(home.path("state", "hawser", "audit.jsonl"), encoding="utf-8") as f:
+            told = [r for r in map(json.loads, f) if r.get("outcome") == "unclear"]
+        assert [r.get("server") for r in told] == ["fixture"], told
+
+
+@cases.add
 def behind_a_url_the_stream_says_whose_question_it_is():
     with Web() as web, Home({"mcpServers": {"fixture": {"url": web.url("/mcp"), "trusted": True}}}) as home, \
             client(home) as one, client(home) as two:

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,12 +119,42 @@ static void test_replace_fails(void **state)
 	rmdir(in("folder"));
 }
 
+/* A folder that can be written but not opened cannot be synced either; the file is another all the same. */
+static void test_replace_in_a_folder_that_is_not_synced(void **state)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	_cleanup_buf_ struct buf text = BUF_INIT(64);
+	bool root = geteuid() == 0;
+	struct file_owner owner = {0600, root ? 12345 : geteuid(), getegid()};
+
+	(void)state;
+	assert_int_equal(chmod(dir, 0711), 0);
+	assert_int_equal(mkdir(in("closed"), 0700), 0);
+	assert_int_equal(file_create(in("closed/x"), "before", 6, &err), 0);
+	assert_int_equal(chmod(in("closed"), 0300), 0);
+	assert_int_equal(buf_append_str(&text, "after"), 0);
+	if (root) {
+		assert_int_equal(chown(in("closed/x"), 12345, getegid()), 0);
+		assert_int_equal(chown(in("closed"), 12345, getegid()), 0);
+		assert_int_equal(seteuid(12345), 0);
+	}
+	assert_true(file_sync_folder(in("closed"), &err) < 0);
+	error_done(&err);
+	assert_int_equal(file_replace(in("closed/x"), NULL, &text, &owner, &err), 0);
+	has(in("closed/x"), "after", 0600);
+	if (root)
+		assert_int_equal(seteuid(0), 0);
+	unlink(in("closed/x"));
+	rmdir(in("closed"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_create),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_replace_fails),
+		cmocka_unit_test(test_replace_in_a_folder_that_is_not_synced),
 	};
 	int failed;
 

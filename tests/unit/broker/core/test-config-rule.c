@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "broker/core/config-rule.h"
+#include "policy/policy.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -108,8 +109,7 @@ static void test_remove(void **state)
 static void test_of_a_project(void **state)
 {
 	static const char yaml[] = "policy:\n  rules:\n    - allow: b.c\n";
-	static const char wanted[] =
-		"policy:\n  rules:\n    - {\"allow\": \"b.c\", \"from\": \"/w/.mcp.json\"}\n    - allow: b.c\n";
+	static const char wanted[] = "policy:\n  rules:\n    - {allow: b.c, from: /w/.mcp.json}\n    - allow: b.c\n";
 	static const char json[] = "{\"policy\":{\"rules\":[{\"allow\": \"b.c\", \"from\": \"/w/.mcp.json\"}]}}";
 	const struct config_rule rule = {.name = "b.c", .from = "/w/.mcp.json"};
 	struct buf out = BUF_INIT(4096), back = BUF_INIT(4096);
@@ -130,6 +130,97 @@ static void test_of_a_project(void **state)
 	assert_int_equal(config_rule_edit(true, false, SPAN_LIT(json), &rule, &out), 0);
 	buf_done(&out);
 	buf_done(&back);
+}
+
+/* What is told is what is written, and what is written reads back as the same texts. */
+static void test_told_as_written(void **state)
+{
+	static const char *const files[] = {
+		"/w/.mcp.json",
+		"/a, b/x",
+		"/a #b/x",
+		"/a: b/x",
+		"/{a}/\"b\\",
+		"/\n\x1b\x7f",
+		"/\xc3\xa4/\xc2\x85",
+		"/\xe2\x80\xae",
+		"/\xef\xbb\xbf\xef\xbf\xbf",
+		"/\xf3\xa0\x81\x81\xf0\x9f\x98\x80",
+		"/ x ",
+		"/x:",
+		"/'",
+	};
+	static const char before[] = "policy:\n  rules:\n    - ask: \"*\"\n";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		const struct config_rule rule = {.name = "b.c", .from = files[i]};
+		struct buf out = BUF_INIT(4096), told = BUF_INIT(4096), back = BUF_INIT(4096);
+
+		assert_int_equal(policy_put_rule("allow", "b.c", files[i], &told), 0);
+		/* the new text was read again, and had exactly this rule */
+		assert_int_equal(config_rule_edit(false, true, SPAN_LIT(before), &rule, &out), 0);
+		assert_non_null(memmem(buf_head(&out), out.len, buf_head(&told), told.len));
+		assert_int_equal(config_rule_edit(false, false, span_of(buf_head(&out), out.len), &rule, &back), 0);
+		assert_int_equal(back.len, sizeof(before) - 1);
+		assert_memory_equal(buf_head(&back), before, back.len);
+		buf_done(&out);
+		buf_done(&told);
+		buf_done(&back);
+	}
+}
+
+/* Which of several goes: one's own, that of the project one is in, or the only one. */
+static void test_of_several_projects(void **state)
+{
+	static const char two[] = "policy:\n  rules:\n    - {allow: b.c, from: /one}\n    - {allow: b.c, from: /two}\n";
+	static const char mine[] = "policy:\n  rules:\n    - {allow: b.c, from: /one}\n    - allow: b.c\n";
+	struct config_rule rule = {.name = "b.c"};
+	struct buf out = BUF_INIT(4096);
+
+	(void)state;
+	assert_int_equal(config_rule_edit(false, false, SPAN_LIT(two), &rule, &out), -EEXIST);
+	rule.from = "/three";
+	assert_int_equal(config_rule_edit(false, false, SPAN_LIT(two), &rule, &out), -EEXIST);
+	rule.from = "/two";
+	assert_int_equal(config_rule_edit(false, false, SPAN_LIT(two), &rule, &out), 0);
+	assert_non_null(memmem(buf_head(&out), out.len, "/one", 4));
+	assert_null(memmem(buf_head(&out), out.len, "/two", 4));
+	buf_clear(&out);
+	rule.from = "/one";
+	assert_int_equal(config_rule_edit(false, false, SPAN_LIT(mine), &rule, &out), 0);
+	assert_null(memmem(buf_head(&out), out.len, "- allow: b.c", 12));
+	buf_done(&out);
+}
+
+static void put_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+/* What must be done by hand is told as a rule that can be put there. */
+static void test_by_hand(void **state)
+{
+	static const char flow[] = "policy: {rules: [{allow: b.c, from: \"/a, b\"}]}\n";
+	char path[] = "/tmp/hawser-hand-XXXXXX.yaml";
+	struct error err = ERROR_INIT;
+	int fd = mkstemps(path, 5);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	put_file(path, flow);
+	assert_int_equal(config_rule_add(path, &(struct config_rule){"b.d", "/a, b\n", 1}, &err), -ENOTSUP);
+	assert_non_null(strstr(error_text(&err), "as number 1: - {allow: b.d, from: \"/a, b\\u000a\"}"));
+	error_done(&err);
+	assert_int_equal(config_rule_remove(path, &(struct config_rule){.name = "b.c"}, &err), -ENOTSUP);
+	assert_non_null(strstr(error_text(&err), "take out of policy.rules: - {allow: b.c, from: \"/a, b\"}"));
+	error_done(&err);
+	unlink(path);
 }
 
 static void test_names(void **state)
@@ -154,16 +245,12 @@ static void test_file(void **state)
 	char dir[] = "/tmp/hawser-rule-XXXXXX", path[64], link[64];
 	struct error err = ERROR_INIT;
 	struct stat st;
-	FILE *f;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/real.yaml", dir);
 	snprintf(link, sizeof(link), "%s/hawser.yaml", dir);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
+	put_file(path, text);
 	assert_int_equal(chmod(path, 0640), 0);
 	assert_int_equal(symlink("real.yaml", link), 0);
 	if (geteuid() == 0)
@@ -175,8 +262,8 @@ static void test_file(void **state)
 	assert_int_equal(st.st_mode & 0777, 0640);
 	if (geteuid() == 0)
 		assert_int_equal(st.st_uid, 12345);
-	assert_int_equal(config_rule_remove(link, "a.b", &err), 0);
-	assert_int_equal(config_rule_remove(link, "a.b", &err), -ENOENT);
+	assert_int_equal(config_rule_remove(link, &(struct config_rule){.name = "a.b"}, &err), 0);
+	assert_int_equal(config_rule_remove(link, &(struct config_rule){.name = "a.b"}, &err), -ENOENT);
 	assert_non_null(strstr(error_text(&err), "no rule that allows exactly a.b"));
 	error_done(&err);
 	assert_int_equal(stat(path, &st), 0);
@@ -189,8 +276,14 @@ static void test_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_edits), cmocka_unit_test(test_remove), cmocka_unit_test(test_of_a_project),
-		cmocka_unit_test(test_names), cmocka_unit_test(test_file),
+		cmocka_unit_test(test_edits),
+		cmocka_unit_test(test_remove),
+		cmocka_unit_test(test_of_a_project),
+		cmocka_unit_test(test_told_as_written),
+		cmocka_unit_test(test_of_several_projects),
+		cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

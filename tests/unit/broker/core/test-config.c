@@ -326,6 +326,21 @@ static void test_rules_that_name_no_server(void **state)
 	config_free(c);
 }
 
+static void test_rules_that_give_nothing(void **state)
+{
+	struct config *c =
+		load_good("nothing.yaml", "mcpServers:\n  a: {command: x}\n  a.b: {command: x}\npolicy:\n  rules:\n"
+					  "  - allow: [a.x, mcp__a.b__c,\n      a.b.*]\n  - deny: a.b.*\n"
+					  "  - {allow: a.b.c, from: /nowhere/.mcp.json}\n"
+					  "  - {deny: \"*\", from: \"/nowhere/*\"}\n"
+					  "  - {allow: a.b.c, from: /dev/null}\n");
+
+	assert_true(noted(c, "nothing.yaml:7: policy: a.b.* allows nothing: it may mean tools of several servers"));
+	assert_true(noted(c, "nothing.yaml:9: policy: a.b.c names no server of /nowhere/.mcp.json"));
+	assert_int_equal(c->notes.count, 2); /* nothing is known of a file that is there, but not this folder's */
+	config_free(c);
+}
+
 static void test_search(void **state)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -624,6 +639,7 @@ int main(void)
 		cmocka_unit_test(test_include),
 		cmocka_unit_test(test_what_is_missing),
 		cmocka_unit_test(test_rules_that_name_no_server),
+		cmocka_unit_test(test_rules_that_give_nothing),
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_resolve),
 		cmocka_unit_test(test_roots),
