@@ -212,6 +212,26 @@ def roots_outlast_a_broker_and_a_change_of_the_configuration():
         assert client.asked == 2, client.asked
 
 
+@cases.add
+def a_second_handshake_frees_the_calls_that_waited_for_an_answer_to_the_first():
+    declares = {"protocolVersion": "2025-11-25", "clientInfo": {"name": "again", "version": "1"}}
+    with home_with(fs=filesystem()) as home:
+        with Client(home, None) as client:
+            client.question()
+            waits = client.begin_tool("execute_code", code=LIST, language="javascript")
+            client.ask("initialize", capabilities={}, **declares)
+            sees(client.reply(waits)["result"]["structuredContent"]["result"], home, "work")
+            sees(client.value(LIST), home, "work")
+        with Client(home, None) as client:
+            first = client.question()
+            waits = client.begin_tool("execute_code", code=LIST, language="javascript")
+            client.ask("initialize", capabilities={"roots": {}}, **declares)
+            second = client.question()  # the call wants them, also without "initialized"
+            client.say(first, [uri(home.path("c"))])  # answers nothing any more
+            client.say(second, [uri(home.path("a"))])
+            sees(client.reply(waits)["result"]["structuredContent"]["result"], home, "a")
+
+
 # ---- what a client may send ----
 
 FILES = [uri("/"), uri("/tmp")]

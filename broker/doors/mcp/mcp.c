@@ -173,16 +173,18 @@ static void method_initialize(struct mcp_request *q, const struct jsonrpc_messag
 {
 	struct span wanted = message->params.p ? span_member(message->params, "protocolVersion") : SPAN_NONE;
 	_cleanup_buf_ struct buf out = BUF_INIT(MCP_ANSWER_MAX);
+	struct mcp *m = q->m;
 
-	if (!mcp_revision_find(wanted, &q->m->revision))
-		q->m->revision = MCP_2025_11_25;
-	mcp_asking_init(q->m, message->params);
-	mcp_roots_init(q->m, message->params);
-	if (buf_printf(&out, "{\"protocolVersion\":\"%s\",", mcp_revision_name(q->m->revision)) < 0 ||
-	    mcp_put_initialize(q->m, &out) < 0)
+	if (!mcp_revision_find(wanted, &m->revision))
+		m->revision = MCP_2025_11_25;
+	mcp_asking_init(m, message->params);
+	mcp_roots_init(m, message->params);
+	if (buf_printf(&out, "{\"protocolVersion\":\"%s\",", mcp_revision_name(m->revision)) < 0 ||
+	    mcp_put_initialize(m, &out) < 0)
 		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "no memory");
 	else
 		mcp_answer_buf(q, &out);
+	mcp_unpark(m); /* a question for roots that they waited for is forgotten with the handshake before */
 }
 
 static void method_ping(struct mcp_request *q, const struct jsonrpc_message *message)
