@@ -114,6 +114,9 @@ struct config_from {
  * error: path stays NULL. On failure err has one line a fault, each "FILE:LINE: what; what to do". Files are at most 1
  * MiB, those of other clients 16. */
 int config_load(const struct config_from *from, struct config **ret, struct error *err) _must_check_;
+/* One more holder, on the same thread; nobody changes it any more. */
+struct config *config_ref(struct config *c);
+/* One holder less; the last one frees it. */
 struct config *config_free(struct config *c);
 /* Have any of its files changed (mtime, size, inode) since it was read? */
 bool config_is_stale(const struct config *c);

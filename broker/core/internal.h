@@ -127,7 +127,7 @@ struct client {
 	char **env; /* what the client brought, "K=V" */
 	struct config *read; /* by client_new(), for the first view: another client's file in it may be large */
 	struct view *view;
-	bool moved; /* its roots are others than those of view */
+	bool moved; /* its roots are others than those of view, and a server is told them */
 	struct approver *approver; /* who is asked about its runs and calls; NULL: nobody */
 };
 /* loads.c: what was read, for the caller; NULL: nothing, or it is out of date. */

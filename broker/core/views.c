@@ -280,6 +280,8 @@ static int renew_view(struct client *c, struct error *err)
 	struct view *view = NULL;
 	int r = 0;
 
+	if (!config && c->view) /* it moved: the files that it was made of may be large, and are as they were */
+		config = config_ref(c->view->config);
 	if (config && config_is_stale(config))
 		config = config_free(config);
 	if (!config)
@@ -311,7 +313,7 @@ int client_set_roots(struct client *c, const char *roots)
 		return -ENOMEM;
 	free((char *)(uintptr_t)c->info.roots);
 	c->info.roots = copy;
-	c->moved = true;
+	c->moved = c->view && config_wants_roots(c->view->config);
 	return 0;
 }
 

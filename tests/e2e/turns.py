@@ -65,14 +65,26 @@ def a_result_of_many_lines():
         assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
 
 
+def large_file():
+    """A ~/.claude.json of more than 8 MiB with a server `mine`."""
+    history = [{"display": "say \"it\" again\nand again " * 8, "pastedContents": {}}] * 100
+    projects = {"/home/somebody/%d" % i: {"allowedTools": [], "history": history, "mcpServers": {}} for i in range(300)}
+    text = json.dumps({"numStartups": 1, "projects": projects, "mcpServers": {"mine": {"command": PYTHON, "args": ["-c", SERVER]}}}, indent=2)
+    assert len(text) > 8 << 20, len(text)
+    return text
+
+
+def bytes_read(home):
+    """By the broker, so far."""
+    with open("/proc/%d/io" % home.broker_pid(), encoding="ascii") as f:
+        return int(re.search(r"rchar: (\d+)", f.read()).group(1))
+
+
 @cases.add
 def a_large_file_of_another_client():
     with Home({**CONFIG, "include": ["claude-code"]}) as home:
-        history = [{"display": "say \"it\" again\nand again " * 8, "pastedContents": {}}] * 100
-        projects = {"/home/somebody/%d" % i: {"allowedTools": [], "history": history, "mcpServers": {}} for i in range(300)}
         home.env["HOME"] = home.path("work")
-        text = json.dumps({"numStartups": 1, "projects": projects, "mcpServers": {"mine": {"command": PYTHON, "args": ["-c", SERVER]}}}, indent=2)
-        assert len(text) > 8 << 20, len(text)
+        text = large_file()
         for _ in range(2):
             home.write("work/.claude.json", text)
             assert home.run("call", "mine.deep", "{}").returncode == 0
@@ -81,6 +93,33 @@ def a_large_file_of_another_client():
                 home.write("work/.claude.json", text.replace('"mine"', '"%s"' % name))
                 done = mcp.code("return await %s.deep({})" % name)
                 assert not done.get("isError"), text_of(done)[:1000]
+        ms, whose = longest(home)
+        print("# %.1f ms%s" % (ms, whose))
+        assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
+
+
+@cases.add
+def a_client_that_says_its_roots_beside_a_large_file():
+    """Its servers are others then; its files are not, and are not read again."""
+    told = {**CONFIG["mcpServers"]["s"], "roots": "client"}
+    with Home({**CONFIG, "mcpServers": {"s": told}, "include": ["claude-code"]}) as home:
+        home.env["HOME"] = home.path("work")
+        home.write("work/.claude.json", large_file())
+        with home.mcp(revision=None) as mcp:
+            mcp.ask("initialize", protocolVersion="2025-11-25", capabilities={"roots": {"listChanged": True}}, clientInfo={"name": "t"})
+            mcp.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+            before = None
+            for i in range(3):
+                question = mcp.message()
+                while question.get("method") != "roots/list":
+                    question = mcp.message()
+                mcp.send({"jsonrpc": "2.0", "id": question["id"], "result": {"roots": [{"uri": "file:///%d" % i}]}})
+                done = mcp.code("return await mine.deep({}) && await s.deep({})")
+                assert not done.get("isError"), text_of(done)[:1000]
+                before = before or bytes_read(home)
+                mcp.send({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"})
+            again = bytes_read(home) - before  # with the tools of each server that was started
+            assert again < 8 << 20, again
         ms, whose = longest(home)
         print("# %.1f ms%s" % (ms, whose))
         assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
