@@ -130,8 +130,9 @@ struct client {
 	bool moved; /* its roots are others than those of view, and a server is told them */
 	struct approver *approver; /* who is asked about its runs and calls; NULL: nobody */
 };
-/* loads.c: what was read, for the caller; NULL: nothing, or it is out of date. */
-struct config *client_load_take(struct client_load *l);
+/* loads.c: what was read, for the caller, or what is wrong with it, as often as it is wanted. *ret stays as it is if
+ * there is nothing, or it is out of date. */
+int client_load_take(struct client_load *l, struct config **ret, struct error *err) _must_check_;
 /* The view of a client, made anew if its files have changed. */
 int client_view(struct client *c, struct view **ret, struct error *err) _must_check_;
 

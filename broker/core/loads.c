@@ -12,6 +12,7 @@
 struct client_load {
 	char *cwd, *config_path, *config_home, *home, *search_path, *state_dir;
 	struct config *config; /* NULL: it is faulty, or was taken */
+	struct error fault;
 	bool over;
 	void (*done)(void *user); /* NULL: nobody waits any more */
 	void *user;
@@ -26,12 +27,12 @@ static void destroy(struct client_load *l)
 	free(l->search_path);
 	free(l->state_dir);
 	config_free(l->config);
+	error_done(&l->fault);
 	free(l);
 }
 
 static void read_it(void *user)
 {
-	_cleanup_error_ struct error err = ERROR_INIT; /* whoever reads it again tells it */
 	struct client_load *l = user;
 	const struct config_from from = {.path = l->config_path,
 					 .config_home = l->config_home,
@@ -40,7 +41,7 @@ static void read_it(void *user)
 					 .cwd = l->cwd,
 					 .state_dir = l->state_dir};
 
-	(void)!config_load(&from, &l->config, &err);
+	(void)!config_load(&from, &l->config, &l->fault);
 }
 
 static void on_read(void *user)
@@ -93,9 +94,18 @@ bool client_load_is_over(const struct client_load *l)
 	return l->over;
 }
 
-struct config *client_load_take(struct client_load *l)
+bool client_load_has_config(const struct client_load *l)
 {
-	return l && l->over && l->config && !config_is_stale(l->config) ? TAKE_PTR(l->config) : NULL;
+	return l->over && l->config && !config_is_stale(l->config);
+}
+
+int client_load_take(struct client_load *l, struct config **ret, struct error *err)
+{
+	if (l && l->over && l->fault.code)
+		return error_set(err, l->fault.code, "%s", error_text(&l->fault));
+	if (l && client_load_has_config(l))
+		*ret = TAKE_PTR(l->config);
+	return 0;
 }
 
 struct client_load *client_load_free(struct client_load *l)

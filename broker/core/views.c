@@ -240,13 +240,10 @@ static int list_variables(struct client *c, const struct config *config)
 int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err)
 {
 	struct client *c = calloc(1, sizeof(*c));
-	struct config *config = client_load_take(info->load);
-	int r = 0;
+	int r;
 
-	if (!c) {
-		config_free(config);
+	if (!c)
 		return error_set(err, -ENOMEM, "no memory for a client");
-	}
 	c->core = core;
 	DL_APPEND(core->clients, c);
 	c->info.subject = strdup(info->subject);
@@ -256,11 +253,11 @@ int client_new(struct core *core, const struct client_info *info, struct client 
 	c->info.home = info->home ? strdup(info->home) : NULL;
 	c->info.search_path = info->search_path ? strdup(info->search_path) : NULL;
 	c->info.roots = info->roots ? strdup(info->roots) : NULL;
-	if (!config)
-		r = load(c, &config, err);
-	if (r == 0 && list_variables(c, config) < 0)
+	r = client_load_take(info->load, &c->read, err);
+	if (r == 0 && !c->read)
+		r = load(c, &c->read, err);
+	if (r == 0 && list_variables(c, c->read) < 0)
 		r = error_set(err, -ENOMEM, "no memory for a client");
-	c->read = config;
 	if (r < 0) {
 		client_free(c);
 		return r;

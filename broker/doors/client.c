@@ -16,7 +16,8 @@ struct door_client {
 	char *cwd, *config_path, *config_home, *home, *search_path, *subject;
 	char *roots; /* NULL: nothing is said of them */
 	struct client *client, *next; /* next waits for variables */
-	struct client_load *load;
+	struct client_load *load; /* a fault of it counts for the lines that waited for it */
+	bool fresh; /* load was not looked at yet */
 	struct client *retired[RETIRED_MAX];
 	size_t retired_count;
 	struct approver *approver; /* NULL: nobody can be asked */
@@ -157,13 +158,26 @@ static struct client_info info_of(const struct door_client *d)
 				    .load = d->load};
 }
 
+/* One that is not needed any more holds a whole configuration, and keeps the next one from being read beside the loop.
+ */
+static void drop_load(struct door_client *d, bool needed)
+{
+	if (d->load && client_load_is_over(d->load) && !(needed && (d->fresh || client_load_has_config(d->load))))
+		d->load = client_load_free(d->load);
+}
+
 bool door_client_load(struct door_client *d, void (*done)(void *user), void *user)
 {
 	struct client_info info = info_of(d);
+	bool needed = !d->next && !is_current(d);
 
-	if (d->load || d->next || is_current(d))
+	drop_load(d, needed);
+	if (d->load || !needed) {
+		d->fresh = false;
 		return false;
+	}
 	d->load = client_load_start(d->core, &info, done, user);
+	d->fresh = d->load;
 	return d->load;
 }
 
@@ -174,14 +188,11 @@ enum door_client_state door_client_check(struct door_client *d)
 	if (!d->next && is_current(d))
 		return DOOR_CLIENT_READY;
 	if (!d->next) {
-		int r;
-
 		error_done(&d->fault);
-		r = client_new(d->core, &info, &d->next, &d->fault);
-		if (d->load && client_load_is_over(d->load))
-			d->load = client_load_free(d->load);
-		if (r < 0)
+		d->fresh = false;
+		if (client_new(d->core, &info, &d->next, &d->fault) < 0)
 			return DOOR_CLIENT_FAULTY;
+		drop_load(d, false);
 	}
 	return door_client_variables(d)[0] ? DOOR_CLIENT_WANTS_VARIABLES : adopt_next(d);
 }

@@ -126,6 +126,24 @@ def a_client_that_says_its_roots_beside_a_large_file():
 
 
 @cases.add
+def a_fault_beside_a_large_file_is_told_without_reading_it_twice():
+    with Home({**CONFIG, "include": ["claude-code"], "limit": 3}) as home:
+        home.env["HOME"] = home.path("work")
+        home.write("work/.claude.json", large_file())
+        with home.mcp() as mcp:
+            for _ in range(3):
+                mcp.ask("ping")  # what came before was read
+                before = bytes_read(home)
+                assert "unknown key limit" in text_of(mcp.code("return 1"))
+                again = bytes_read(home) - before
+                assert again < 12 << 20, again
+        home.write_config(CONFIG)  # doctor says nothing more of a faulty one
+        ms, whose = longest(home)
+        print("# %.1f ms%s" % (ms, whose))
+        assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
+
+
+@cases.add
 def doctor_says_whose_turn_was_the_longest():
     with Home(CONFIG) as home:
         ms, whose = longest(home)
