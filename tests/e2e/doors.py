@@ -299,6 +299,40 @@ def hanging_up_cancels_runs():
         wait_for(lambda: home.status()["idle"])
 
 
+def hello(home):
+    """Of a client whose configuration takes its time to be read, and a line behind it in the same piece."""
+    os.makedirs(home.path("slow"), exist_ok=True)
+    params = {"version": "0", "cwd": home.path("slow"), "config_home": home.path("config")}
+    return "".join(json.dumps({"jsonrpc": "2.0", "id": i + 1, "method": method, "params": params}) + "\n"
+                   for i, method in enumerate(("hello", "run.cancel", "tools.servers")))
+
+
+@cases.add
+def lines_behind_hello_wait_until_the_configuration_was_read():
+    with fake() as home:
+        home.run("version")
+        home.run("run", "-", input="x")
+        with home.wire(hello=False) as wire:
+            wire.raw(hello(home))
+            assert [wire.message()["id"] for _ in range(3)] == [1, 2, 3]
+            assert wire.ask("tools.servers")[0]["name"] == "fake"
+
+
+@cases.add
+def hanging_up_while_the_configuration_is_read_harms_nobody():
+    with fake() as home:
+        home.run("run", "-", input="x")
+        pid = home.broker_pid()
+        for _ in range(3):
+            with home.wire(hello=False) as wire:
+                wire.raw(hello(home))
+        with home.wire(hello=False) as wire:  # it is read when all of them are over
+            wire.raw(hello(home))
+            assert wire.message()["id"] == 1
+        wait_for(lambda: home.status()["connections"] == 1)
+        assert home.broker_pid() == pid
+
+
 @cases.table([
     ("garbage", "nonsense\n", -32700),
     ("no method", '{"jsonrpc":"2.0","id":1,"method":"nope"}\n', -32601),

@@ -212,7 +212,8 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t len)
 		io_pause(c->io);
 		return 0;
 	}
-	while (!c->closing && jsonrpc_next_line(&c->framer, bytes + used, len - used, &line, &take)) {
+	/* Those behind hello in one piece wait with it. */
+	while (!c->closing && !c->hello && jsonrpc_next_line(&c->framer, bytes + used, len - used, &line, &take)) {
 		used += take;
 		on_line(c, line);
 	}
