@@ -68,7 +68,7 @@ struct client_load *client_load_start(struct core *core, const struct client_inf
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct client_load *l;
 
-	if (!where.home || !clientfiles_are_large(&where))
+	if (!where.home || where.home[0] != '/' || !clientfiles_are_large(&where))
 		return NULL;
 	l = calloc(1, sizeof(*l));
 	if (!l)

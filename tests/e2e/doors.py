@@ -78,6 +78,16 @@ def help_names_every_verb_and_json_is_json():
             json.loads(home.run(*args, "--json", input="x").stdout)
 
 
+@cases.table([("empty", ""), ("relative", "here"), ("a name", "~")])
+def a_home_that_is_no_folder_breaks_no_verb(value):
+    with fake() as home:
+        for args in (["config", "check"], ["run", "-"], ["tools"], ["doctor"]):
+            done = home.run(*args, input="x", env={"HOME": value})
+            assert done.returncode == 0, (args, done)
+        with home.mcp(env={"HOME": value}) as mcp:
+            assert not mcp.code("x").get("isError")
+
+
 def audit_lines(count):
     """A log as broker/audit/README.md describes it."""
     lines, last = [], "0" * 64
