@@ -204,17 +204,16 @@ static bool equal(const char *a, const char *b)
 
 int door_client_set_roots(struct door_client *d, const char *roots)
 {
-	char *own;
+	_cleanup_free_ char *own = NULL;
 
 	if (equal(d->roots, roots))
 		return 0;
 	own = copy(roots);
-	if (roots && !own)
-		return -ENOMEM;
+	if ((roots && !own) || (d->client && client_set_roots(d->client, roots) < 0) ||
+	    (d->next && client_set_roots(d->next, roots) < 0))
+		return -ENOMEM; /* said once more, they are set once more */
 	free(d->roots);
-	d->roots = own;
-	if ((d->client && client_set_roots(d->client, roots) < 0) || (d->next && client_set_roots(d->next, roots) < 0))
-		return -ENOMEM;
+	d->roots = TAKE_PTR(own);
 	return 0;
 }
 

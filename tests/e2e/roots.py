@@ -107,7 +107,22 @@ def a_server_without_the_key_is_not_told_and_keeps_its_arguments():
                            "policy": {"default": "allow"}})
         with Client(home, [uri(home.path("b"))]) as client:
             sees(client.value(LIST), home, "a")
-            assert client.value("return (await fixture.state({})).client.capabilities") == {}
+            assert client.value("return (await fixture.state({})).client.capabilities") == {"elicitation": {}}
+
+
+@cases.add
+def a_client_is_asked_when_a_server_wants_its_roots_and_not_before():
+    with home_with() as home:
+        home.write_config({"mcpServers": {"fs": filesystem(None, home.path("a"))}, "policy": {"default": "allow"}})
+        with Client(home, [uri(home.path("b"))]) as client:
+            sees(client.value(LIST), home, "a")
+            client.roots = [uri(home.path("c"))]
+            client.send(CHANGED)
+            sees(client.value(LIST), home, "a")
+            assert client.asked == 0, client.asked
+            home.write_config({"mcpServers": {"fs": filesystem("client", home.path("a"))}, "policy": {"default": "allow"}})
+            sees(client.value(LIST), home, "c")
+            assert client.asked == 1, client.asked
 
 
 @cases.add
@@ -291,7 +306,7 @@ def a_server_of_each_handshake_revision_hears_of_the_capability(revision):
     server = {**fixture("--protocol", revision, "--ask", "roots/list"), "roots": "client"}
     with home_with(fixture=server) as home, Client(home, [uri(home.path("b"))]) as client:
         got = client.value("return (await fixture.state({})).client.capabilities")
-        assert got == {"roots": {"listChanged": False}}, got
+        assert got == {"elicitation": {}, "roots": {"listChanged": False}}, got
         wait_for(lambda: json.dumps([uri(home.path("b"))]).replace(" ", "") in
                  home_logs(home))
 
