@@ -179,7 +179,7 @@ int client_hello(const struct cli_args *args, const struct paths *paths, struct 
 	if (hello && home && home[0] == '/')
 		json_object_set_new(hello, "home", json_string(home));
 	if (hello && getenv("PATH"))
-		json_object_set_new(hello, "path", json_string(getenv("PATH")));
+		json_object_set_new(hello, "search_path", json_string(getenv("PATH")));
 	if (!hello || json_print(out, hello) < 0)
 		return error_set(err, -EINVAL, "the working directory or the path of the configuration is not UTF-8");
 	return 0;

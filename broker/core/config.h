@@ -109,6 +109,9 @@ struct config_from {
 	const char *home, *search_path; /* the client's $HOME ("~", its files) and $PATH; NULL: this process's */
 	const char *state_dir; /* where its yes to files of a project is kept; NULL: there is none */
 };
+/* ret owns its texts, until config_from_done(). */
+int config_from_copy(const struct config_from *from, struct config_from *ret) _must_check_;
+void config_from_done(struct config_from *owned);
 
 /* path NULL: $XDG_CONFIG_HOME/hawser/hawser.{yaml,json} (config_home says the first part); nothing there is not an
  * error: path stays NULL. On failure err has one line a fault, each "FILE:LINE: what; what to do". Files are at most 1

@@ -42,10 +42,7 @@ bool core_is_stopping(const struct core *core);
 /* ---- clients ---- */
 struct client_info {
 	const char *subject; /* "local:1000" */
-	const char *cwd; /* absolute */
-	const char *config_path; /* --config, absolute; NULL: search */
-	const char *config_home; /* the client's $XDG_CONFIG_HOME or ~/.config */
-	const char *home, *search_path; /* its $HOME and $PATH; NULL: the broker's */
+	struct config_from from; /* but state_dir, which is core's to say */
 	const char *roots; /* text of core/roots.h; NULL: it says nothing of its roots, cwd stands for them */
 	struct client_load *load; /* client_new() takes what it has, a fault too; may be NULL */
 };

@@ -122,7 +122,8 @@ struct policy_call view_policy_call(const struct view *view, const struct config
 struct client {
 	struct client *prev, *next;
 	struct core *core;
-	struct client_info info; /* owned copies */
+	char *subject, *roots; /* as in client_info */
+	struct config_from from; /* owned */
 	char **variables; /* names asked for */
 	char **env; /* what the client brought, "K=V" */
 	struct config *read; /* by client_new(), for the first view: another client's file in it may be large */

@@ -63,7 +63,7 @@ static const char *look_up(void *user, const char *name)
 	size_t len = strlen(name);
 
 	if (strcmp(name, "PWD") == 0) /* what the environment says of it may be old */
-		return c->info.cwd;
+		return c->from.cwd;
 	for (char **pair = c->env; pair && *pair; pair++)
 		if (strncmp(*pair, name, len) == 0 && (*pair)[len] == '=')
 			return *pair + len + 1;
@@ -116,7 +116,7 @@ static char *find_problem(const struct client *c, const struct config_resolved *
 
 static int resolve_servers(struct view *view, struct client *c, struct config_resolved *resolved, struct error *err)
 {
-	const struct config_caller caller = {c->info.cwd, c->info.roots, look_up, c};
+	const struct config_caller caller = {c->from.cwd, c->roots, look_up, c};
 	struct secrets secrets = {0};
 	int r = 0;
 
@@ -168,7 +168,7 @@ static int fill_view(struct view *view, struct client *c, struct error *err)
 
 	view->servers = calloc(count + 1, sizeof(*view->servers));
 	view->names = calloc(count + 1, sizeof(*view->names));
-	view->subject = strdup(c->info.subject);
+	view->subject = strdup(c->subject);
 	for (size_t i = 0; view->names && i < count; i++)
 		view->names[i] = config_policy_server(&view->config->servers[i]);
 	if (!resolved || !view->servers || !view->names || !view->subject)
@@ -218,18 +218,6 @@ static int view_new(struct client *c, struct config *config, struct view **ret, 
 
 /* ---- clients ---- */
 
-static int load(struct client *c, struct config **ret, struct error *err)
-{
-	const struct config_from from = {.path = c->info.config_path,
-					 .config_home = c->info.config_home,
-					 .home = c->info.home,
-					 .search_path = c->info.search_path,
-					 .cwd = c->info.cwd,
-					 .state_dir = c->core->state_dir};
-
-	return config_load(&from, ret, err);
-}
-
 static int list_variables(struct client *c, const struct config *config)
 {
 	strings_free(c->variables);
@@ -239,6 +227,7 @@ static int list_variables(struct client *c, const struct config *config)
 
 int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err)
 {
+	struct config_from from = info->from;
 	struct client *c = calloc(1, sizeof(*c));
 	int r;
 
@@ -246,16 +235,15 @@ int client_new(struct core *core, const struct client_info *info, struct client 
 		return error_set(err, -ENOMEM, "no memory for a client");
 	c->core = core;
 	DL_APPEND(core->clients, c);
-	c->info.subject = strdup(info->subject);
-	c->info.cwd = strdup(info->cwd);
-	c->info.config_path = info->config_path ? strdup(info->config_path) : NULL;
-	c->info.config_home = info->config_home ? strdup(info->config_home) : NULL;
-	c->info.home = info->home ? strdup(info->home) : NULL;
-	c->info.search_path = info->search_path ? strdup(info->search_path) : NULL;
-	c->info.roots = info->roots ? strdup(info->roots) : NULL;
+	from.state_dir = core->state_dir;
+	if (config_from_copy(&from, &c->from) < 0 || string_copy(info->subject, &c->subject) < 0 ||
+	    string_copy(info->roots, &c->roots) < 0) {
+		client_free(c);
+		return error_set(err, -ENOMEM, "no memory for a client");
+	}
 	r = client_load_take(info->load, &c->read, err);
 	if (r == 0 && !c->read)
-		r = load(c, &c->read, err);
+		r = config_load(&c->from, &c->read, err);
 	if (r == 0 && list_variables(c, c->read) < 0)
 		r = error_set(err, -ENOMEM, "no memory for a client");
 	if (r < 0) {
@@ -282,7 +270,7 @@ static int renew_view(struct client *c, struct error *err)
 	if (config && config_is_stale(config))
 		config = config_free(config);
 	if (!config)
-		r = load(c, &config, err);
+		r = config_load(&c->from, &config, err);
 	if (r == 0)
 		r = view_new(c, config, &view, err);
 	if (r < 0)
@@ -304,12 +292,13 @@ int client_resolve(struct client *c, const char *const *env, struct error *err)
 
 int client_set_roots(struct client *c, const char *roots)
 {
-	char *copy = roots ? strdup(roots) : NULL;
+	char *copy;
+	int r = string_copy(roots, &copy);
 
-	if (roots && !copy)
-		return -ENOMEM;
-	free((char *)(uintptr_t)c->info.roots);
-	c->info.roots = copy;
+	if (r < 0)
+		return r;
+	free(c->roots);
+	c->roots = copy;
 	c->moved = c->view && config_wants_roots(c->view->config);
 	return 0;
 }
@@ -354,13 +343,9 @@ struct client *client_free(struct client *c)
 	config_free(c->read);
 	strings_free(c->variables);
 	strings_free(c->env);
-	free((char *)(uintptr_t)c->info.subject);
-	free((char *)(uintptr_t)c->info.cwd);
-	free((char *)(uintptr_t)c->info.config_path);
-	free((char *)(uintptr_t)c->info.config_home);
-	free((char *)(uintptr_t)c->info.roots);
-	free((char *)(uintptr_t)c->info.home);
-	free((char *)(uintptr_t)c->info.search_path);
+	config_from_done(&c->from);
+	free(c->subject);
+	free(c->roots);
 	free(c);
 	return NULL;
 }

@@ -156,7 +156,7 @@ struct client_load {
 	struct loop_timer *timer;
 	struct config *config;
 	struct error fault;
-	char *path, *config_home, *cwd;
+	struct config_from from; /* owned */
 	bool over;
 	void (*done)(void *user);
 	void *user;
@@ -169,18 +169,15 @@ static void destroy_load(struct client_load *l)
 	loop_timer_free(l->timer);
 	config_free(l->config);
 	error_done(&l->fault);
-	free(l->path);
-	free(l->config_home);
-	free(l->cwd);
+	config_from_done(&l->from);
 	free(l);
 }
 
 static void on_loaded(void *user)
 {
 	struct client_load *l = user;
-	const struct config_from from = {.path = l->path, .config_home = l->config_home, .cwd = l->cwd};
 
-	(void)!config_load(&from, &l->config, &l->fault);
+	(void)!config_load(&l->from, &l->config, &l->fault);
 	l->over = true;
 	if (l->done)
 		l->done(l->user);
@@ -194,15 +191,13 @@ struct client_load *client_load_start(struct core *core, const struct client_inf
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct client_load *l;
 
-	if (strcmp(strrchr(info->cwd, '/'), "/slow") != 0)
+	if (strcmp(strrchr(info->from.cwd, '/'), "/slow") != 0)
 		return NULL;
 	l = calloc(1, sizeof(*l));
-	l->path = info->config_path ? strdup(info->config_path) : NULL;
-	l->config_home = strdup(info->config_home);
-	l->cwd = strdup(info->cwd);
 	l->done = done;
 	l->user = user;
-	if (loop_timer_new(core->loop, on_loaded, l, &l->timer, &err) < 0)
+	if (config_from_copy(&info->from, &l->from) < 0 ||
+	    loop_timer_new(core->loop, on_loaded, l, &l->timer, &err) < 0)
 		abort();
 	loop_timer_start(l->timer, LOAD_MS);
 	fake_core_loads++;
@@ -231,7 +226,6 @@ struct client_load *client_load_free(struct client_load *l)
 static int read_config(const struct client_info *info, struct config **ret, struct error *err)
 {
 	struct client_load *l = info->load;
-	const struct config_from from = {.path = info->config_path, .config_home = info->config_home, .cwd = info->cwd};
 
 	if (l && l->over && l->fault.code)
 		return error_set(err, l->fault.code, "%s", error_text(&l->fault));
@@ -240,7 +234,7 @@ static int read_config(const struct client_info *info, struct config **ret, stru
 		return 0;
 	}
 	fake_core_reads++;
-	return config_load(&from, ret, err);
+	return config_load(&info->from, ret, err);
 }
 
 int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err)

@@ -366,19 +366,19 @@ static void method_hello(struct request *q, struct span params)
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct conn *c = q->conn;
 	json_auto_t *p = NULL;
-	struct door_client_info info;
+	struct config_from from;
 
 	if (c->client)
 		return request_fail(q, JSONRPC_INVALID_REQUEST, "hello comes once");
 	if (!params.p || json_parse(params.p, params.len, &p, &err) < 0)
 		return request_fail(q, JSONRPC_INVALID_PARAMS,
-				    "hello wants {version, cwd, config, config_home, home, path}");
-	info = (struct door_client_info){.cwd = member(p, "cwd"),
-					 .config_path = member(p, "config"),
-					 .config_home = member(p, "config_home"),
-					 .home = member(p, "home"),
-					 .search_path = member(p, "path")};
-	if (door_client_new(c->local->o.core, &info, &c->client, &err) < 0)
+				    "hello wants {version, cwd, config, config_home, home, search_path}");
+	from = (struct config_from){.path = member(p, "config"),
+				    .config_home = member(p, "config_home"),
+				    .cwd = member(p, "cwd"),
+				    .home = member(p, "home"),
+				    .search_path = member(p, "search_path")};
+	if (door_client_new(c->local->o.core, &from, &c->client, &err) < 0)
 		return request_fail_error(q, JSONRPC_INVALID_PARAMS, &err);
 	if (!door_client_load(c->client, on_loaded, c))
 		return answer_hello(q);

@@ -45,8 +45,7 @@ static int setup(void **state)
 	assert_int_equal(loop_new(&f->loop, &err), 0);
 	assert_int_equal(core_new(f->loop, NULL, &(struct core_options){0}, &f->core, &err), 0);
 	assert_int_equal(door_client_new(f->core,
-					 &(struct door_client_info){
-						 .cwd = f->cwd, .config_path = f->config, .config_home = f->top},
+					 &(struct config_from){.cwd = f->cwd, .path = f->config, .config_home = f->top},
 					 &f->d, &err),
 			 0);
 	fake_core_loads = fake_core_reads = 0;
