@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <stdint.h>
 
-#define TEXTS(f) {&(f)->path, &(f)->config_home, &(f)->cwd, &(f)->home, &(f)->search_path, &(f)->state_dir}
+#define TEXTS(f)                                                                                         \
+	{                                                                                                \
+		&(f)->path, &(f)->config_home, &(f)->cwd, &(f)->home, &(f)->search_path, &(f)->state_dir \
+	}
 
 int config_from_copy(const struct config_from *from, struct config_from *ret)
 {
