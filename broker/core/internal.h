@@ -114,12 +114,14 @@ struct view {
 };
 /* report.c: a command or an edit that may cure a server that cannot be used; "": none is known. */
 void view_server_cure(const struct view_server *server, char *cure, size_t size);
+/* Consumes config, also on failure. */
+int view_new(struct client *c, struct config *config, struct view **ret, struct error *err) _must_check_;
 struct view *view_ref(struct view *view);
 struct view *view_unref(struct view *view);
 /* What policy hears of a call of this tool, without its annotations and arguments. Borrowed. */
 struct policy_call view_policy_call(const struct view *view, const struct config_server *server, const char *tool);
 
-struct client {
+struct client { /* clients.c */
 	struct client *prev, *next;
 	struct core *core;
 	char *subject, *roots; /* as in client_info */
