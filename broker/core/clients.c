@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client is one subject at a door, with the variables and roots that it brought and the view that its next run takes. */
+/* A client is one subject at a door, with the variables and roots that it brought and the view that its next run takes.
+ */
 #include "broker/core/runs.h"
 
 #include "base/strings.h"
