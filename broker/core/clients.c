@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client is one subject at a door, with the variables and roots that it brought and the view that its next run takes.
- */
+/* A client is one subject at a door, with the variables and roots that it brought, and the view of its next run. */
 #include "broker/core/runs.h"
 
 #include "base/strings.h"
 
+#include <assert.h>
 #include <errno.h>
 
 static int list_variables(struct client *c, const struct config *config)
 {
+	assert(config); /* config_load() did not fail */
 	strings_free(c->variables);
 	c->variables = strings_join(upstream_inherited_names, (const char *const *)config->variables.items);
 	return c->variables ? 0 : -ENOMEM;
