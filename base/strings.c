@@ -1,8 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/strings.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+int string_copy(const char *text, char **ret)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		return -ENOMEM;
+	*ret = copy;
+	return 0;
+}
 
 size_t strings_count(const char *const *list)
 {

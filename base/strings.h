@@ -2,7 +2,12 @@
 #ifndef HAWSER_BASE_STRINGS_H
 #define HAWSER_BASE_STRINGS_H
 
+#include "base/cleanup.h"
+
 #include <stddef.h>
+
+/* A copy on the heap; of NULL: NULL. -ENOMEM leaves *ret as it is. */
+int string_copy(const char *text, char **ret) _must_check_;
 
 /* Lists of texts as argv is one: ending with NULL. A list that is read may be NULL, which is one without entries. */
 size_t strings_count(const char *const *list);

@@ -163,6 +163,7 @@ int wire_ask(struct wire *w, const char *method, struct span params, const struc
 int client_hello(const struct cli_args *args, const struct paths *paths, struct buf *out, struct error *err)
 {
 	_cleanup_free_ char *cwd = getcwd(NULL, 0), *config = NULL;
+	const char *home = getenv("HOME");
 	json_auto_t *hello = NULL;
 
 	if (!cwd)
@@ -173,11 +174,12 @@ int client_hello(const struct cli_args *args, const struct paths *paths, struct 
 		config = NULL;
 	hello = json_pack("{s:s, s:s, s:s*, s:s}", "version", HAWSER_VERSION, "cwd", cwd, "config", config,
 			  "config_home", paths->config);
-	/* What files of other clients and "~" mean is this process's to say; a value that is no UTF-8 stays unsaid. */
-	if (hello && getenv("HOME"))
-		json_object_set_new(hello, "home", json_string(getenv("HOME")));
+	/* What files of other clients and "~" mean is this process's to say; a value that is no UTF-8 stays unsaid, as
+	 * does a home that base/paths.h passes over. */
+	if (hello && home && home[0] == '/')
+		json_object_set_new(hello, "home", json_string(home));
 	if (hello && getenv("PATH"))
-		json_object_set_new(hello, "path", json_string(getenv("PATH")));
+		json_object_set_new(hello, "search_path", json_string(getenv("PATH")));
 	if (!hello || json_print(out, hello) < 0)
 		return error_set(err, -EINVAL, "the working directory or the path of the configuration is not UTF-8");
 	return 0;

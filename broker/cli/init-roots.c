@@ -8,38 +8,87 @@
  */
 #include "broker/cli/init.h"
 
+#include "base/buf.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-/* "~/x", "${NAME}/x" and "${env:NAME}/x" as the client would have them; on the heap. */
-static char *expand(const char *arg)
-{
-	const char *name = arg + 2, *rest, *value;
-	char copy[256], *path = NULL;
+enum { EXPANDED_MAX = 256 * 1024 };
 
-	if (arg[0] == '~' && (arg[1] == '/' || !arg[1])) {
-		value = getenv("HOME");
-		return asprintf(&path, "%s%s", value ? value : "", arg + 1) < 0 ? NULL : path;
-	}
-	if (strncmp(arg, "${", 2) != 0)
-		return strdup(arg);
-	name += strncmp(name, "env:", 4) == 0 ? 4 : 0;
-	rest = strchr(name, '}');
-	if (!rest || (size_t)(rest - name) >= sizeof(copy))
+/* What the configuration will put for NAME, NAME:-preset or env:NAME (len bytes at name). Borrowed; NULL: it cannot be
+ * told here. */
+static const char *value_of(const char *name, size_t len, size_t *ret_len)
+{
+	const char *preset = memmem(name, len, ":-", 2), *value;
+	size_t n = preset ? (size_t)(preset - name) : len, skip = n > 4 && strncmp(name, "env:", 4) == 0 ? 4 : 0;
+	char copy[256];
+
+	if (n - skip >= sizeof(copy))
 		return NULL;
-	snprintf(copy, sizeof(copy), "%.*s", (int)(rest - name), name);
-	value = getenv(copy);
-	return asprintf(&path, "%s%s", value ? value : "", rest + 1) < 0 ? NULL : path;
+	snprintf(copy, sizeof(copy), "%.*s", (int)(n - skip), name + skip);
+	if (strcmp(copy, "workspaceFolder") == 0)
+		value = ".";
+	else
+		value = getenv(strcmp(copy, "userHome") == 0 ? "HOME" : copy);
+	if (preset && (!value || !*value)) {
+		*ret_len = len - n - 2;
+		return preset + 2;
+	}
+	*ret_len = value ? strlen(value) : 0;
+	return value;
 }
 
-/* A word like "server" names no folder, also where there is one of this name. */
-static bool names_folder(const char *arg)
+/* "~/x" and "${NAME}/x" as the client would have them, on the heap; NULL: it cannot be told here. */
+static char *expand(const char *arg)
 {
-	_cleanup_free_ char *path = strchr("/.~$", arg[0]) ? expand(arg) : NULL;
+	const char *home = arg[0] == '~' && (arg[1] == '/' || !arg[1]) ? getenv("HOME") : NULL, *p, *close, *value;
+	_cleanup_buf_ struct buf out = BUF_INIT(EXPANDED_MAX);
+	size_t len;
+
+	if (home && buf_append_str(&out, home) < 0)
+		return NULL;
+	for (p = home ? arg + 1 : arg; (value = strstr(p, "${")); p = close + 1) {
+		if (buf_append(&out, p, (size_t)(value - p)) < 0)
+			return NULL;
+		close = strchr(value, '}');
+		value = close ? value_of(value + 2, (size_t)(close - value - 2), &len) : NULL;
+		if (!value || buf_append(&out, value, len) < 0)
+			return NULL;
+	}
+	return buf_append(&out, p, strlen(p) + 1) < 0 ? NULL : buf_steal(&out, NULL);
+}
+
+/* What cannot be told is taken for one: it may be somebody's choice, which nobody who calls may undo. */
+static bool names_folder(const char *arg, const char *cwd)
+{
+	_cleanup_free_ char *path = expand(arg), *below = NULL;
 	struct stat st;
 
-	return path && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	if (!path)
+		return true;
+	if (!*path)
+		return false;
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return true;
+	if (path[0] == '/' || !cwd || asprintf(&below, "%s/%s", cwd, path) < 0)
+		return false;
+	return stat(below, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool has_folder(const json_t *server)
+{
+	const char *cwd = json_string_value(json_object_get(server, "cwd")), *text, *equals;
+	const json_t *args = json_object_get(server, "args"), *arg;
+	size_t i;
+
+	json_array_foreach (args, i, arg) {
+		text = json_string_value(arg);
+		equals = text ? strchr(text, '=') : NULL; /* --root=FOLDER */
+		if (text && (names_folder(text, cwd) || (equals && names_folder(equals + 1, cwd))))
+			return true;
+	}
+	return false;
 }
 
 static void add_note(struct clientfile_entry *entry, const char *note)
@@ -52,15 +101,9 @@ static void add_note(struct clientfile_entry *entry, const char *note)
 
 void init_take_roots(struct init_item *item, bool asks)
 {
-	const json_t *args = json_object_get(item->entry->server, "args"), *arg;
-	bool has_folder = false;
-	size_t i;
-
 	if (!asks || !item->section->place->roots)
 		return;
-	json_array_foreach (args, i, arg)
-		has_folder = has_folder || (json_is_string(arg) && names_folder(json_string_value(arg)));
-	if (has_folder) {
+	if (has_folder(item->entry->server)) {
 		add_note(item->entry, "asks for its client's folders (roots), and is not told them: those in its "
 				      "arguments count; roots: client would tell it those of whoever calls");
 		return;

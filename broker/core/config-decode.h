@@ -20,6 +20,7 @@ struct config_stamp {
 };
 struct config_whole {
 	struct config c;
+	unsigned refs;
 	char *config_home; /* when the main file was searched */
 	struct config_stamp *stamps; /* one for each of c.files; when none was found: of the two searched paths */
 	size_t stamp_count;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One server with one client's variables: what is started, and the key that says who may share it. */
+#include "broker/core/config-resolve.h"
 #include "broker/core/config-tree.h"
 #include "broker/core/config-url.h"
 #include "broker/core/config-vars.h"
-#include "broker/core/config.h"
-#include "broker/core/roots.h"
 
 #include "base/http-url.h"
 #include "base/ids.h"
@@ -13,11 +12,6 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
-
-struct resolver {
-	const struct config_caller *caller;
-	struct config_resolved *ret;
-};
 
 static int keep_secret(struct config_resolved *ret, const char *name, const char *value)
 {
@@ -31,20 +25,20 @@ static int keep_secret(struct config_resolved *ret, const char *name, const char
 
 static int see_value(void *user, const char *name, const char *value)
 {
-	struct resolver *r = user;
+	struct config_resolver *r = user;
 
 	return config_vars_is_public(name) ? 0 : keep_secret(r->ret, name, value);
 }
 
 static const char *look(void *user, const char *name)
 {
-	struct resolver *r = user;
+	struct config_resolver *r = user;
 
 	return r->caller->lookup(r->caller->user, name);
 }
 
-/* prefix comes before the replaced text, as it is. home: "~/" at the beginning is the client's home folder. */
-static int replace(struct resolver *r, const char *prefix, const char *text, bool home, char **ret, struct error *err)
+int config_replace(struct config_resolver *r, const char *prefix, const char *text, bool home, char **ret,
+		   struct error *err)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(CONFIG_VALUE_MAX);
 	const char *home_path = home && strncmp(text, "~/", 2) == 0 ? look(r, "HOME") : NULL;
@@ -65,13 +59,13 @@ static int replace(struct resolver *r, const char *prefix, const char *text, boo
 	return 0;
 }
 
-static int resolve_args(struct resolver *r, const struct config_server *s, struct error *err)
+static int resolve_args(struct config_resolver *r, const struct config_server *s, struct error *err)
 {
 	r->ret->args = calloc(s->args.count + 1, sizeof(char *));
 	if (!r->ret->args)
 		return error_set(err, -ENOMEM, "no memory");
 	for (size_t i = 0; i < s->args.count; i++) {
-		int result = replace(r, "", s->args.items[i], false, &r->ret->args[i], err);
+		int result = config_replace(r, "", s->args.items[i], false, &r->ret->args[i], err);
 
 		if (result < 0)
 			return result;
@@ -79,7 +73,7 @@ static int resolve_args(struct resolver *r, const struct config_server *s, struc
 	return 0;
 }
 
-static int resolve_env(struct resolver *r, const struct config_server *s, struct error *err)
+static int resolve_env(struct config_resolver *r, const struct config_server *s, struct error *err)
 {
 	r->ret->env = calloc(s->env_count + 1, sizeof(char *));
 	if (!r->ret->env)
@@ -91,7 +85,7 @@ static int resolve_env(struct resolver *r, const struct config_server *s, struct
 
 		if (snprintf(prefix, sizeof(prefix), "%s=", name) >= (int)sizeof(prefix))
 			return error_set(err, -EINVAL, "env: the name %.40s... is too long", name);
-		result = replace(r, prefix, s->env[i].value, false, &r->ret->env[i], err);
+		result = config_replace(r, prefix, s->env[i].value, false, &r->ret->env[i], err);
 		if (result < 0)
 			return result;
 		/* A secret that was written into the file instead of into a variable is one all the same. */
@@ -113,26 +107,27 @@ static int make_absolute(char *path, const char *folder, char **ret, struct erro
 	return *ret ? 0 : error_set(err, -ENOMEM, "no memory");
 }
 
-static int resolve_path(struct resolver *r, const char *written, const char *folder, char **ret, struct error *err)
+static int resolve_path(struct config_resolver *r, const char *written, const char *folder, char **ret,
+			struct error *err)
 {
 	char *path = NULL;
-	int result = replace(r, "", written, true, &path, err);
+	int result = config_replace(r, "", written, true, &path, err);
 
 	return result < 0 ? result : make_absolute(path, folder, ret, err);
 }
 
 /* Without a slash it is looked for in PATH, else it is relative to the folder that it is started in: as in the clients,
  * and the broker's own folder is nobody's. */
-static int resolve_command(struct resolver *r, const char *written, struct error *err)
+static int resolve_command(struct config_resolver *r, const char *written, struct error *err)
 {
-	int result = replace(r, "", written, true, &r->ret->command, err);
+	int result = config_replace(r, "", written, true, &r->ret->command, err);
 
 	if (result < 0 || !strchr(r->ret->command, '/'))
 		return result;
 	return make_absolute(TAKE_PTR(r->ret->command), r->ret->cwd, &r->ret->command, err);
 }
 
-static int resolve_process(struct resolver *r, const struct config_server *s, struct error *err)
+static int resolve_process(struct config_resolver *r, const struct config_server *s, struct error *err)
 {
 	int result = 0;
 
@@ -150,7 +145,7 @@ static int resolve_process(struct resolver *r, const struct config_server *s, st
 /* ---- behind a URL ---- */
 
 /* The value, and what stands behind the scheme in it ("Bearer x"), which may come back alone. */
-static int keep_header(struct resolver *r, const char *name, const char *value)
+static int keep_header(struct config_resolver *r, const char *name, const char *value)
 {
 	_cleanup_free_ char *part = NULL;
 	const char *blank = strchr(value, ' ');
@@ -165,7 +160,7 @@ static int keep_header(struct resolver *r, const char *name, const char *value)
 	return keep_secret(r->ret, part, blank + strspn(blank, " "));
 }
 
-static int resolve_headers(struct resolver *r, const struct config_server *s, struct error *err)
+static int resolve_headers(struct config_resolver *r, const struct config_server *s, struct error *err)
 {
 	r->ret->headers = calloc(s->header_count + 1, sizeof(char *));
 	if (!r->ret->headers)
@@ -176,7 +171,7 @@ static int resolve_headers(struct resolver *r, const struct config_server *s, st
 		int result;
 
 		snprintf(prefix, sizeof(prefix), "%s: ", name); /* names were checked */
-		result = replace(r, prefix, s->headers[i].value, false, &r->ret->headers[i], err);
+		result = config_replace(r, prefix, s->headers[i].value, false, &r->ret->headers[i], err);
 		if (result < 0)
 			return result;
 		if (!http_header_good(r->ret->headers[i]))
@@ -190,7 +185,7 @@ static int resolve_headers(struct resolver *r, const struct config_server *s, st
 	return 0;
 }
 
-static int resolve_proxy(struct resolver *r, struct error *err)
+static int resolve_proxy(struct config_resolver *r, struct error *err)
 {
 	const char *proxy = config_url_proxy(r->ret->url, look, r), *except = look(r, "no_proxy");
 
@@ -206,9 +201,9 @@ static int resolve_proxy(struct resolver *r, struct error *err)
 	return 0;
 }
 
-static int resolve_url(struct resolver *r, const struct config_server *s, struct error *err)
+static int resolve_url(struct config_resolver *r, const struct config_server *s, struct error *err)
 {
-	int result = replace(r, "", s->url, false, &r->ret->url, err);
+	int result = config_replace(r, "", s->url, false, &r->ret->url, err);
 
 	if (result < 0)
 		return result;
@@ -219,65 +214,6 @@ static int resolve_url(struct resolver *r, const struct config_server *s, struct
 	if (result == 0 && s->ca_file)
 		result = resolve_path(r, s->ca_file, r->caller->cwd, &r->ret->ca_file, err);
 	return result < 0 ? result : resolve_proxy(r, err);
-}
-
-/* ---- roots ---- */
-
-static int keep_roots(struct resolver *r, const char *const *folders, struct error *err)
-{
-	_cleanup_buf_ struct buf out = BUF_INIT(ROOTS_BYTES_MAX);
-	int result = roots_of_folders(folders, &out);
-
-	if (result < 0)
-		return error_set(err, result, "roots: the names of the folders are too long; take some out");
-	r->ret->roots = buf_steal(&out, NULL);
-	return r->ret->roots ? 0 : error_set(err, -ENOMEM, "no memory");
-}
-
-static int keep_root_list(struct resolver *r, const struct config_server *s, struct error *err)
-{
-	const char *folders[ROOTS_MAX + 1] = {NULL};
-	int result = 0;
-
-	for (size_t i = 0; result == 0 && i < s->root_folders.count; i++) {
-		char *path = NULL;
-
-		result = replace(r, "", s->root_folders.items[i], true, &path, err);
-		folders[i] = path;
-		if (result == 0 && path[0] != '/')
-			result = error_set(err, -EINVAL, "roots: %.200s is %.200s here, which is not absolute",
-					   s->root_folders.items[i], path);
-	}
-	if (result == 0)
-		result = keep_roots(r, folders, err);
-	for (size_t i = 0; folders[i]; i++)
-		free((char *)(uintptr_t)folders[i]);
-	return result;
-}
-
-/* "/" is where programs of a desktop are started, and nobody's choice: such a client has no root, not all of them. */
-static int keep_folder(struct resolver *r, const char *cwd, struct error *err)
-{
-	const char *const folders[] = {strcmp(cwd, "/") == 0 ? NULL : cwd, NULL};
-
-	return keep_roots(r, folders, err);
-}
-
-static int resolve_roots(struct resolver *r, const struct config_server *s, struct error *err)
-{
-	r->ret->offers_roots = s->roots != CONFIG_ROOTS_NONE;
-	switch (s->roots) {
-	case CONFIG_ROOTS_LIST:
-		return keep_root_list(r, s, err);
-	case CONFIG_ROOTS_CLIENT:
-		if (!r->caller->roots)
-			return keep_folder(r, r->caller->cwd, err);
-		r->ret->roots = strdup(r->caller->roots);
-		return r->ret->roots ? 0 : error_set(err, -ENOMEM, "no memory");
-	case CONFIG_ROOTS_NONE:
-		break;
-	}
-	return r->ret->cwd ? keep_folder(r, r->ret->cwd, err) : 0;
 }
 
 /* ---- the key ---- */
@@ -329,12 +265,12 @@ int config_resolve_server(const struct config_server *server, const struct confi
 			  struct config_resolved *ret, struct error *err)
 {
 	struct config_resolved resolved = {0};
-	struct resolver r = {caller, &resolved};
+	struct config_resolver r = {caller, &resolved};
 	int result;
 
 	result = server->url ? resolve_url(&r, server, err) : resolve_process(&r, server, err);
 	if (result == 0)
-		result = resolve_roots(&r, server, err);
+		result = config_resolve_roots(&r, server, err);
 	if (result == 0)
 		result = make_key(&resolved, server->transport == CONFIG_SSE, err);
 	if (result < 0) {

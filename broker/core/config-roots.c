@@ -5,8 +5,10 @@
  * operator wrote there would open, or close, by who happens to call.
  */
 #include "broker/core/config-decode.h"
+#include "broker/core/config-resolve.h"
 #include "broker/core/roots.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define WANTED "client, or a list of folders like [~/work], is wanted here"
@@ -58,4 +60,63 @@ bool config_wants_roots(const struct config *c)
 		if (c->servers[i].roots == CONFIG_ROOTS_CLIENT && !c->servers[i].disabled)
 			return true;
 	return false;
+}
+
+/* ---- with the variables of a client ---- */
+
+static int keep_roots(struct config_resolver *r, const char *const *folders, struct error *err)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(ROOTS_BYTES_MAX);
+	int result = roots_of_folders(folders, &out);
+
+	if (result < 0)
+		return error_set(err, result, "roots: the names of the folders are too long; take some out");
+	r->ret->roots = buf_steal(&out, NULL);
+	return r->ret->roots ? 0 : error_set(err, -ENOMEM, "no memory");
+}
+
+static int keep_root_list(struct config_resolver *r, const struct config_server *s, struct error *err)
+{
+	const char *folders[ROOTS_MAX + 1] = {NULL};
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < s->root_folders.count; i++) {
+		char *path = NULL;
+
+		result = config_replace(r, "", s->root_folders.items[i], true, &path, err);
+		folders[i] = path;
+		if (result == 0 && path[0] != '/')
+			result = error_set(err, -EINVAL, "roots: %.200s is %.200s here, which is not absolute",
+					   s->root_folders.items[i], path);
+	}
+	if (result == 0)
+		result = keep_roots(r, folders, err);
+	for (size_t i = 0; folders[i]; i++)
+		free((char *)(uintptr_t)folders[i]);
+	return result;
+}
+
+/* "/" is where programs of a desktop are started, and nobody's choice: such a client has no root, not all of them. */
+static int keep_folder(struct config_resolver *r, const char *cwd, struct error *err)
+{
+	const char *const folders[] = {strcmp(cwd, "/") == 0 ? NULL : cwd, NULL};
+
+	return keep_roots(r, folders, err);
+}
+
+int config_resolve_roots(struct config_resolver *r, const struct config_server *s, struct error *err)
+{
+	r->ret->offers_roots = s->roots != CONFIG_ROOTS_NONE;
+	switch (s->roots) {
+	case CONFIG_ROOTS_LIST:
+		return keep_root_list(r, s, err);
+	case CONFIG_ROOTS_CLIENT:
+		if (!r->caller->roots)
+			return keep_folder(r, r->caller->cwd, err);
+		r->ret->roots = strdup(r->caller->roots);
+		return r->ret->roots ? 0 : error_set(err, -ENOMEM, "no memory");
+	case CONFIG_ROOTS_NONE:
+		break;
+	}
+	return r->ret->cwd ? keep_folder(r, r->ret->cwd, err) : 0;
 }

@@ -162,6 +162,7 @@ int config_load(const struct config_from *from, struct config **ret, struct erro
 		config_free(w ? &w->c : NULL);
 		return error_set(err, -ENOMEM, "no memory");
 	}
+	w->refs = 1;
 	if (from->path) {
 		w->c.path = strdup(from->path);
 		r = w->c.path ? 0 : error_set(err, -ENOMEM, "no memory");
@@ -205,11 +206,17 @@ bool config_is_stale(const struct config *c)
 	return false;
 }
 
+struct config *config_ref(struct config *c)
+{
+	((struct config_whole *)(void *)c)->refs++;
+	return c;
+}
+
 struct config *config_free(struct config *c)
 {
 	struct config_whole *w = (struct config_whole *)(void *)c;
 
-	if (!c)
+	if (!c || (w->refs > 0 && --w->refs > 0)) /* 0: it was never finished */
 		return NULL;
 	free(c->path);
 	free(c->wanted);

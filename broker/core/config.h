@@ -112,11 +112,17 @@ struct config_from {
 	const char *home, *search_path; /* the client's $HOME ("~", its files) and $PATH; NULL: this process's */
 	const char *state_dir; /* where its yes to files of a project is kept; NULL: there is none */
 };
+/* ret owns its texts, until config_from_done(). */
+int config_from_copy(const struct config_from *from, struct config_from *ret) _must_check_;
+void config_from_done(struct config_from *owned);
 
 /* path NULL: $XDG_CONFIG_HOME/hawser/hawser.{yaml,json} (config_home says the first part); nothing there is not an
  * error: path stays NULL. On failure err has one line a fault, each "FILE:LINE: what; what to do". Files are at most 1
  * MiB, those of other clients 16. */
 int config_load(const struct config_from *from, struct config **ret, struct error *err) _must_check_;
+/* One more holder, on the same thread; nobody changes it any more. */
+struct config *config_ref(struct config *c);
+/* One holder less; the last one frees it. */
 struct config *config_free(struct config *c);
 /* Have any of its files changed (mtime, size, inode) since it was read? */
 bool config_is_stale(const struct config *c);

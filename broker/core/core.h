@@ -43,18 +43,17 @@ bool core_is_stopping(const struct core *core);
 /* ---- clients ---- */
 struct client_info {
 	const char *subject; /* "local:1000" */
-	const char *cwd; /* absolute */
-	const char *config_path; /* --config, absolute; NULL: search */
-	const char *config_home; /* the client's $XDG_CONFIG_HOME or ~/.config */
-	const char *home, *search_path; /* its $HOME and $PATH; NULL: the broker's */
+	struct config_from from; /* but state_dir, which is core's to say */
 	const char *roots; /* text of core/roots.h; NULL: it says nothing of its roots, cwd stands for them */
-	struct client_load *load; /* client_new() takes what it has; may be NULL */
+	struct client_load *load; /* client_new() takes what it has, a fault too; may be NULL */
 };
 /* Begins to read the configuration on another thread, if that holds files that would hold the loop. NULL: it does not,
- * and nothing is begun. done once, on the loop. A fault is found again, and told, by client_new(). */
+ * and nothing is begun. done once, on the loop. */
 struct client_load *client_load_start(struct core *core, const struct client_info *info, void (*done)(void *user),
 				      void *user);
 bool client_load_is_over(const struct client_load *l);
+/* One that client_new() did not take yet, and whose files have not changed. */
+bool client_load_has_config(const struct client_load *l);
 /* done is not called any more. */
 struct client_load *client_load_free(struct client_load *l);
 /* Reads the configuration. Its faults are the error. */

@@ -114,24 +114,28 @@ struct view {
 };
 /* report.c: a command or an edit that may cure a server that cannot be used; "": none is known. */
 void view_server_cure(const struct view_server *server, char *cure, size_t size);
+/* Consumes config, also on failure. */
+int view_new(struct client *c, struct config *config, struct view **ret, struct error *err) _must_check_;
 struct view *view_ref(struct view *view);
 struct view *view_unref(struct view *view);
 /* What policy hears of a call of this tool, without its annotations and arguments. Borrowed. */
 struct policy_call view_policy_call(const struct view *view, const struct config_server *server, const char *tool);
 
-struct client {
+struct client { /* clients.c */
 	struct client *prev, *next;
 	struct core *core;
-	struct client_info info; /* owned copies */
+	char *subject, *roots; /* as in client_info */
+	struct config_from from; /* owned */
 	char **variables; /* names asked for */
 	char **env; /* what the client brought, "K=V" */
 	struct config *read; /* by client_new(), for the first view: another client's file in it may be large */
 	struct view *view;
-	bool moved; /* its roots are others than those of view */
+	bool moved; /* its roots are others than those of view, and a server is told them */
 	struct approver *approver; /* who is asked about its runs and calls; NULL: nobody */
 };
-/* loads.c: what was read, for the caller; NULL: nothing, or it is out of date. */
-struct config *client_load_take(struct client_load *l);
+/* loads.c: what was read, for the caller, or what is wrong with it, as often as it is wanted. *ret stays as it is if
+ * there is nothing, or it is out of date. */
+int client_load_take(struct client_load *l, struct config **ret, struct error *err) _must_check_;
 /* The view of a client, made anew if its files have changed. */
 int client_view(struct client *c, struct view **ret, struct error *err) _must_check_;
 

@@ -10,8 +10,9 @@
 #include <string.h>
 
 struct client_load {
-	char *cwd, *config_path, *config_home, *home, *search_path, *state_dir;
+	struct config_from from; /* owned */
 	struct config *config; /* NULL: it is faulty, or was taken */
+	struct error fault;
 	bool over;
 	void (*done)(void *user); /* NULL: nobody waits any more */
 	void *user;
@@ -19,28 +20,17 @@ struct client_load {
 
 static void destroy(struct client_load *l)
 {
-	free(l->cwd);
-	free(l->config_path);
-	free(l->config_home);
-	free(l->home);
-	free(l->search_path);
-	free(l->state_dir);
+	config_from_done(&l->from);
 	config_free(l->config);
+	error_done(&l->fault);
 	free(l);
 }
 
 static void read_it(void *user)
 {
-	_cleanup_error_ struct error err = ERROR_INIT; /* whoever reads it again tells it */
 	struct client_load *l = user;
-	const struct config_from from = {.path = l->config_path,
-					 .config_home = l->config_home,
-					 .home = l->home,
-					 .search_path = l->search_path,
-					 .cwd = l->cwd,
-					 .state_dir = l->state_dir};
 
-	(void)!config_load(&from, &l->config, &err);
+	(void)!config_load(&l->from, &l->config, &l->fault);
 }
 
 static void on_read(void *user)
@@ -54,35 +44,24 @@ static void on_read(void *user)
 		destroy(l);
 }
 
-static char *copy(const char *text)
-{
-	return text ? strdup(text) : NULL;
-}
-
 struct client_load *client_load_start(struct core *core, const struct client_info *info, void (*done)(void *user),
 				      void *user)
 {
+	struct config_from from = info->from;
 	const struct clientfile_where where = {
-		.home = info->home ? info->home : getenv("HOME"), .config_home = info->config_home, .cwd = info->cwd};
+		.home = from.home ? from.home : getenv("HOME"), .config_home = from.config_home, .cwd = from.cwd};
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct client_load *l;
 
-	if (!where.home || !clientfiles_are_large(&where))
+	if (!where.home || where.home[0] != '/' || !clientfiles_are_large(&where))
 		return NULL;
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return NULL;
-	*l = (struct client_load){.cwd = copy(info->cwd),
-				  .config_path = copy(info->config_path),
-				  .config_home = copy(info->config_home),
-				  .home = copy(info->home),
-				  .search_path = copy(info->search_path),
-				  .state_dir = copy(core->state_dir),
-				  .done = done,
-				  .user = user};
-	if (l->cwd && l->config_home && l->state_dir && !l->config_path == !info->config_path &&
-	    !l->home == !info->home && !l->search_path == !info->search_path &&
-	    loop_work_start(core->loop, read_it, on_read, l, &err) == 0)
+	from.state_dir = core->state_dir;
+	l->done = done;
+	l->user = user;
+	if (config_from_copy(&from, &l->from) == 0 && loop_work_start(core->loop, read_it, on_read, l, &err) == 0)
 		return l;
 	destroy(l);
 	return NULL;
@@ -93,9 +72,18 @@ bool client_load_is_over(const struct client_load *l)
 	return l->over;
 }
 
-struct config *client_load_take(struct client_load *l)
+bool client_load_has_config(const struct client_load *l)
 {
-	return l && l->over && l->config && !config_is_stale(l->config) ? TAKE_PTR(l->config) : NULL;
+	return l->over && l->config && !config_is_stale(l->config);
+}
+
+int client_load_take(struct client_load *l, struct config **ret, struct error *err)
+{
+	if (l && l->over && l->fault.code)
+		return error_set(err, l->fault.code, "%s", error_text(&l->fault));
+	if (l && client_load_has_config(l))
+		*ret = TAKE_PTR(l->config);
+	return 0;
 }
 
 struct client_load *client_load_free(struct client_load *l)

@@ -17,7 +17,7 @@ struct run *run_find(struct client *c, const char *id)
 	struct run *run;
 
 	HASH_FIND_STR(c->core->runs, id, run);
-	return run && strcmp(run->subject, c->info.subject) == 0 ? run : NULL;
+	return run && strcmp(run->subject, c->subject) == 0 ? run : NULL;
 }
 
 const struct run_result *run_finished(const struct run *run)

@@ -166,8 +166,8 @@ int run_start(struct client *c, const struct run_request *request, const struct 
 	run->core = c->core;
 	run->view = view_ref(view);
 	run->owner = c;
-	run->subject = strdup(c->info.subject);
-	run->folder = strdup(c->info.cwd);
+	run->subject = strdup(c->subject);
+	run->folder = strdup(c->from.cwd);
 	run->begun_ms = (int64_t)clock_wall_ms();
 	run->environment = environment;
 	run->files = (struct runfiles){.events = -1, .result = -1};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client is one subject at a door; a view is its configuration with its values: policy, servers, secrets, pool. Runs
- * hold the view that they began with, so a file that changes concerns later runs only.
+ * A view is a client's configuration with its values: policy, servers, secrets, pool. Runs hold the view that they
+ * began with, so a file that changes concerns later runs only.
  */
 #include "broker/core/runs.h"
 
@@ -12,8 +12,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-
-/* ---- views ---- */
 
 struct view *view_ref(struct view *view)
 {
@@ -63,7 +61,7 @@ static const char *look_up(void *user, const char *name)
 	size_t len = strlen(name);
 
 	if (strcmp(name, "PWD") == 0) /* what the environment says of it may be old */
-		return c->info.cwd;
+		return c->from.cwd;
 	for (char **pair = c->env; pair && *pair; pair++)
 		if (strncmp(*pair, name, len) == 0 && (*pair)[len] == '=')
 			return *pair + len + 1;
@@ -116,7 +114,7 @@ static char *find_problem(const struct client *c, const struct config_resolved *
 
 static int resolve_servers(struct view *view, struct client *c, struct config_resolved *resolved, struct error *err)
 {
-	const struct config_caller caller = {c->info.cwd, c->info.roots, look_up, c};
+	const struct config_caller caller = {c->from.cwd, c->roots, look_up, c};
 	struct secrets secrets = {0};
 	int r = 0;
 
@@ -168,7 +166,7 @@ static int fill_view(struct view *view, struct client *c, struct error *err)
 
 	view->servers = calloc(count + 1, sizeof(*view->servers));
 	view->names = calloc(count + 1, sizeof(*view->names));
-	view->subject = strdup(c->info.subject);
+	view->subject = strdup(c->subject);
 	for (size_t i = 0; view->names && i < count; i++)
 		view->names[i] = config_policy_server(&view->config->servers[i]);
 	if (!resolved || !view->servers || !view->names || !view->subject)
@@ -191,8 +189,7 @@ static void on_policy_fault(void *user, const char *pointer, const char *message
 	error_set(user, -EINVAL, "policy%s: %s", pointer, message);
 }
 
-/* Consumes config, also on failure. */
-static int view_new(struct client *c, struct config *config, struct view **ret, struct error *err)
+int view_new(struct client *c, struct config *config, struct view **ret, struct error *err)
 {
 	struct view *view = calloc(1, sizeof(*view));
 	int r;
@@ -214,154 +211,4 @@ static int view_new(struct client *c, struct config *config, struct view **ret, 
 	}
 	*ret = view;
 	return 0;
-}
-
-/* ---- clients ---- */
-
-static int load(struct client *c, struct config **ret, struct error *err)
-{
-	const struct config_from from = {.path = c->info.config_path,
-					 .config_home = c->info.config_home,
-					 .home = c->info.home,
-					 .search_path = c->info.search_path,
-					 .cwd = c->info.cwd,
-					 .state_dir = c->core->state_dir};
-
-	return config_load(&from, ret, err);
-}
-
-static int list_variables(struct client *c, const struct config *config)
-{
-	strings_free(c->variables);
-	c->variables = strings_join(upstream_inherited_names, (const char *const *)config->variables.items);
-	return c->variables ? 0 : -ENOMEM;
-}
-
-int client_new(struct core *core, const struct client_info *info, struct client **ret, struct error *err)
-{
-	struct client *c = calloc(1, sizeof(*c));
-	struct config *config = client_load_take(info->load);
-	int r = 0;
-
-	if (!c) {
-		config_free(config);
-		return error_set(err, -ENOMEM, "no memory for a client");
-	}
-	c->core = core;
-	DL_APPEND(core->clients, c);
-	c->info.subject = strdup(info->subject);
-	c->info.cwd = strdup(info->cwd);
-	c->info.config_path = info->config_path ? strdup(info->config_path) : NULL;
-	c->info.config_home = info->config_home ? strdup(info->config_home) : NULL;
-	c->info.home = info->home ? strdup(info->home) : NULL;
-	c->info.search_path = info->search_path ? strdup(info->search_path) : NULL;
-	c->info.roots = info->roots ? strdup(info->roots) : NULL;
-	if (!config)
-		r = load(c, &config, err);
-	if (r == 0 && list_variables(c, config) < 0)
-		r = error_set(err, -ENOMEM, "no memory for a client");
-	c->read = config;
-	if (r < 0) {
-		client_free(c);
-		return r;
-	}
-	*ret = c;
-	return 0;
-}
-
-const char *const *client_variables(const struct client *c)
-{
-	return (const char *const *)c->variables;
-}
-
-static int renew_view(struct client *c, struct error *err)
-{
-	struct config *config = TAKE_PTR(c->read);
-	struct view *view = NULL;
-	int r = 0;
-
-	if (config && config_is_stale(config))
-		config = config_free(config);
-	if (!config)
-		r = load(c, &config, err);
-	if (r == 0)
-		r = view_new(c, config, &view, err);
-	if (r < 0)
-		return r;
-	view_unref(c->view);
-	c->view = view;
-	c->moved = false;
-	return 0;
-}
-
-int client_resolve(struct client *c, const char *const *env, struct error *err)
-{
-	strings_free(c->env);
-	c->env = strings_copy(env);
-	if (!c->env)
-		return error_set(err, -ENOMEM, "no memory for a client");
-	return renew_view(c, err);
-}
-
-int client_set_roots(struct client *c, const char *roots)
-{
-	char *copy = roots ? strdup(roots) : NULL;
-
-	if (roots && !copy)
-		return -ENOMEM;
-	free((char *)(uintptr_t)c->info.roots);
-	c->info.roots = copy;
-	c->moved = true;
-	return 0;
-}
-
-int client_view(struct client *c, struct view **ret, struct error *err)
-{
-	int r = 0;
-
-	if (!c->view)
-		return error_set(err, -EINVAL, "the client has not sent its variables");
-	if (c->core->stopping)
-		return error_set(err, -ESHUTDOWN, "the broker is stopping: try again in a moment");
-	/* A broken new version must not be passed over in silence: nothing runs by rules that are not those in the
-	 * file. */
-	if (c->moved || config_is_stale(c->view->config))
-		r = renew_view(c, err);
-	if (r == 0)
-		*ret = c->view;
-	return r;
-}
-
-const struct config *client_config(const struct client *c)
-{
-	return c->view ? c->view->config : NULL;
-}
-
-struct client *client_free(struct client *c)
-{
-	struct run *run, *next;
-
-	if (!c)
-		return NULL;
-	HASH_ITER (hh, c->core->runs, run, next) {
-		if (run->owner != c)
-			continue;
-		run->owner = NULL;
-		run_follow(run, NULL, NULL);
-		run_cancel(run, "the client left");
-	}
-	DL_DELETE(c->core->clients, c);
-	view_unref(c->view);
-	config_free(c->read);
-	strings_free(c->variables);
-	strings_free(c->env);
-	free((char *)(uintptr_t)c->info.subject);
-	free((char *)(uintptr_t)c->info.cwd);
-	free((char *)(uintptr_t)c->info.config_path);
-	free((char *)(uintptr_t)c->info.config_home);
-	free((char *)(uintptr_t)c->info.roots);
-	free((char *)(uintptr_t)c->info.home);
-	free((char *)(uintptr_t)c->info.search_path);
-	free(c);
-	return NULL;
 }

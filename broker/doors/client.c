@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/doors/client.h"
 
+#include "base/strings.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,10 +15,12 @@ enum {
 
 struct door_client {
 	struct core *core;
-	char *cwd, *config_path, *config_home, *home, *search_path, *subject;
+	struct config_from from; /* owned */
+	char *subject;
 	char *roots; /* NULL: nothing is said of them */
 	struct client *client, *next; /* next waits for variables */
-	struct client_load *load;
+	struct client_load *load; /* a fault of it counts for the lines that waited for it */
+	bool fresh; /* load was not looked at yet */
 	struct client *retired[RETIRED_MAX];
 	size_t retired_count;
 	struct approver *approver; /* NULL: nobody can be asked */
@@ -28,30 +32,25 @@ struct door_client {
 	const char **wanted; /* answer of door_client_variables() */
 };
 
-static char *copy(const char *text)
+static bool is_absolute(const char *path)
 {
-	return text ? strdup(text) : NULL;
+	return path && path[0] == '/';
 }
 
-int door_client_new(struct core *core, const struct door_client_info *info, struct door_client **ret, struct error *err)
+int door_client_new(struct core *core, const struct config_from *from, struct door_client **ret, struct error *err)
 {
 	struct door_client *d;
 
-	if (!info->cwd || info->cwd[0] != '/' || !info->config_home || info->config_home[0] != '/' ||
-	    (info->config_path && info->config_path[0] != '/') || (info->home && info->home[0] != '/'))
+	if (!is_absolute(from->cwd) || !is_absolute(from->config_home) || (from->path && !is_absolute(from->path)) ||
+	    (from->home && !is_absolute(from->home)))
 		return error_set(err, -EINVAL, "cwd, config, config_home and home must be absolute paths");
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return error_set(err, -ENOMEM, "no memory");
 	d->core = core;
-	d->cwd = copy(info->cwd);
-	d->config_path = copy(info->config_path);
-	d->config_home = copy(info->config_home);
-	d->home = copy(info->home);
-	d->search_path = copy(info->search_path);
 	if (asprintf(&d->subject, "local:%u", (unsigned)getuid()) < 0)
 		d->subject = NULL;
-	if (!d->cwd || !d->config_home || !d->subject) {
+	if (config_from_copy(from, &d->from) < 0 || !d->subject) {
 		door_client_free(d);
 		return error_set(err, -ENOMEM, "no memory");
 	}
@@ -82,11 +81,7 @@ struct door_client *door_client_free(struct door_client *d)
 	free_list(d->env);
 	free_list(d->asked);
 	free(d->wanted);
-	free(d->cwd);
-	free(d->config_path);
-	free(d->config_home);
-	free(d->home);
-	free(d->search_path);
+	config_from_done(&d->from);
 	free(d->roots);
 	free(d->subject);
 	free(d);
@@ -147,23 +142,29 @@ static bool is_current(const struct door_client *d)
 
 static struct client_info info_of(const struct door_client *d)
 {
-	return (struct client_info){.subject = d->subject,
-				    .cwd = d->cwd,
-				    .config_path = d->config_path,
-				    .config_home = d->config_home,
-				    .home = d->home,
-				    .search_path = d->search_path,
-				    .roots = d->roots,
-				    .load = d->load};
+	return (struct client_info){.subject = d->subject, .from = d->from, .roots = d->roots, .load = d->load};
+}
+
+/* One that is not needed any more holds a whole configuration, and keeps the next one from being read beside the loop.
+ */
+static void drop_load(struct door_client *d, bool needed)
+{
+	if (d->load && client_load_is_over(d->load) && !(needed && (d->fresh || client_load_has_config(d->load))))
+		d->load = client_load_free(d->load);
 }
 
 bool door_client_load(struct door_client *d, void (*done)(void *user), void *user)
 {
 	struct client_info info = info_of(d);
+	bool needed = !d->next && !is_current(d);
 
-	if (d->load || d->next || is_current(d))
+	drop_load(d, needed);
+	if (d->load || !needed) {
+		d->fresh = false;
 		return false;
+	}
 	d->load = client_load_start(d->core, &info, done, user);
+	d->fresh = d->load;
 	return d->load;
 }
 
@@ -174,14 +175,11 @@ enum door_client_state door_client_check(struct door_client *d)
 	if (!d->next && is_current(d))
 		return DOOR_CLIENT_READY;
 	if (!d->next) {
-		int r;
-
 		error_done(&d->fault);
-		r = client_new(d->core, &info, &d->next, &d->fault);
-		if (d->load && client_load_is_over(d->load))
-			d->load = client_load_free(d->load);
-		if (r < 0)
+		d->fresh = false;
+		if (client_new(d->core, &info, &d->next, &d->fault) < 0)
 			return DOOR_CLIENT_FAULTY;
+		drop_load(d, false);
 	}
 	return door_client_variables(d)[0] ? DOOR_CLIENT_WANTS_VARIABLES : adopt_next(d);
 }
@@ -193,17 +191,15 @@ static bool equal(const char *a, const char *b)
 
 int door_client_set_roots(struct door_client *d, const char *roots)
 {
-	char *own;
+	_cleanup_free_ char *own = NULL;
 
 	if (equal(d->roots, roots))
 		return 0;
-	own = copy(roots);
-	if (roots && !own)
-		return -ENOMEM;
+	if (string_copy(roots, &own) < 0 || (d->client && client_set_roots(d->client, roots) < 0) ||
+	    (d->next && client_set_roots(d->next, roots) < 0))
+		return -ENOMEM; /* said once more, they are set once more */
 	free(d->roots);
-	d->roots = own;
-	if ((d->client && client_set_roots(d->client, roots) < 0) || (d->next && client_set_roots(d->next, roots) < 0))
-		return -ENOMEM;
+	d->roots = TAKE_PTR(own);
 	return 0;
 }
 

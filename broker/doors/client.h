@@ -13,15 +13,10 @@
  *           -> FAULTY           fault() says what is wrong with the configuration, for a person
  */
 struct door_client;
-struct door_client_info {
-	const char *cwd; /* absolute */
-	const char *config_path; /* absolute, or NULL: search */
-	const char *config_home; /* absolute */
-	const char *home, *search_path; /* $HOME and $PATH, or NULL: the broker's own */
-};
 enum door_client_state { DOOR_CLIENT_READY, DOOR_CLIENT_WANTS_VARIABLES, DOOR_CLIENT_FAULTY };
 
-int door_client_new(struct core *core, const struct door_client_info *info, struct door_client **ret,
+/* from: as the thin client says it, which is looked at here; it knows no state_dir. */
+int door_client_new(struct core *core, const struct config_from *from, struct door_client **ret,
 		    struct error *err) _must_check_;
 struct door_client *door_client_free(struct door_client *d);
 /* Must files be read that would hold the loop? Then they are read on another thread, and done is called when check()

@@ -106,6 +106,7 @@ void session_renew(struct upstream *u, const char *why)
 {
 	words_note(u->words, why);
 	session_warn(u, "upstream_session_lost", why);
+	loop_timer_stop(u->settle_timer);
 	tools_abort(u);
 	upstream_set_state(u, UPSTREAM_BACKOFF, why);
 	upstream_set_state(u, UPSTREAM_STARTING, NULL);

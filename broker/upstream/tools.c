@@ -61,10 +61,10 @@ void tools_changed(struct upstream *u)
 		loop_timer_start(u->list_timer, UPSTREAM_RELIST_MS);
 }
 
-/* While it starts, a list that cannot be had is a failure; later the old list stays in use. */
+/* While it starts, a first list that cannot be had is a failure; later the old list stays in use. */
 static void give_up(struct upstream *u, const char *why)
 {
-	if (u->state == UPSTREAM_STARTING) {
+	if (u->state == UPSTREAM_STARTING && !loop_timer_armed(u->settle_timer)) {
 		session_fail(u, why);
 		return;
 	}

@@ -78,6 +78,16 @@ def help_names_every_verb_and_json_is_json():
             json.loads(home.run(*args, "--json", input="x").stdout)
 
 
+@cases.table([("empty", ""), ("relative", "here"), ("a name", "~")])
+def a_home_that_is_no_folder_breaks_no_verb(value):
+    with fake() as home:
+        for args in (["config", "check"], ["run", "-"], ["tools"], ["doctor"]):
+            done = home.run(*args, input="x", env={"HOME": value})
+            assert done.returncode == 0, (args, done)
+        with home.mcp(env={"HOME": value}) as mcp:
+            assert not mcp.code("x").get("isError")
+
+
 def audit_lines(count):
     """A log as broker/audit/README.md describes it."""
     lines, last = [], "0" * 64
@@ -297,6 +307,40 @@ def hanging_up_cancels_runs():
             wire.send("run.start", request={"code": "hang"})
             wire.ask("status")
         wait_for(lambda: home.status()["idle"])
+
+
+def hello(home):
+    """Of a client whose configuration takes its time to be read, and a line behind it in the same piece."""
+    os.makedirs(home.path("slow"), exist_ok=True)
+    params = {"version": "0", "cwd": home.path("slow"), "config_home": home.path("config")}
+    return "".join(json.dumps({"jsonrpc": "2.0", "id": i + 1, "method": method, "params": params}) + "\n"
+                   for i, method in enumerate(("hello", "run.cancel", "tools.servers")))
+
+
+@cases.add
+def lines_behind_hello_wait_until_the_configuration_was_read():
+    with fake() as home:
+        home.run("version")
+        home.run("run", "-", input="x")
+        with home.wire(hello=False) as wire:
+            wire.raw(hello(home))
+            assert [wire.message()["id"] for _ in range(3)] == [1, 2, 3]
+            assert wire.ask("tools.servers")[0]["name"] == "fake"
+
+
+@cases.add
+def hanging_up_while_the_configuration_is_read_harms_nobody():
+    with fake() as home:
+        home.run("run", "-", input="x")
+        pid = home.broker_pid()
+        for _ in range(3):
+            with home.wire(hello=False) as wire:
+                wire.raw(hello(home))
+        with home.wire(hello=False) as wire:  # it is read when all of them are over
+            wire.raw(hello(home))
+            assert wire.message()["id"] == 1
+        wait_for(lambda: home.status()["connections"] == 1)
+        assert home.broker_pid() == pid
 
 
 @cases.table([

@@ -179,15 +179,21 @@ def a_server_that_asks_for_roots_keeps_those_of_a_client_that_has_them():
 @cases.add
 def server_filesystem_has_the_folders_of_its_arguments_or_else_of_who_calls():
     servers = {"none": peer("filesystem"), "one": peer("filesystem", "/usr/share"), "home": peer("filesystem", "~"),
-               "variable": peer("filesystem", "${HOME}"), "here": peer("filesystem", ".")}
+               "variable": peer("filesystem", "${HOME}"), "here": peer("filesystem", "."),
+               "preset": peer("filesystem", "${DOCS:-/usr/share}"), "set": peer("filesystem", "${HOME:-/nowhere}"),
+               "parts": peer("filesystem", "/usr/${SHARE:-share}"), "word": peer("filesystem", "", "docs"),
+               "option": fixture("--ask", "roots/list", "--stderr=/usr/share"),
+               "no_option": fixture("--ask", "roots/list", "--stderr=docks", "--list-error=")}
     with home_with({"h/.claude.json": json.dumps({"mcpServers": servers})}) as home:
+        os.mkdir(home.path("work", "docs"))
         told = init(home, "--yes")
         notes = {row["server"]: row["notes"] for row in told["servers"] if row["fate"] == "moves"}
         assert sorted(notes) == sorted(servers), told
         shown = json.loads(good(home.run("config", "show")).stdout)["mcpServers"]
         for name in servers:
-            assert shown[name].get("roots") == ("client" if name == "none" else None), shown[name]
-            assert ("roots: client is set" if name == "none" else "is not told them") in notes[name], notes
+            of_caller = name in ("none", "no_option")
+            assert shown[name].get("roots") == ("client" if of_caller else None), shown[name]
+            assert ("roots: client is set" if of_caller else "is not told them") in notes[name], notes
         got = home.code("return [(await none.list_allowed_directories({})).content,"
                         " (await one.list_allowed_directories({})).content]")["result"]
         assert os.path.realpath(home.path("work")) in got[0] and "/usr/share" in got[1], got

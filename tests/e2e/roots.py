@@ -111,6 +111,21 @@ def a_server_without_the_key_is_not_told_and_keeps_its_arguments():
 
 
 @cases.add
+def a_client_is_asked_when_a_server_wants_its_roots_and_not_before():
+    with home_with() as home:
+        home.write_config({"mcpServers": {"fs": filesystem(None, home.path("a"))}, "policy": {"default": "allow"}})
+        with Client(home, [uri(home.path("b"))]) as client:
+            sees(client.value(LIST), home, "a")
+            client.roots = [uri(home.path("c"))]
+            client.send(CHANGED)
+            sees(client.value(LIST), home, "a")
+            assert client.asked == 0, client.asked
+            home.write_config({"mcpServers": {"fs": filesystem("client", home.path("a"))}, "policy": {"default": "allow"}})
+            sees(client.value(LIST), home, "c")
+            assert client.asked == 1, client.asked
+
+
+@cases.add
 def two_clients_with_different_roots_are_kept_apart_and_the_same_roots_are_shared():
     with home_with(fs=filesystem(), fixture={**fixture(), "roots": "client"}) as home:
         pid = "return await fixture.pid({})"
@@ -210,6 +225,26 @@ def roots_outlast_a_broker_and_a_change_of_the_configuration():
         home.write_config({"mcpServers": {"fs": filesystem()}, "policy": {"default": "allow"}, "limits": {"pool": 1}})
         sees(client.value(LIST), home, "a")
         assert client.asked == 2, client.asked
+
+
+@cases.add
+def a_second_handshake_frees_the_calls_that_waited_for_an_answer_to_the_first():
+    declares = {"protocolVersion": "2025-11-25", "clientInfo": {"name": "again", "version": "1"}}
+    with home_with(fs=filesystem()) as home:
+        with Client(home, None) as client:
+            client.question()
+            waits = client.begin_tool("execute_code", code=LIST, language="javascript")
+            client.ask("initialize", capabilities={}, **declares)
+            sees(client.reply(waits)["result"]["structuredContent"]["result"], home, "work")
+            sees(client.value(LIST), home, "work")
+        with Client(home, None) as client:
+            first = client.question()
+            waits = client.begin_tool("execute_code", code=LIST, language="javascript")
+            client.ask("initialize", capabilities={"roots": {}}, **declares)
+            second = client.question()  # the call wants them, also without "initialized"
+            client.say(first, [uri(home.path("c"))])  # answers nothing any more
+            client.say(second, [uri(home.path("a"))])
+            sees(client.reply(waits)["result"]["structuredContent"]["result"], home, "a")
 
 
 # ---- what a client may send ----

@@ -65,14 +65,26 @@ def a_result_of_many_lines():
         assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
 
 
+def large_file():
+    """A ~/.claude.json of more than 8 MiB with a server `mine`."""
+    history = [{"display": "say \"it\" again\nand again " * 8, "pastedContents": {}}] * 100
+    projects = {"/home/somebody/%d" % i: {"allowedTools": [], "history": history, "mcpServers": {}} for i in range(300)}
+    text = json.dumps({"numStartups": 1, "projects": projects, "mcpServers": {"mine": {"command": PYTHON, "args": ["-c", SERVER]}}}, indent=2)
+    assert len(text) > 8 << 20, len(text)
+    return text
+
+
+def bytes_read(home):
+    """By the broker, so far."""
+    with open("/proc/%d/io" % home.broker_pid(), encoding="ascii") as f:
+        return int(re.search(r"rchar: (\d+)", f.read()).group(1))
+
+
 @cases.add
 def a_large_file_of_another_client():
     with Home({**CONFIG, "include": ["claude-code"]}) as home:
-        history = [{"display": "say \"it\" again\nand again " * 8, "pastedContents": {}}] * 100
-        projects = {"/home/somebody/%d" % i: {"allowedTools": [], "history": history, "mcpServers": {}} for i in range(300)}
         home.env["HOME"] = home.path("work")
-        text = json.dumps({"numStartups": 1, "projects": projects, "mcpServers": {"mine": {"command": PYTHON, "args": ["-c", SERVER]}}}, indent=2)
-        assert len(text) > 8 << 20, len(text)
+        text = large_file()
         for _ in range(2):
             home.write("work/.claude.json", text)
             assert home.run("call", "mine.deep", "{}").returncode == 0
@@ -101,6 +113,51 @@ def verdicts_over_many_tools_by_many_rules():
             ms, whose = longest(home)
             print("# %.1f ms%s" % (ms, whose))
             assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
+
+
+@cases.add
+def a_client_that_says_its_roots_beside_a_large_file():
+    """Its servers are others then; its files are not, and are not read again."""
+    told = {**CONFIG["mcpServers"]["s"], "roots": "client"}
+    with Home({**CONFIG, "mcpServers": {"s": told}, "include": ["claude-code"]}) as home:
+        home.env["HOME"] = home.path("work")
+        home.write("work/.claude.json", large_file())
+        with home.mcp(revision=None) as mcp:
+            mcp.ask("initialize", protocolVersion="2025-11-25", capabilities={"roots": {"listChanged": True}}, clientInfo={"name": "t"})
+            mcp.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+            before = None
+            for i in range(3):
+                question = mcp.message()
+                while question.get("method") != "roots/list":
+                    question = mcp.message()
+                mcp.send({"jsonrpc": "2.0", "id": question["id"], "result": {"roots": [{"uri": "file:///%d" % i}]}})
+                done = mcp.code("return await mine.deep({}) && await s.deep({})")
+                assert not done.get("isError"), text_of(done)[:1000]
+                before = before or bytes_read(home)
+                mcp.send({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"})
+            again = bytes_read(home) - before  # with the tools of each server that was started
+            assert again < 8 << 20, again
+        ms, whose = longest(home)
+        print("# %.1f ms%s" % (ms, whose))
+        assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
+
+
+@cases.add
+def a_fault_beside_a_large_file_is_told_without_reading_it_twice():
+    with Home({**CONFIG, "include": ["claude-code"], "limit": 3}) as home:
+        home.env["HOME"] = home.path("work")
+        home.write("work/.claude.json", large_file())
+        with home.mcp() as mcp:
+            for _ in range(3):
+                mcp.ask("ping")  # what came before was read
+                before = bytes_read(home)
+                assert "unknown key limit" in text_of(mcp.code("return 1"))
+                again = bytes_read(home) - before
+                assert again < 12 << 20, again
+        home.write_config(CONFIG)  # doctor says nothing more of a faulty one
+        ms, whose = longest(home)
+        print("# %.1f ms%s" % (ms, whose))
+        assert ms < TURN_MS, "%.1f ms%s" % (ms, whose)
 
 
 @cases.add

@@ -125,9 +125,15 @@ class Home:
 
 
 def alive(pid):
+    """Also one whose first thread is a zombie already, while others still hold its sockets."""
+    def lives(thread):
+        try:
+            with open("/proc/%d/task/%s/stat" % (pid, thread), encoding="utf-8") as f:
+                return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+        except OSError:
+            return False
     try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+        return any(lives(thread) for thread in os.listdir("/proc/%d/task" % pid))
     except OSError:
         return False
 

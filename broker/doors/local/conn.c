@@ -14,8 +14,7 @@
 
 enum { SEND_COPIED_MAX = 64 * 1024 }; /* longer answers go into the queue as they are */
 
-static void answer_hello(struct request *q);
-static method_fn method_hello, method_env, method_status, method_stop, method_mcp_attach;
+static method_fn method_status, method_stop, method_mcp_attach;
 
 static const struct {
 	const char *name;
@@ -97,6 +96,16 @@ void request_answer_line(struct request *q, struct buf *line)
 void request_answer_buf(struct request *q, struct buf *result)
 {
 	request_answer(q, span_of(buf_head(result), result->len));
+}
+
+void request_answer_json(struct request *q, const json_t *value)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(16 * 1024 * 1024);
+
+	if (!value || json_print(&out, value) < 0)
+		request_fail(q, LOCAL_CODE_FAILED, "the answer is too large");
+	else
+		request_answer_buf(q, &out);
 }
 
 void request_fail(struct request *q, int code, const char *message)
@@ -194,17 +203,6 @@ static void on_line(struct conn *c, struct span line)
 		send_buf(c, &out);
 }
 
-static void on_loaded(void *user)
-{
-	struct conn *c = user;
-
-	if (c->closing)
-		return;
-	io_resume(c->io);
-	if (c->hello)
-		answer_hello(TAKE_PTR(c->hello));
-}
-
 static size_t on_data(void *user, const uint8_t *bytes, size_t len)
 {
 	struct conn *c = user;
@@ -212,11 +210,12 @@ static size_t on_data(void *user, const uint8_t *bytes, size_t len)
 	struct span line;
 
 	/* The line that begins here is looked at when the configuration is there. */
-	if (c->client && c->framer.scanned == 0 && door_client_load(c->client, on_loaded, c)) {
+	if (c->client && c->framer.scanned == 0 && door_client_load(c->client, conn_loaded, c)) {
 		io_pause(c->io);
 		return 0;
 	}
-	while (!c->closing && jsonrpc_next_line(&c->framer, bytes + used, len - used, &line, &take)) {
+	/* Those behind hello in one piece wait with it. */
+	while (!c->closing && !c->hello && jsonrpc_next_line(&c->framer, bytes + used, len - used, &line, &take)) {
 		used += take;
 		on_line(c, line);
 	}
@@ -315,99 +314,6 @@ void conn_free_now(struct conn *c)
 
 /* ---- the methods of the connection itself ---- */
 
-static const char *member(json_t *params, const char *name)
-{
-	return json_string_value(json_object_get(params, name));
-}
-
-static void add_unapproved(json_t *answer, const struct config *config)
-{
-	json_t *files = json_array();
-
-	for (size_t i = 0; i < config->unapproved.count; i++)
-		json_array_append_new(files, json_string(config->unapproved.items[i]));
-	if (config->unapproved.count > 0)
-		json_object_set(answer, "unapproved", files);
-	json_decref(files);
-}
-
-/* What hello and env say of the configuration: {"variables":[...]} or {"fault":"..."}, and in the end "unapproved",
- * files of the project that are not used until somebody says yes. */
-static void add_state(struct conn *c, json_t *answer)
-{
-	enum door_client_state state = door_client_check(c->client);
-	const char *const *names = door_client_variables(c->client);
-	json_t *variables = json_array();
-
-	if (state == DOOR_CLIENT_FAULTY)
-		json_object_set_new(answer, "fault", json_string(door_client_fault(c->client)));
-	for (; state == DOOR_CLIENT_WANTS_VARIABLES && *names; names++)
-		json_array_append_new(variables, json_string(*names));
-	json_object_set_new(answer, "variables", variables);
-	if (state == DOOR_CLIENT_READY)
-		add_unapproved(answer, client_config(door_client_get(c->client)));
-}
-
-static void answer_json(struct request *q, const json_t *value)
-{
-	_cleanup_buf_ struct buf out = BUF_INIT(16 * 1024 * 1024);
-
-	if (!value || json_print(&out, value) < 0)
-		request_fail(q, LOCAL_CODE_FAILED, "the answer is too large");
-	else
-		request_answer_buf(q, &out);
-}
-
-static void answer_hello(struct request *q)
-{
-	struct conn *c = q->conn;
-	json_auto_t *answer = json_pack("{s:s, s:s}", "version", HAWSER_VERSION, "build", c->local->o.build);
-
-	if (answer)
-		add_state(c, answer);
-	answer_json(q, answer);
-}
-
-static void method_hello(struct request *q, struct span params)
-{
-	_cleanup_error_ struct error err = ERROR_INIT;
-	struct conn *c = q->conn;
-	json_auto_t *p = NULL;
-	struct door_client_info info;
-
-	if (c->client)
-		return request_fail(q, JSONRPC_INVALID_REQUEST, "hello comes once");
-	if (!params.p || json_parse(params.p, params.len, &p, &err) < 0)
-		return request_fail(q, JSONRPC_INVALID_PARAMS,
-				    "hello wants {version, cwd, config, config_home, home, path}");
-	info = (struct door_client_info){.cwd = member(p, "cwd"),
-					 .config_path = member(p, "config"),
-					 .config_home = member(p, "config_home"),
-					 .home = member(p, "home"),
-					 .search_path = member(p, "path")};
-	if (door_client_new(c->local->o.core, &info, &c->client, &err) < 0)
-		return request_fail_error(q, JSONRPC_INVALID_PARAMS, &err);
-	if (!door_client_load(c->client, on_loaded, c))
-		return answer_hello(q);
-	io_pause(c->io);
-	q->lasts = true;
-	c->hello = q;
-}
-
-static void method_env(struct request *q, struct span params)
-{
-	_cleanup_error_ struct error err = ERROR_INIT;
-	json_auto_t *p = NULL, *answer = json_object();
-	struct conn *c = q->conn;
-
-	if (!params.p || json_parse(params.p, params.len, &p, &err) < 0 ||
-	    door_client_bring(c->client, json_object_get(p, "values"), &err) < 0)
-		return request_fail(q, JSONRPC_INVALID_PARAMS, err.code ? error_text(&err) : "env wants {values}");
-	if (answer)
-		add_state(c, answer);
-	answer_json(q, answer);
-}
-
 static void method_status(struct request *q, struct span params)
 {
 	struct local *l = q->conn->local;
@@ -416,7 +322,7 @@ static void method_status(struct request *q, struct span params)
 					"uptime_ms", (json_int_t)(clock_now_ms() - l->started_ms), "spawned",
 					l->o.spawned, "idle", core_is_idle(l->o.core), "state_dir", l->o.state_dir);
 
-	answer_json(q, answer);
+	request_answer_json(q, answer);
 }
 
 /* {"if_idle":true}: only a spawned broker that nobody else uses goes. */

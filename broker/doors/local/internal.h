@@ -57,6 +57,8 @@ struct request {
 /* Each ends the request. */
 void request_answer(struct request *q, struct span result);
 void request_answer_buf(struct request *q, struct buf *result);
+/* value NULL: there was no memory for it. */
+void request_answer_json(struct request *q, const json_t *value);
 /* The whole message is made already, by jsonrpc_write_response(). */
 void request_answer_line(struct request *q, struct buf *line);
 void request_fail(struct request *q, int code, const char *message);
@@ -70,8 +72,8 @@ void request_notify(struct request *q, const char *method, struct span members);
 void conn_notify(struct conn *c, const char *method, struct span params);
 
 typedef void method_fn(struct request *q, struct span params);
-method_fn method_run_start, method_run_cancel, method_tools_search, method_tools_servers, method_tools_logs,
-	method_call, method_config_check, method_config_show, method_doctor, method_approvals_list,
+method_fn method_hello, method_env, method_run_start, method_run_cancel, method_tools_search, method_tools_servers,
+	method_tools_logs, method_call, method_config_check, method_config_show, method_doctor, method_approvals_list,
 	method_approvals_answer, method_approvals_here, method_approvals_follow, method_policy_forget, method_runs_list,
 	method_run_follow, method_run_kill, method_sandboxes_list;
 
@@ -79,6 +81,9 @@ method_fn method_run_start, method_run_cancel, method_tools_search, method_tools
  * q->sent says what was sent before. */
 void request_send_output(struct request *q, unsigned channel, const void *data, size_t len);
 void request_answer_run(struct request *q, const struct run_result *result);
+
+/* hello.c: the configuration that the connection (user) waited for was read. */
+void conn_loaded(void *user);
 
 /* Before the connection of a request goes: stops what it stands for. */
 void request_abandon_run(struct request *q);

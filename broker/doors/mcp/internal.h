@@ -85,6 +85,12 @@ void mcp_notify(struct mcp *m, const char *method, struct span params);
 /* Ends the request without an answer and gives up what it stands for. */
 void mcp_abandon(struct mcp_request *q, const char *reason);
 
+/* ---- calls.c: tools/call ---- */
+void mcp_tools_call(struct mcp_request *q, const struct jsonrpc_message *message);
+/* True: the broker stops, and this would begin something. Nothing was done for it and nothing will be: the relay in
+ * front says it again, to the next broker. */
+bool mcp_pass_on(struct mcp *m, const struct jsonrpc_message *message) _must_check_;
+
 /* ---- parking.c: calls that wait for variables or roots ---- */
 /* True: the call waits, or was refused. */
 bool mcp_park(struct mcp *m, const struct jsonrpc_message *message) _must_check_;

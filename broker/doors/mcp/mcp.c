@@ -173,16 +173,18 @@ static void method_initialize(struct mcp_request *q, const struct jsonrpc_messag
 {
 	struct span wanted = message->params.p ? span_member(message->params, "protocolVersion") : SPAN_NONE;
 	_cleanup_buf_ struct buf out = BUF_INIT(MCP_ANSWER_MAX);
+	struct mcp *m = q->m;
 
-	if (!mcp_revision_find(wanted, &q->m->revision))
-		q->m->revision = MCP_2025_11_25;
-	mcp_asking_init(q->m, message->params);
-	mcp_roots_init(q->m, message->params);
-	if (buf_printf(&out, "{\"protocolVersion\":\"%s\",", mcp_revision_name(q->m->revision)) < 0 ||
-	    mcp_put_initialize(q->m, &out) < 0)
+	if (!mcp_revision_find(wanted, &m->revision))
+		m->revision = MCP_2025_11_25;
+	mcp_asking_init(m, message->params);
+	mcp_roots_init(m, message->params);
+	if (buf_printf(&out, "{\"protocolVersion\":\"%s\",", mcp_revision_name(m->revision)) < 0 ||
+	    mcp_put_initialize(m, &out) < 0)
 		mcp_fail(q, JSONRPC_INTERNAL_ERROR, "no memory");
 	else
 		mcp_answer_buf(q, &out);
+	mcp_unpark(m); /* a question for roots that they waited for is forgotten with the handshake before */
 }
 
 static void method_ping(struct mcp_request *q, const struct jsonrpc_message *message)
@@ -223,81 +225,12 @@ static void method_prompts_get(struct mcp_request *q, const struct jsonrpc_messa
 		mcp_answer_buf(q, &out);
 }
 
-static void take_progress_token(struct mcp_request *q, struct span params)
-{
-	struct span meta = span_member(params, "_meta"),
-		    token = meta.p ? span_member(meta, "progressToken") : SPAN_NONE;
-	enum span_type type = token.p ? span_type(token) : SPAN_INVALID;
-
-	if ((type == SPAN_STRING || type == SPAN_NUMBER) && token.len <= JSONRPC_ID_MAX)
-		q->token = strndup(token.p, token.len);
-}
-
-static const struct tool {
-	const char *name;
-	mcp_tool_fn *call;
-	bool begins; /* something that a broker which is stopping does not begin */
-} tools[] = {
-	{"execute_code", mcp_execute_code, true},
-	{"wait_run", mcp_wait_run, false},
-	{"search_tools", mcp_search_tools, true},
-};
-
-static const struct tool *find_tool(const struct jsonrpc_message *message)
-{
-	struct span name = message->params.p ? span_member(message->params, "name") : SPAN_NONE;
-
-	for (size_t i = 0; name.p && i < ARRAY_SIZE(tools); i++)
-		if (span_string_equals(name, tools[i].name))
-			return &tools[i];
-	return NULL;
-}
-
-/* Nothing was done for it and nothing will be: the relay in front says it again, to the next broker. */
-static bool pass_on(struct mcp *m, const struct jsonrpc_message *message)
-{
-	const struct tool *tool = find_tool(message);
-	_cleanup_buf_ struct buf params = BUF_INIT(JSONRPC_ID_MAX + 64);
-
-	if (!tool || !tool->begins || !door_client_stops(m->o.client) || message->id.len > JSONRPC_ID_MAX ||
-	    buf_append_str(&params, "{\"id\":") < 0 || buf_append(&params, message->id.p, message->id.len) < 0 ||
-	    buf_append_str(&params, "}") < 0)
-		return false;
-	mcp_notify(m, "hawser/again", span_of(buf_head(&params), params.len));
-	return true;
-}
-
-static void method_tools_call(struct mcp_request *q, const struct jsonrpc_message *message)
-{
-	const struct tool *tool = find_tool(message);
-	struct span arguments;
-
-	if (!tool)
-		return mcp_fail(q, JSONRPC_INVALID_PARAMS,
-				"no such tool; there are execute_code, wait_run and search_tools");
-	arguments = span_member(message->params, "arguments");
-	if (arguments.p && span_type(arguments) == SPAN_NULL)
-		arguments = SPAN_NONE;
-	if (arguments.p && span_type(arguments) != SPAN_OBJECT)
-		return mcp_fail(q, JSONRPC_INVALID_PARAMS, "arguments must be an object");
-	if (arguments.p && arguments.len > MCP_ARGUMENTS_MAX)
-		return mcp_answer_text(q, true, "too_large: the arguments are over %d bytes; put data into files",
-				       MCP_ARGUMENTS_MAX);
-	take_progress_token(q, message->params);
-	/* WANTS_VARIABLES was parked before it came here. */
-	if (door_client_check(q->m->o.client) == DOOR_CLIENT_FAULTY)
-		return mcp_answer_text(q, true,
-				       "The configuration of Hawser is wrong; tell the person who keeps it:\n%s",
-				       door_client_fault(q->m->o.client));
-	tool->call(q, arguments);
-}
-
 static const struct {
 	const char *name;
 	method_fn *handle;
 } methods[] = {
 	{"initialize", method_initialize},     {"ping", method_ping},
-	{"tools/list", method_tools_list},     {"tools/call", method_tools_call},
+	{"tools/list", method_tools_list},     {"tools/call", mcp_tools_call},
 	{"prompts/list", method_prompts_list}, {"prompts/get", method_prompts_get},
 };
 
@@ -349,7 +282,7 @@ static void on_message(struct mcp *m, const struct jsonrpc_message *message)
 	switch (message->kind) {
 	case JSONRPC_REQUEST:
 		if (!span_string_equals(message->method, "tools/call") ||
-		    (!pass_on(m, message) && !mcp_park(m, message)))
+		    (!mcp_pass_on(m, message) && !mcp_park(m, message)))
 			on_request(m, message);
 		return;
 	case JSONRPC_NOTIFICATION:

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The folders that the client works in, for servers with roots: client. One that declared roots is asked after the
- * handshake, and again when it says that they have changed; calls wait meanwhile, so that none reaches a server with
- * other folders than the client's. One that cannot say them (an error, no answer) keeps those that it said before; if
- * there are none its working directory stands for them.
+ * The folders that the client works in, for servers with roots: client; where there is none nobody is asked. One that
+ * declared roots is asked after the handshake, and again when it says that they have changed; calls wait meanwhile, so
+ * that none reaches a server with other folders than the client's. One that cannot say them (an error, no answer) keeps
+ * those that it said before; if there are none its working directory stands for them.
  *
- *   NONE --declared--> WANTED --ask--> OPEN --answer--> KNOWN --list_changed--> OPEN
+ *   NONE --declared--> WANTED --ask--> OPEN --answer--> KNOWN --list_changed--> WANTED
  *                                       |  --MCP_ROOTS_MS--> LATE (nobody waits any more; an answer is still taken)
  *                                       +--list_changed: asked once more behind the answer
  */
@@ -67,24 +67,28 @@ void mcp_roots_done(struct mcp *m)
 
 void mcp_roots_ask(struct mcp *m)
 {
-	if (m->roots == MCP_ROOTS_WANTED)
+	if (m->roots == MCP_ROOTS_WANTED && door_client_wants_roots(m->o.client))
 		ask(m);
 }
 
 void mcp_roots_changed(struct mcp *m)
 {
-	if (m->roots == MCP_ROOTS_OPEN)
+	if (m->roots == MCP_ROOTS_NONE)
+		return;
+	if (m->roots == MCP_ROOTS_OPEN) {
 		m->roots_again = true;
-	else if (m->roots != MCP_ROOTS_NONE)
-		ask(m);
+		return;
+	}
+	m->roots = MCP_ROOTS_WANTED;
+	m->roots_id[0] = '\0'; /* an answer that is late says what was before */
+	mcp_roots_ask(m);
 }
 
 bool mcp_roots_missing(struct mcp *m)
 {
-	if (!door_client_wants_roots(m->o.client))
-		return false;
-	mcp_roots_ask(m); /* a client that calls without "initialized" is asked all the same */
-	return m->roots == MCP_ROOTS_OPEN;
+	mcp_roots_ask(
+		m); /* also a client that calls without "initialized", and when the configuration is another one */
+	return m->roots == MCP_ROOTS_OPEN && door_client_wants_roots(m->o.client);
 }
 
 static void tell_failed(const struct mcp *m, const char *problem)

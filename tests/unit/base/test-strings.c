@@ -39,12 +39,25 @@ static void test_nothing(void **state)
 	assert_null(strings_free(NULL));
 }
 
+static void test_one(void **state)
+{
+	char text[] = "one", *copy = NULL;
+
+	assert_int_equal(string_copy(text, &copy), 0);
+	assert_ptr_not_equal(copy, text);
+	assert_string_equal(copy, "one");
+	free(copy);
+	assert_int_equal(string_copy(NULL, &copy), 0);
+	assert_null(copy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_count),
 		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_one),
 	};
 
 	return cmocka_run_group_tests_name("strings", tests, NULL, NULL);
