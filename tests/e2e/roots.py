@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -210,6 +211,30 @@ def roots_outlast_a_broker_and_a_change_of_the_configuration():
         home.write_config({"mcpServers": {"fs": filesystem()}, "policy": {"default": "allow"}, "limits": {"pool": 1}})
         sees(client.value(LIST), home, "a")
         assert client.asked == 2, client.asked
+
+
+@cases.add
+def what_waits_is_bounded_and_costs_nothing_meanwhile():
+    with home_with(fs=filesystem()) as home, Client(home, None) as client, Client(home, None, declares=False) as other:
+        question = client.question()
+        big = [client.begin_tool("execute_code", code="return 1 //" + "x" * (3 << 20)) for _ in range(5)]
+        small = client.begin_tool("execute_code", code=LIST, language="javascript")
+        refused = client.reply(client.begin_tool("execute_code", code="return 2 //" + "x" * (3 << 20)))
+        assert refused["error"]["code"] == -32603 and "when it has answered" in refused["error"]["message"], refused
+        over = client.reply(client.begin_tool("execute_code", code="x" * (8 << 20)))["result"]
+        assert over["isError"] and text_of(over).startswith("too_large: "), over
+        began = time.monotonic()
+        for i in range(1000):  # each once read 15 MiB again
+            client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 10 ** 6 + i}})
+            client.send({"jsonrpc": "2.0", "method": "hawser/env", "params": {"values": []}})
+        client.ask("ping")
+        other.ask("ping")
+        assert time.monotonic() - began < 10, time.monotonic() - began
+        for call in big:
+            client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}})
+        client.say(question, [uri(home.path("a"))])
+        sees(client.reply(small)["result"]["structuredContent"]["result"], home, "a")
+        assert len(os.listdir(home.path("state", "hawser", "runs"))) == 1, "a call that was given up ran"
 
 
 # ---- what a client may send ----
