@@ -237,6 +237,21 @@ def what_waits_is_bounded_and_costs_nothing_meanwhile():
         assert len(os.listdir(home.path("state", "hawser", "runs"))) == 1, "a call that was given up ran"
 
 
+@cases.table([("short", 1, None), ("too long to be kept by the relay", 100000, "Nothing was done; send it again")])
+def a_call_that_waits_is_given_back_when_the_broker_stops(size, said):
+    with home_with(fs=filesystem()) as home, Client(home, None) as client:
+        client.question()
+        call = client.begin_tool("execute_code", code=LIST + " //" + "x" * size, language="javascript")
+        client.ask("ping")
+        client.roots = [uri(home.path("a"))]
+        assert home.run("stop").returncode == 0
+        answer = client.reply(call)["result"]
+        if said:
+            assert answer["isError"] and said in text_of(answer), answer
+        else:
+            sees(answer["structuredContent"]["result"], home, "a")
+
+
 # ---- what a client may send ----
 
 FILES = [uri("/"), uri("/tmp")]
