@@ -15,7 +15,6 @@
 #include <string.h>
 
 enum {
-	STRAY_MS = 60000, /* a server may go on with a call that was given up, and ask, for so long */
 	DECLINED_MS = 60000, /* between two lines of log and audit about one server */
 };
 
@@ -121,30 +120,22 @@ static bool ask_the_same(const struct call *a, const struct call *b)
 }
 
 /* May the server still be at work for somebody else, who gave up waiting? */
-static bool has_strays_of_others(const struct shared_upstream *shared, const struct call *call)
+static bool has_strays_of_others(struct shared_upstream *shared, const struct call *call)
 {
-	if (!shared->strays.subject || clock_now_ms() >= shared->strays.until_ms)
-		return false;
-	return shared->strays.several || strcmp(shared->strays.subject, call->view->subject) != 0 ||
-	       shared->strays.approver != approver_of(call);
+	return strays_of_others(&shared->strays, shared->upstream, call->view->subject, approver_of(call));
 }
 
 void call_is_given_up(const struct call *call)
 {
 	struct shared_upstream *shared = call->sent;
-	uint64_t now = clock_now_ms();
 
-	if (!shared)
-		return;
-	shared->strays.several = has_strays_of_others(shared, call);
-	free(shared->strays.subject);
-	shared->strays.subject = strdup(call->view->subject);
-	shared->strays.approver = approver_of(call);
-	shared->strays.until_ms = now + STRAY_MS;
+	if (shared)
+		strays_add(&shared->strays, shared->upstream, upstream_request_id(call->request), call->view->subject,
+			   approver_of(call));
 }
 
 /* NULL: nobody can say which call it is. */
-static struct call *call_of(const struct shared_upstream *shared, const struct upstream_request *during)
+static struct call *call_of(struct shared_upstream *shared, const struct upstream_request *during)
 {
 	struct call *call, *newest = NULL;
 

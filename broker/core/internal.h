@@ -3,6 +3,7 @@
 #define HAWSER_BROKER_CORE_INTERNAL_H
 
 #include "broker/core/core.h"
+#include "broker/core/strays.h"
 
 #include "base/ids.h"
 
@@ -78,12 +79,7 @@ struct shared_upstream {
 	struct redact *redact;
 	char *log_path;
 	struct call *calls; /* that were sent to it, oldest first */
-	struct {
-		char *subject;
-		uint64_t approver;
-		uint64_t until_ms;
-		bool several;
-	} strays; /* callform.c: whose calls were given up, and may go on in the server */
+	struct strays strays;
 	uint64_t declined_ms; /* when it was last told that nobody could say whose question it asks; 0: never */
 	unsigned users; /* views that name it */
 	uint64_t unused_ms; /* since when there are none */

@@ -35,7 +35,7 @@ static void free_shared(struct shared_upstream *shared, void (*gone)(void *user)
 	calls_server_gone(shared);
 	redact_unref(shared->redact);
 	free(shared->log_path);
-	free(shared->strays.subject);
+	strays_done(&shared->strays);
 	free(shared->key);
 	free(shared);
 }
