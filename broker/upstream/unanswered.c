@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that nobody waits for any more and that the present server has not answered: it may still be at work on them. */
+/* Calls that nobody waits for any more and that the present server has not answered: it may still be at work on them.
+ */
 #include "broker/upstream/internal.h"
 
 void unanswered_add(struct unanswered *all, uint64_t id)

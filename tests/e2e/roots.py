@@ -175,6 +175,25 @@ def roots_that_change_count_for_later_runs_and_not_for_one_under_way():
 
 
 @cases.add
+def servers_of_roots_that_were_left_end():
+    with home_with(fixture={**fixture(), "roots": "client"}) as home, Client(home, [uri(home.path("a"))]) as client:
+        pids = []
+
+        def living():
+            return [pid for pid in pids if alive(pid)]
+
+        for i in range(10):
+            client.roots = [uri(home.path("a", str(i)))]
+            client.send(CHANGED)
+            pids.append(int(client.value("return await fixture.pid({})")))
+        assert len(set(pids)) == 10, pids
+        wait_for(lambda: len(living()) <= 3)  # in use, and two before it
+        wait_for(lambda: living() == [pids[-1]], 60)  # not in ten minutes
+        client.send(CHANGED)
+        assert int(client.value("return await fixture.pid({})")) == pids[-1]
+
+
+@cases.add
 def calls_wait_for_the_answer_and_a_change_before_it_is_asked_about_again():
     with home_with(fs=filesystem()) as home:
         with Client(home, None) as client:
