@@ -299,6 +299,17 @@ def hanging_up_cancels_runs():
         wait_for(lambda: home.status()["idle"])
 
 
+@cases.add
+def hanging_up_is_no_line_in_the_log():
+    with fake() as home:
+        home.run("run", "-", input="x")
+        for _ in range(5):
+            with home.wire() as wire:
+                wire.raw('{"jsonrpc":"2.0","id":7,"method":"status","params":{}}\n' * 200)
+        wait_for(lambda: home.status()["connections"] == 1)
+        assert "local_client_too_slow" not in home.log(), home.log()
+
+
 @cases.table([
     ("garbage", "nonsense\n", -32700),
     ("no method", '{"jsonrpc":"2.0","id":1,"method":"nope"}\n', -32601),
