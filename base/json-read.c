@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { UNKNOWN_MOST = 100 };
+
 static struct span member_of(const struct json_field *f, struct span object)
 {
 	struct span value = span_member(object, f->name);
@@ -64,6 +66,20 @@ static int cut_out(const struct json_field *table, size_t count, struct span obj
 	return buf_append(out, rest.p, rest.len) < 0 ? error_set(err, -ENOMEM, "no memory") : 0;
 }
 
+/* What is told of unknown members are the first ones: a text full of them need not be decoded for that. */
+static int check_count(size_t count, struct span object, struct error *err)
+{
+	size_t most = 2 * count + UNKNOWN_MOST, at = 0, members = 0; /* a field, and its other spelling */
+	struct span key, value;
+
+	while (span_next_member(object, &at, &key, &value))
+		if (++members > most)
+			return error_set(err, -EINVAL,
+					 "has more than %zu members, and %zu are known; remove the others", most,
+					 count);
+	return 0;
+}
+
 int json_table_read(const struct json_field *table, size_t count, struct span object, bool lax, void *data,
 		    struct error *err)
 {
@@ -73,7 +89,9 @@ int json_table_read(const struct json_field *table, size_t count, struct span ob
 
 	if (!object.p)
 		object = SPAN_LIT("{}");
-	r = cut_out(table, count, object, &text, err);
+	r = span_type(object) == SPAN_OBJECT && !lax ? check_count(count, object, err) : 0;
+	if (r == 0)
+		r = cut_out(table, count, object, &text, err);
 	if (r == 0)
 		r = json_parse((const char *)buf_head(&text), text.len, &decoded, err);
 	if (r == 0)
