@@ -156,6 +156,31 @@ static void test_read_of_many_members_decodes_none(void **state)
 	json_table_done(table, ARRAY_SIZE(table), &t);
 }
 
+static void test_shapes_of_large_values(void **state)
+{
+	static const char *const rows[][2] = {
+		{"\"tags\":[", "tags: has more than 3 items"},
+		{"\"name\":[", "name: is a list"},
+		{"\"timeout\":[", "timeout_ms: is a list"},
+		{"\"raw\":[", "name: is missing"}, /* all that is wrong */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_buf_ struct buf text = BUF_INIT(1 << 20);
+		_cleanup_error_ struct error err = ERROR_INIT;
+		struct thing t;
+
+		assert_int_equal(buf_printf(&text, "{%s\"x\"", rows[i][0]), 0);
+		for (int n = 0; n < 5000; n++)
+			assert_int_equal(buf_append_str(&text, ",\"x\""), 0);
+		assert_int_equal(buf_append_str(&text, "]}"), 0);
+		assert_int_equal(
+			json_table_read(table, ARRAY_SIZE(table), span_of(buf_head(&text), text.len), false, &t, &err),
+			-EINVAL);
+		assert_string_equal(error_text(&err), rows[i][1]);
+	}
+}
+
 static void test_schema(void **state)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(4096);
@@ -258,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_parse_and_print),
 		cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_faults_end),
+		cmocka_unit_test(test_shapes_of_large_values),
 		cmocka_unit_test(test_read_of_many_members_decodes_none),
 	};
 
