@@ -434,6 +434,29 @@ def what_a_model_reads_stays_small():
         assert len(prompt) <= 3000, len(prompt)
 
 
+@cases.add
+def a_batch_has_a_maximum():
+    with fake() as home, home.mcp(revision="2025-03-26") as mcp:
+        def ping(i):
+            return {"jsonrpc": "2.0", "id": i, "method": "ping"}
+        mcp.send([ping(i) for i in range(1000, 1256)])
+        assert [mcp.message()["id"] for _ in range(256)] == list(range(1000, 1256))
+        mcp.send([ping(i) for i in range(2000, 2257)])
+        refused = mcp.message()
+        assert refused["id"] is None and refused["error"]["code"] == -32600, refused
+        assert mcp.ask("ping") == {}
+
+
+@cases.add
+def variables_have_a_maximum():
+    with fake() as home:
+        home.run("run", "-", input="x")
+        with home.wire() as wire:
+            refused = wire.reply(wire.send("env", values=["A=1"] * 1025))
+            assert "more than 1024 variables" in refused["error"]["message"], refused
+            assert "variables" in wire.ask("env", values=["A=1"] * 1024)
+
+
 @cases.table([
     ("no tool", {"name": "nope"}, -32602), ("no name", {}, -32602),
     ("arguments are no object", {"name": "execute_code", "arguments": [1]}, -32602),

@@ -9,6 +9,7 @@
 
 enum {
 	MCP_REQUESTS_MAX = 256, /* open at once */
+	MCP_BATCH_MAX = 256, /* messages of one line */
 	MCP_ROOTS_MS = 10000, /* calls wait so long for the client's roots */
 	MCP_ANSWER_MAX = 64 * 1024 * 1024, /* bytes of one answer; budgets keep it far below */
 	MCP_ARGUMENTS_MAX = 8 * 1024 * 1024,
