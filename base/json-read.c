@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { UNKNOWN_MOST = 100, STRINGS_MOST = 4096, SHAPELESS_MAX = 4096 };
+
 static struct span member_of(const struct json_field *f, struct span object)
 {
 	struct span value = span_member(object, f->name);
@@ -64,6 +66,51 @@ static int cut_out(const struct json_field *table, size_t count, struct span obj
 	return buf_append(out, rest.p, rest.len) < 0 ? error_set(err, -ENOMEM, "no memory") : 0;
 }
 
+static const struct json_field *find_field(const struct json_field *table, size_t count, struct span key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (span_string_equals(key, table[i].name) ||
+		    (table[i].alias && span_string_equals(key, table[i].alias)))
+			return &table[i];
+	return NULL;
+}
+
+/* A large value of the wrong kind, or a list that is too long: known without its being decoded. */
+static int check_shape(const struct json_field *f, struct span value, struct error *err)
+{
+	enum span_type type = span_type(value);
+	int64_t most = f->most ? f->most : STRINGS_MOST, items = 0;
+	struct span item;
+	size_t at = 0;
+
+	if (value.len <= SHAPELESS_MAX || f->kind == JSON_KIND_SPAN || f->kind == JSON_KIND_RAW)
+		return 0;
+	if (type == SPAN_OBJECT || (type == SPAN_ARRAY && f->kind != JSON_KIND_STRINGS))
+		return error_set(err, -EINVAL, "%s: is %s", f->name, type == SPAN_OBJECT ? "an object" : "a list");
+	while (type == SPAN_ARRAY && items <= most && span_next_element(value, &at, &item))
+		items++;
+	return items > most ? error_set(err, -EINVAL, "%s: has more than %lld items", f->name, (long long)most) : 0;
+}
+
+/* What is told of unknown members are the first ones: a text full of them need not be decoded for that. */
+static int check_members(const struct json_field *table, size_t count, struct span object, bool lax, struct error *err)
+{
+	size_t most = 2 * count + UNKNOWN_MOST, at = 0, members = 0; /* a field, and its other spelling */
+	struct span key, value;
+
+	while (span_next_member(object, &at, &key, &value)) {
+		const struct json_field *f = find_field(table, count, key);
+
+		if (f && check_shape(f, value, err) < 0)
+			return err->code;
+		if (!lax && ++members > most)
+			return error_set(err, -EINVAL,
+					 "has more than %zu members, and %zu are known; remove the others", most,
+					 count);
+	}
+	return 0;
+}
+
 int json_table_read(const struct json_field *table, size_t count, struct span object, bool lax, void *data,
 		    struct error *err)
 {
@@ -73,7 +120,9 @@ int json_table_read(const struct json_field *table, size_t count, struct span ob
 
 	if (!object.p)
 		object = SPAN_LIT("{}");
-	r = cut_out(table, count, object, &text, err);
+	r = span_type(object) == SPAN_OBJECT ? check_members(table, count, object, lax, err) : 0;
+	if (r == 0)
+		r = cut_out(table, count, object, &text, err);
 	if (r == 0)
 		r = json_parse((const char *)buf_head(&text), text.len, &decoded, err);
 	if (r == 0)

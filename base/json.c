@@ -6,14 +6,20 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STRING_MOST = 4096, FAULTS_MAX = 16 << 10, NEAREST_MAX = 64 };
+enum { STRING_MOST = 4096, FAULTS_MAX = 16 << 10, NEAREST_MAX = 64, FAULTS_MOST = 10 };
 
 /* One decoding: faults are gathered, one line each. */
 struct decode {
 	const struct json_field *table;
 	size_t count;
 	struct buf faults;
+	size_t fault_count;
 };
+
+static bool is_enough(const struct decode *d)
+{
+	return d->fault_count > FAULTS_MOST;
+}
 
 static void _printf_(2, 3) fault(struct decode *d, const char *fmt, ...)
 {
@@ -23,7 +29,9 @@ static void _printf_(2, 3) fault(struct decode *d, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	/* What does not fit is left out: the first faults are the ones that matter. */
+	/* The first faults are the ones that matter, and whoever wrote the text may make any number of them. */
+	if (d->fault_count++ >= FAULTS_MOST)
+		return;
 	if ((d->faults.len == 0 || buf_append(&d->faults, "\n", 1) == 0) && buf_append_str(&d->faults, line) < 0)
 		return;
 }
@@ -145,7 +153,7 @@ static void decode_strings(struct decode *d, const struct json_field *f, const j
 	ret->items = calloc(n + 1, sizeof(*ret->items));
 	if (!ret->items)
 		fault(d, "%s: no memory", f->name);
-	for (size_t i = 0; ret->items && i < n; i++) {
+	for (size_t i = 0; ret->items && i < n && !is_enough(d); i++) {
 		const json_t *item = json_array_get(value, i);
 
 		if (!json_is_string(item) || strlen(json_string_value(item)) != json_string_length(item))
@@ -229,6 +237,8 @@ static void check_unknown(struct decode *d, json_t *object)
 			;
 		if (i < d->count)
 			continue;
+		if (is_enough(d))
+			return;
 		near = json_nearest(key, names);
 		if (near)
 			fault(d, "%.64s: is unknown; did you mean \"%s\"?", key, near);
@@ -269,6 +279,8 @@ int json_table_decode(const struct json_field *table, size_t count, json_t *obje
 	decode_all(&d, object, data);
 	if (!lax)
 		check_unknown(&d, object);
+	if (is_enough(&d))
+		(void)!buf_append_str(&d.faults, "\nand more");
 	if (d.faults.len) {
 		r = error_set(err, -EINVAL, "%.*s", (int)d.faults.len, (const char *)buf_head(&d.faults));
 		json_table_done(table, count, data);

@@ -43,8 +43,8 @@ struct json_field {
 	int64_t preset; /* integer, boolean, enum: value when absent */
 };
 
-/* Fills the struct at data from object. All faults are in one error, one line each: "timeout_ms: 99999999 is over
- * 900000". Unknown keys are faults too (nearest known name is offered) unless lax. On failure data is as
+/* Fills the struct at data from object. The first ten faults are in one error, one line each: "timeout_ms: 99999999 is
+ * over 900000". Unknown keys are faults too (nearest known name is offered) unless lax. On failure data is as
  * json_table_done() leaves it. */
 int json_table_decode(const struct json_field *table, size_t count, json_t *object, bool lax, void *data,
 		      struct error *err) _must_check_;

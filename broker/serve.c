@@ -171,6 +171,7 @@ static void stop(void *user)
 	unlink(b->paths.link);
 	local_close(b->local); /* who comes now starts the next broker, which waits for our lock */
 	core_shutdown(b->core, on_shut_down, b);
+	local_give_back(b->local);
 }
 
 static void on_signal(void *user, int signo)

@@ -131,10 +131,14 @@ static int put_line(struct buf *out, const char *line)
 
 int recall_replay(struct recall *m, struct buf *to_broker, struct buf *to_client)
 {
-	static const char lost[] =
+	static const struct span lost = SPAN_LIT(
 		"{\"content\":[{\"type\":\"text\",\"text\":\"broker_lost: Hawser's broker ended while this ran, and "
 		"what the code had "
-		"done by then is done. A new broker is there; look before you run it again.\"}],\"isError\":true}";
+		"done by then is done. A new broker is there; look before you run it again.\"}],\"isError\":true}");
+	static const struct span unheard = SPAN_LIT(
+		"{\"content\":[{\"type\":\"text\",\"text\":\"broker_lost: Hawser's broker ended before it began this, "
+		"and "
+		"it is too long to be kept for the next one. Nothing was done; send it again.\"}],\"isError\":true}");
 	struct recall_open *o, *next;
 	int r = 0;
 
@@ -148,7 +152,7 @@ int recall_replay(struct recall *m, struct buf *to_broker, struct buf *to_client
 			r = put_line(to_broker, o->line);
 			continue;
 		}
-		r = jsonrpc_write_response(to_client, span_of(o->id, strlen(o->id)), span_of(lost, sizeof(lost) - 1));
+		r = jsonrpc_write_response(to_client, span_of(o->id, strlen(o->id)), o->repeatable ? unheard : lost);
 		forget(m, o);
 	}
 	return r;

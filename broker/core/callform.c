@@ -118,19 +118,22 @@ static bool ask_the_same(const struct call *a, const struct call *b)
 }
 
 /* May the server still be at work for somebody else, who gave up waiting? */
-static bool has_strays_of_others(const struct shared_upstream *shared, const struct call *call)
+static bool has_strays_of_others(struct shared_upstream *shared, const struct call *call)
 {
-	return strays_of_others(&shared->strays, call->view->subject, approver_of(call), clock_now_ms());
+	return strays_of_others(&shared->strays, shared->upstream, call->view->subject, approver_of(call));
 }
 
 void call_is_given_up(const struct call *call)
 {
-	if (call->sent)
-		strays_add(&call->sent->strays, call->view->subject, approver_of(call), clock_now_ms());
+	struct shared_upstream *shared = call->sent;
+
+	if (shared)
+		strays_add(&shared->strays, shared->upstream, upstream_request_id(call->request), call->view->subject,
+			   approver_of(call));
 }
 
 /* NULL: nobody can say which call it is. */
-static struct call *call_of(const struct shared_upstream *shared, const struct upstream_request *during)
+static struct call *call_of(struct shared_upstream *shared, const struct upstream_request *during)
 {
 	struct call *call, *newest = NULL;
 

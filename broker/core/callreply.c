@@ -213,9 +213,9 @@ static void on_reply(void *user, struct upstream_reply *reply)
 	struct call *call = user;
 	const char *text = reply->message ? reply->message : "no reason given";
 
-	call->request = NULL;
 	if (reply->outcome == UPSTREAM_TIMEOUT && reply->sent)
 		call_is_given_up(call);
+	call->request = NULL;
 	call_is_back(call);
 	switch (reply->outcome) {
 	case UPSTREAM_OK:

@@ -65,6 +65,8 @@ static int renew_view(struct client *c, struct error *err)
 		r = view_new(c, config, &view, err);
 	if (r < 0)
 		return r;
+	if (c->view)
+		c->view->left = c->moved;
 	view_unref(c->view);
 	c->view = view;
 	c->moved = false;

@@ -216,49 +216,61 @@ static int resolve_url(struct config_resolver *r, const struct config_server *s,
 	return result < 0 ? result : resolve_proxy(r, err);
 }
 
-/* ---- the key ---- */
+/* ---- the keys ---- */
 
 static bool hash_text(EVP_MD_CTX *md, char kind, const char *text)
 {
 	return EVP_DigestUpdate(md, &kind, 1) == 1 && EVP_DigestUpdate(md, text, strlen(text) + 1) == 1;
 }
 
-/* SHA-256 over all parts, each with its kind in front and its NUL behind, so that no two lists read the same. */
-static int make_key(struct config_resolved *ret, bool old_sse, struct error *err)
+static char *digest_text(const EVP_MD_CTX *md)
+{
+	EVP_MD_CTX *copy = EVP_MD_CTX_new();
+	unsigned char digest[32];
+	bool ok = copy && EVP_MD_CTX_copy_ex(copy, md) == 1 && EVP_DigestFinal_ex(copy, digest, NULL) == 1;
+	char *text = ok ? malloc(2 * sizeof(digest) + 1) : NULL;
+
+	EVP_MD_CTX_free(copy);
+	if (text)
+		hex_encode(text, digest, sizeof(digest));
+	return text;
+}
+
+static bool hash_all(EVP_MD_CTX *md, const struct config_resolved *r, bool old_sse)
 {
 	const struct {
 		char kind;
 		const char *text;
 	} texts[] = {
-		{'c', ret->command},
-		{'d', ret->cwd},
-		{'u', ret->url},
-		{'f', ret->ca_file},
-		{'p', ret->proxy},
-		{'n', ret->no_proxy},
+		{'c', r->command},          {'d', r->cwd},   {'u', r->url},
+		{'f', r->ca_file},          {'p', r->proxy}, {'n', r->no_proxy},
 		{'s', old_sse ? "" : NULL},
-		{'r', ret->offers_roots ? ret->roots : NULL},
 	};
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	unsigned char digest[32];
-	bool ok;
+	bool ok = EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
 
-	ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
 	for (size_t i = 0; ok && i < ARRAY_SIZE(texts); i++)
 		ok = !texts[i].text || hash_text(md, texts[i].kind, texts[i].text);
-	for (size_t i = 0; ok && ret->args && ret->args[i]; i++)
-		ok = hash_text(md, 'a', ret->args[i]);
-	for (size_t i = 0; ok && ret->env && ret->env[i]; i++)
-		ok = hash_text(md, 'e', ret->env[i]);
-	for (size_t i = 0; ok && ret->headers && ret->headers[i]; i++)
-		ok = hash_text(md, 'h', ret->headers[i]);
-	ok = ok && EVP_DigestFinal_ex(md, digest, NULL) == 1;
+	for (size_t i = 0; ok && r->args && r->args[i]; i++)
+		ok = hash_text(md, 'a', r->args[i]);
+	for (size_t i = 0; ok && r->env && r->env[i]; i++)
+		ok = hash_text(md, 'e', r->env[i]);
+	for (size_t i = 0; ok && r->headers && r->headers[i]; i++)
+		ok = hash_text(md, 'h', r->headers[i]);
+	return ok;
+}
+
+/* SHA-256 over all parts, each with its kind in front and its NUL behind, so that no two lists read the same. */
+static int make_keys(struct config_resolved *ret, bool old_sse, struct error *err)
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool ok = md && hash_all(md, ret, old_sse);
+
+	ret->entry = ok ? digest_text(md) : NULL;
+	if (ok && ret->offers_roots && ret->roots)
+		ok = hash_text(md, 'r', ret->roots);
+	ret->key = ok ? digest_text(md) : NULL;
 	EVP_MD_CTX_free(md);
-	ret->key = ok ? malloc(2 * sizeof(digest) + 1) : NULL;
-	if (!ret->key)
-		return error_set(err, -ENOMEM, "no memory");
-	hex_encode(ret->key, digest, sizeof(digest));
-	return 0;
+	return ret->entry && ret->key ? 0 : error_set(err, -ENOMEM, "no memory");
 }
 
 int config_resolve_server(const struct config_server *server, const struct config_caller *caller,
@@ -272,7 +284,7 @@ int config_resolve_server(const struct config_server *server, const struct confi
 	if (result == 0)
 		result = config_resolve_roots(&r, server, err);
 	if (result == 0)
-		result = make_key(&resolved, server->transport == CONFIG_SSE, err);
+		result = make_keys(&resolved, server->transport == CONFIG_SSE, err);
 	if (result < 0) {
 		config_resolved_done(&resolved);
 		return error_wrap(err, "%s:%d: server %s", server->file, server->line, server->name);
@@ -303,6 +315,7 @@ void config_resolved_done(struct config_resolved *r)
 	free(r->no_proxy);
 	free(r->roots);
 	free(r->key);
+	free(r->entry);
 	config_strings_done(&r->secret_names);
 	config_strings_done(&r->secret_values);
 	*r = (struct config_resolved){0};

@@ -143,6 +143,7 @@ struct config_resolved {
 	bool offers_roots; /* it is told so; else a process that asks all the same hears of its cwd */
 	char *key; /* equal for two that may share one: hash of command, args, environment, cwd, or of url, headers,
 		      proxy, authorities; and of roots that are offered */
+	char *entry; /* the same without the roots, which the client says */
 	struct json_strings secret_names, secret_values; /* what variables stood for: never shown */
 };
 /* Who calls, and what it brings. */

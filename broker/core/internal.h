@@ -24,6 +24,9 @@
 enum {
 	CORE_LARGE = 64 << 10, /* bytes from which a body is checked, and a run's files are read, on another thread */
 	CORE_UPSTREAM_IDLE_MS = 600000, /* a server that nobody uses is ended after this */
+	CORE_UPSTREAM_LEFT_MS = 10000, /* and one with roots that its client has left after this */
+	CORE_UPSTREAMS_UNUSED_MAX = 32, /* servers that nobody uses: the oldest are ended before that */
+	CORE_UPSTREAMS_UNUSED_EACH = 2, /* that differ in nothing but their roots */
 	CORE_FOLDERS_KEPT = 200, /* run folders without a row (another version, a list that was damaged) that a new
 				  * broker keeps */
 	CORE_TIDY_MS = 10000, /* how often idle things are looked for */
@@ -73,7 +76,7 @@ struct core { /* core.c */
 /* ---- upstreams.c: servers shared by key ---- */
 struct shared_upstream {
 	UT_hash_handle hh;
-	char *key;
+	char *key, *entry; /* of struct config_resolved */
 	struct core *core;
 	struct upstream *upstream;
 	struct redact *redact;
@@ -83,11 +86,13 @@ struct shared_upstream {
 	uint64_t declined_ms; /* when it was last told that nobody could say whose question it asks; 0: never */
 	unsigned users; /* views that name it */
 	uint64_t unused_ms; /* since when there are none */
+	bool left; /* the last of them was given up for other roots */
 };
 int upstreams_get(struct core *core, const struct config_server *server, const struct config_resolved *resolved,
 		  const char *const *inherited, struct redact *redact, struct shared_upstream **ret,
 		  struct error *err) _must_check_;
-void upstreams_put(struct shared_upstream *shared);
+/* left: for one with other roots. */
+void upstreams_put(struct shared_upstream *shared, bool left);
 void upstreams_tidy(struct core *core, uint64_t now_ms, bool all);
 /* Ends all servers: views lose them, core->upstreams_leaving says how many are not gone yet. */
 void upstreams_stop(struct core *core);
@@ -102,6 +107,8 @@ struct view {
 	struct view *prev, *next;
 	struct core *core;
 	unsigned refs;
+	unsigned resting; /* refs of runs that have ended: they need no server */
+	bool left; /* its client has other roots now */
 	char *subject;
 	struct config *config;
 	struct policy *policy;
@@ -118,6 +125,9 @@ void view_server_cure(const struct view_server *server, char *cure, size_t size)
 int view_new(struct client *c, struct config *config, struct view **ret, struct error *err) _must_check_;
 struct view *view_ref(struct view *view);
 struct view *view_unref(struct view *view);
+/* This reference needs no server any more; it is given back by view_unref_resting(). */
+void view_rest(struct view *view);
+struct view *view_unref_resting(struct view *view);
 /* What policy hears of a call of this tool, without its annotations and arguments. Borrowed. */
 struct policy_call view_policy_call(const struct view *view, const struct config_server *server, const char *tool);
 

@@ -48,6 +48,8 @@ static void tell_end(struct run *run)
 	log_info("run_end", LOG_S("run", run->id), LOG_S("status", run->result.status), LOG_I("calls", run->calls),
 		 LOG_I("ms", clock_now_ms() - run->started_ms));
 	run_tell_end(run);
+	run->rests = true;
+	view_rest(run->view);
 	runs_prune(run->core, run->view->config->limits.runs_kept);
 }
 

@@ -199,7 +199,10 @@ void run_free(struct run *run)
 	free(run->provider);
 	free(run->isolation);
 	free(run->why);
-	view_unref(run->view);
+	if (run->rests)
+		view_unref_resting(run->view);
+	else
+		view_unref(run->view);
 	free(run);
 }
 

@@ -33,6 +33,7 @@ struct run {
 	UT_hash_handle hh;
 	struct core *core;
 	struct view *view; /* NULL: it ended under an earlier broker */
+	bool rests; /* its reference to view */
 	const struct client *owner; /* compared only; NULL once it left */
 	char *subject, *folder; /* whose it is; where that client was, may be NULL */
 	char id[ID_TEXT_MAX];

@@ -5,21 +5,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * Whose calls to a server were given up: it may go on with them, and ask, for STRAYS_MS. Pure. What is not known counts
- * as somebody else's, so that nobody is shown what a server asks another.
- */
-enum { STRAYS_MS = 60000 };
+struct upstream;
 
+/*
+ * Calls that were given up while they were at their server: it may go on with one, and ask a person about it, until it
+ * has answered it or has ended, however long that takes. Starts as zero.
+ */
+struct stray;
 struct strays {
-	char *subject; /* NULL: not known */
-	uint64_t approver;
-	uint64_t until_ms; /* 0: never one */
-	bool several; /* of different people */
+	struct stray *list; /* at most as many as the upstream remembers */
+	bool several; /* of one it is not known whose it is; until nothing is unanswered */
 };
-void strays_add(struct strays *s, const char *subject, uint64_t approver, uint64_t now_ms);
-/* May one be of somebody else than this? */
-bool strays_of_others(const struct strays *s, const char *subject, uint64_t approver, uint64_t now_ms);
+
+/* request: its upstream_request_id(). */
+void strays_add(struct strays *s, const struct upstream *u, uint64_t request, const char *subject, uint64_t approver);
+/* May the server be at work for somebody else still? Forgets those that it has answered. */
+bool strays_of_others(struct strays *s, const struct upstream *u, const char *subject, uint64_t approver);
 void strays_done(struct strays *s);
 
 #endif

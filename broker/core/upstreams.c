@@ -3,7 +3,8 @@
  * Servers are shared: everybody whose command, resolved environment and working directory agree (or URL and headers),
  * and the roots where a server is told them, uses one. A client whose roots change goes to another server, and the old
  * one does not hear of it: runs under way keep the folders that they began with, and nobody else's change.
- * A view holds its servers; one that nobody holds for CORE_UPSTREAM_IDLE_MS is ended.
+ * A view holds its servers; one that nobody holds for CORE_UPSTREAM_IDLE_MS is ended, sooner if it was left for other
+ * roots: these are the client's text, which may change without an end, so unused ones are counted too.
  */
 #include "broker/core/calls.h"
 
@@ -37,6 +38,7 @@ static void free_shared(struct shared_upstream *shared, void (*gone)(void *user)
 	free(shared->log_path);
 	strays_done(&shared->strays);
 	free(shared->key);
+	free(shared->entry);
 	free(shared);
 }
 
@@ -75,6 +77,30 @@ static int start_shared(struct shared_upstream *shared, const struct config_serv
 	return upstream_new(shared->core->loop, shared->core->spawner, &o, &events, shared, &shared->upstream, err);
 }
 
+/* That nobody uses, longest ago; of one entry, or of all (NULL). NULL: there are not more than most. */
+static struct shared_upstream *find_surplus(const struct core *core, const char *entry, size_t most)
+{
+	struct shared_upstream *shared, *next, *oldest = NULL;
+	size_t count = 0;
+
+	HASH_ITER (hh, core->upstreams, shared, next) {
+		if (shared->users > 0 || (entry && strcmp(shared->entry, entry) != 0))
+			continue;
+		count++;
+		if (!oldest || shared->unused_ms < oldest->unused_ms)
+			oldest = shared;
+	}
+	return count > most ? oldest : NULL;
+}
+
+static void end_surplus(struct core *core, const char *entry, size_t most)
+{
+	struct shared_upstream *surplus;
+
+	while ((surplus = find_surplus(core, entry, most)))
+		free_shared(surplus, NULL);
+}
+
 int upstreams_get(struct core *core, const struct config_server *server, const struct config_resolved *resolved,
 		  const char *const *inherited, struct redact *redact, struct shared_upstream **ret, struct error *err)
 {
@@ -84,10 +110,14 @@ int upstreams_get(struct core *core, const struct config_server *server, const s
 	HASH_FIND_STR(core->upstreams, resolved->key, shared);
 	if (!shared) {
 		shared = calloc(1, sizeof(*shared));
-		if (!shared || !(shared->key = strdup(resolved->key))) {
+		if (!shared || !(shared->key = strdup(resolved->key)) || !(shared->entry = strdup(resolved->entry))) {
+			free(shared ? shared->key : NULL);
 			free(shared);
 			return error_set(err, -ENOMEM, "no memory for server %s", server->name);
 		}
+		end_surplus(core, resolved->entry,
+			    CORE_UPSTREAMS_UNUSED_EACH - 1); /* room for what this one replaces */
+		end_surplus(core, NULL, CORE_UPSTREAMS_UNUSED_MAX - 1);
 		shared->core = core;
 		shared->redact = redact_ref(redact);
 		HASH_ADD_KEYPTR(hh, core->upstreams, shared->key, strlen(shared->key), shared);
@@ -102,10 +132,19 @@ int upstreams_get(struct core *core, const struct config_server *server, const s
 	return 0;
 }
 
-void upstreams_put(struct shared_upstream *shared)
+void upstreams_put(struct shared_upstream *shared, bool left)
 {
-	if (shared && --shared->users == 0)
-		shared->unused_ms = clock_now_ms();
+	if (!shared || --shared->users > 0)
+		return;
+	shared->unused_ms = clock_now_ms();
+	shared->left = left;
+}
+
+static bool is_over(const struct shared_upstream *shared, uint64_t now_ms)
+{
+	return shared->users == 0 &&
+	       (now_ms - shared->unused_ms > (shared->left ? CORE_UPSTREAM_LEFT_MS : CORE_UPSTREAM_IDLE_MS) ||
+		find_surplus(shared->core, shared->entry, CORE_UPSTREAMS_UNUSED_EACH) == shared);
 }
 
 void upstreams_tidy(struct core *core, uint64_t now_ms, bool all)
@@ -113,9 +152,10 @@ void upstreams_tidy(struct core *core, uint64_t now_ms, bool all)
 	struct shared_upstream *shared, *next;
 
 	HASH_ITER (hh, core->upstreams, shared, next) {
-		if (all || (shared->users == 0 && now_ms - shared->unused_ms > CORE_UPSTREAM_IDLE_MS))
+		if (all || is_over(shared, now_ms))
 			free_shared(shared, NULL);
 	}
+	end_surplus(core, NULL, CORE_UPSTREAMS_UNUSED_MAX);
 }
 
 static void on_gone(void *user)
@@ -136,7 +176,7 @@ void upstreams_stop(struct core *core)
 		for (size_t i = 0; i < view->config->server_count; i++) {
 			if (!view->servers[i].shared)
 				continue;
-			upstreams_put(TAKE_PTR(view->servers[i].shared));
+			upstreams_put(TAKE_PTR(view->servers[i].shared), false);
 			view->servers[i].problem = strdup("the broker is stopping");
 		}
 	}

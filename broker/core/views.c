@@ -19,18 +19,44 @@ struct view *view_ref(struct view *view)
 	return view;
 }
 
+static void let_servers_go(struct view *view)
+{
+	view->catalogue = catalogue_free(view->catalogue);
+	for (size_t i = 0; view->servers && i < view->config->server_count; i++) {
+		if (!view->servers[i].shared)
+			continue;
+		upstreams_put(TAKE_PTR(view->servers[i].shared), view->left);
+		view->servers[i].problem = strdup("the run has ended");
+	}
+}
+
+void view_rest(struct view *view)
+{
+	if (++view->resting == view->refs)
+		let_servers_go(view);
+}
+
+struct view *view_unref_resting(struct view *view)
+{
+	view->resting--;
+	return view_unref(view);
+}
+
 struct view *view_unref(struct view *view)
 {
-	if (!view || --view->refs > 0)
+	if (!view)
 		return NULL;
-	DL_DELETE(view->core->views, view);
-	for (size_t i = 0; view->servers && i < view->config->server_count; i++) {
-		upstreams_put(view->servers[i].shared);
-		free(view->servers[i].problem);
+	if (--view->refs > 0) {
+		if (view->refs == view->resting)
+			let_servers_go(view);
+		return NULL;
 	}
+	let_servers_go(view);
+	DL_DELETE(view->core->views, view);
+	for (size_t i = 0; view->servers && i < view->config->server_count; i++)
+		free(view->servers[i].problem);
 	free(view->servers);
 	free(view->names);
-	catalogue_free(view->catalogue);
 	strings_free(view->granted.items);
 	if (view->pool)
 		pools_put(view->pool);

@@ -309,6 +309,8 @@ int door_client_bring(struct door_client *d, const json_t *values, struct error 
 
 	if (!json_is_array(values))
 		return error_set(err, -EINVAL, "values: a list of NAME=VALUE is wanted");
+	if (json_array_size(values) > VALUES_MAX) /* each is looked for among those that are kept */
+		return error_set(err, -E2BIG, "more than %d variables", VALUES_MAX);
 	json_array_foreach (values, i, value) {
 		if (!json_is_string(value))
 			return error_set(err, -EINVAL, "values: a list of NAME=VALUE is wanted");

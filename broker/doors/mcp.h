@@ -21,5 +21,8 @@ int mcp_new(const struct mcp_options *options, struct mcp **ret, struct error *e
 struct mcp *mcp_free(struct mcp *m);
 /* One line without its LF. May call send(). */
 void mcp_line(struct mcp *m, struct span line);
+/* The broker has begun to stop: calls that still wait for something are given back to the relay, which says them again
+ * to the next broker. May call send(). */
+void mcp_give_back(struct mcp *m);
 
 #endif

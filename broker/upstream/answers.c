@@ -43,8 +43,10 @@ void calls_answer(struct upstream *u, uint64_t id, const struct jsonrpc_message 
 	struct upstream_request *r = upstream_request_find(u, id);
 	struct upstream_reply reply = {.outcome = UPSTREAM_ERROR, .result = &value, .sent = true};
 
-	if (!r)
-		return; /* cancelled or timed out before */
+	if (!r) { /* cancelled or timed out before */
+		unanswered_remove(&u->unanswered, id);
+		return;
+	}
 	upstream_request_leave(r);
 	if (m->kind == JSONRPC_RESPONSE && span_type(m->result) == SPAN_OBJECT) {
 		reply.outcome = UPSTREAM_OK;

@@ -25,6 +25,13 @@ enum {
 	 * (npm's server-filesystem looks at each folder first), and refuses what comes too early. */
 	UPSTREAM_ROOTS_SETTLE_MS = 200,
 	UPSTREAM_INLINE_MAX = 256 << 10, /* longest text that is decoded on the loop */
+	UPSTREAM_UNANSWERED_MAX = 64, /* calls that were given up, of the present server */
+};
+
+struct unanswered { /* unanswered.c */
+	uint64_t ids[UPSTREAM_UNANSWERED_MAX];
+	size_t count;
+	bool forgot; /* there were more */
 };
 
 struct upstream {
@@ -81,6 +88,7 @@ struct upstream {
 	/* request.c */
 	uint64_t last_id;
 	struct upstream_request *sent; /* by id */
+	struct unanswered unanswered;
 	struct upstream_request *waiting; /* in order, for READY or for room in the write queue */
 	struct loop_timer *deadline_timer;
 	uint64_t deadline_ms; /* what the timer is armed for; 0: not armed */
@@ -116,6 +124,10 @@ void session_warn(const struct upstream *u, const char *event, const char *text)
 void session_initialize(struct upstream *u);
 /* line and about as transport_events.message. */
 void session_message(struct upstream *u, const struct jsonrpc_message *m, struct buf *line, uint64_t about);
+
+/* ---- unanswered.c ---- */
+void unanswered_add(struct unanswered *all, uint64_t id);
+void unanswered_remove(struct unanswered *all, uint64_t id);
 
 /* ---- asks.c ---- */
 /* A request of the server that may be a question to a person. False: it is none that is offered. */

@@ -33,6 +33,11 @@ bool upstream_is_sent(const struct upstream_request *r)
 	return r->u && r->sent;
 }
 
+uint64_t upstream_request_id(const struct upstream_request *r)
+{
+	return r->id;
+}
+
 size_t requests_sent(const struct upstream *u)
 {
 	return HASH_COUNT(u->sent);
@@ -93,6 +98,7 @@ static void send_cancelled(struct upstream *u, uint64_t id, const char *reason)
 
 static void withdraw(struct upstream *u, uint64_t id, const char *reason)
 {
+	unanswered_add(&u->unanswered, id);
 	send_cancelled(u, id, reason);
 	if (u->transport && u->transport->ops->drop)
 		u->transport->ops->drop(u->transport, id);

@@ -49,6 +49,7 @@ static void drop_server(struct upstream *u)
 	upstream_ref(u);
 	t->ops->end(t, on_left, u);
 	asks_drop(u);
+	u->unanswered = (struct unanswered){0};
 	loop_timer_stop(u->start_timer);
 	loop_timer_stop(u->settle_timer);
 	tools_abort(u);

@@ -131,6 +131,14 @@ int upstream_call_take(struct upstream *u, const char *tool, struct buf *args, u
 		       struct upstream_request **ret, struct error *err) _must_check_;
 /* Is it at its server now? */
 bool upstream_is_sent(const struct upstream_request *request);
+/* Never used twice. */
+uint64_t upstream_request_id(const struct upstream_request *request);
+/* Was it cancelled or did it time out at the present server, which has not answered it since? Behind a URL such an
+ * answer is not waited for: there it stays so. */
+bool upstream_is_unanswered(const struct upstream *u, uint64_t request_id);
+bool upstream_has_unanswered(const struct upstream *u);
+/* There were so many that not each is known. */
+bool upstream_forgot_unanswered(const struct upstream *u);
 /* The clock of a request stands still while held: its server waits for a person. */
 void upstream_hold(struct upstream_request *request, bool held);
 /* result: {"action":"accept"|"decline"|"cancel","content":{...}} as raw JSON. ask is gone. */

@@ -343,6 +343,17 @@ def hanging_up_while_the_configuration_is_read_harms_nobody():
         assert home.broker_pid() == pid
 
 
+@cases.add
+def hanging_up_is_no_line_in_the_log():
+    with fake() as home:
+        home.run("run", "-", input="x")
+        for _ in range(5):
+            with home.wire() as wire:
+                wire.raw('{"jsonrpc":"2.0","id":7,"method":"status","params":{}}\n' * 200)
+        wait_for(lambda: home.status()["connections"] == 1)
+        assert "local_client_too_slow" not in home.log(), home.log()
+
+
 @cases.table([
     ("garbage", "nonsense\n", -32700),
     ("no method", '{"jsonrpc":"2.0","id":1,"method":"nope"}\n', -32601),
@@ -465,6 +476,29 @@ def what_a_model_reads_stays_small():
         assert len(mcp.hello["instructions"]) <= 1000, len(mcp.hello["instructions"])
         prompt = mcp.ask("prompts/get", name="code_mode")["messages"][0]["content"]["text"]
         assert len(prompt) <= 3000, len(prompt)
+
+
+@cases.add
+def a_batch_has_a_maximum():
+    with fake() as home, home.mcp(revision="2025-03-26") as mcp:
+        def ping(i):
+            return {"jsonrpc": "2.0", "id": i, "method": "ping"}
+        mcp.send([ping(i) for i in range(1000, 1256)])
+        assert [mcp.message()["id"] for _ in range(256)] == list(range(1000, 1256))
+        mcp.send([ping(i) for i in range(2000, 2257)])
+        refused = mcp.message()
+        assert refused["id"] is None and refused["error"]["code"] == -32600, refused
+        assert mcp.ask("ping") == {}
+
+
+@cases.add
+def variables_have_a_maximum():
+    with fake() as home:
+        home.run("run", "-", input="x")
+        with home.wire() as wire:
+            refused = wire.reply(wire.send("env", values=["A=1"] * 1025))
+            assert "more than 1024 variables" in refused["error"]["message"], refused
+            assert "variables" in wire.ask("env", values=["A=1"] * 1024)
 
 
 @cases.table([

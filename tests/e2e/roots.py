@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -189,6 +190,25 @@ def roots_that_change_count_for_later_runs_and_not_for_one_under_way():
 
 
 @cases.add
+def servers_of_roots_that_were_left_end():
+    with home_with(fixture={**fixture(), "roots": "client"}) as home, Client(home, [uri(home.path("a"))]) as client:
+        pids = []
+
+        def living():
+            return [pid for pid in pids if alive(pid)]
+
+        for i in range(10):
+            client.roots = [uri(home.path("a", str(i)))]
+            client.send(CHANGED)
+            pids.append(int(client.value("return await fixture.pid({})")))
+        assert len(set(pids)) == 10, pids
+        wait_for(lambda: len(living()) <= 3)  # in use, and two before it
+        wait_for(lambda: living() == [pids[-1]], 60)  # not in ten minutes
+        client.send(CHANGED)
+        assert int(client.value("return await fixture.pid({})")) == pids[-1]
+
+
+@cases.add
 def calls_wait_for_the_answer_and_a_change_before_it_is_asked_about_again():
     with home_with(fs=filesystem()) as home:
         with Client(home, None) as client:
@@ -245,6 +265,45 @@ def a_second_handshake_frees_the_calls_that_waited_for_an_answer_to_the_first():
             client.say(first, [uri(home.path("c"))])  # answers nothing any more
             client.say(second, [uri(home.path("a"))])
             sees(client.reply(waits)["result"]["structuredContent"]["result"], home, "a")
+
+
+@cases.add
+def what_waits_is_bounded_and_costs_nothing_meanwhile():
+    with home_with(fs=filesystem()) as home, Client(home, None) as client, Client(home, None, declares=False) as other:
+        question = client.question()
+        big = [client.begin_tool("execute_code", code="return 1 //" + "x" * (3 << 20)) for _ in range(5)]
+        small = client.begin_tool("execute_code", code=LIST, language="javascript")
+        refused = client.reply(client.begin_tool("execute_code", code="return 2 //" + "x" * (3 << 20)))
+        assert refused["error"]["code"] == -32603 and "when it has answered" in refused["error"]["message"], refused
+        over = client.reply(client.begin_tool("execute_code", code="x" * (8 << 20)))["result"]
+        assert over["isError"] and text_of(over).startswith("too_large: "), over
+        began = time.monotonic()
+        for i in range(1000):  # each once read 15 MiB again
+            client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 10 ** 6 + i}})
+            client.send({"jsonrpc": "2.0", "method": "hawser/env", "params": {"values": []}})
+        client.ask("ping")
+        other.ask("ping")
+        assert time.monotonic() - began < 10, time.monotonic() - began
+        for call in big:
+            client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}})
+        client.say(question, [uri(home.path("a"))])
+        sees(client.reply(small)["result"]["structuredContent"]["result"], home, "a")
+        assert len(os.listdir(home.path("state", "hawser", "runs"))) == 1, "a call that was given up ran"
+
+
+@cases.table([("short", 1, None), ("too long to be kept by the relay", 100000, "Nothing was done; send it again")])
+def a_call_that_waits_is_given_back_when_the_broker_stops(size, said):
+    with home_with(fs=filesystem()) as home, Client(home, None) as client:
+        client.question()
+        call = client.begin_tool("execute_code", code=LIST + " //" + "x" * size, language="javascript")
+        client.ask("ping")
+        client.roots = [uri(home.path("a"))]
+        assert home.run("stop").returncode == 0
+        answer = client.reply(call)["result"]
+        if said:
+            assert answer["isError"] and said in text_of(answer), answer
+        else:
+            sees(answer["structuredContent"]["result"], home, "a")
 
 
 # ---- what a client may send ----

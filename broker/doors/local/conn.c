@@ -50,12 +50,15 @@ static const struct {
 
 static void send_buf(struct conn *c, struct buf *out)
 {
+	int r;
+
 	if (!c || c->closing || out->len == 0)
 		return;
-	if ((out->len < SEND_COPIED_MAX ? io_write(c->io, buf_head(out), out->len) : io_write_buf(c->io, out)) < 0) {
+	r = out->len < SEND_COPIED_MAX ? io_write(c->io, buf_head(out), out->len) : io_write_buf(c->io, out);
+	if (r == -ENOBUFS) /* else it hung up */
 		log_warn("local_client_too_slow", LOG_I("queued", io_queued(c->io)));
+	if (r < 0)
 		conn_free(c);
-	}
 }
 
 struct request *request_free(struct request *q)

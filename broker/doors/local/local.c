@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <utlist.h>
 
 static bool peer_is_us(int fd)
 {
@@ -94,6 +95,16 @@ void local_close(struct local *l)
 	unlink(l->o.socket_path);
 	close(l->fd);
 	l->fd = -1;
+}
+
+void local_give_back(struct local *l)
+{
+	struct conn *c, *next;
+
+	DL_FOREACH_SAFE (l->conns, c, next) { /* one that does not take it leaves the list */
+		if (c->mcp)
+			mcp_give_back(c->mcp);
+	}
 }
 
 struct local *local_free(struct local *l)

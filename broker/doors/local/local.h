@@ -21,6 +21,8 @@ struct local_options {
 int local_new(const struct local_options *options, struct local **ret, struct error *err) _must_check_;
 /* Lets nobody in any more; who is in stays. */
 void local_close(struct local *l);
+/* The core has begun to stop: what still waits at a door, and was not begun, is given back. */
+void local_give_back(struct local *l);
 /* Hangs up on everybody (their runs are cancelled) and removes the socket. */
 struct local *local_free(struct local *l);
 size_t local_connections(const struct local *l);

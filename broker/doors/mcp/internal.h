@@ -5,13 +5,15 @@
 #include "base/ids.h"
 #include "base/jsonrpc.h"
 #include "broker/doors/mcp.h"
+#include "broker/doors/mcp/parked.h"
 
 enum {
 	MCP_REQUESTS_MAX = 256, /* open at once */
-	MCP_PARKED_MAX = 64, /* lines that wait for variables or roots */
+	MCP_BATCH_MAX = 256, /* messages of one line */
 	MCP_ROOTS_MS = 10000, /* calls wait so long for the client's roots */
 	MCP_ANSWER_MAX = 64 * 1024 * 1024, /* bytes of one answer; budgets keep it far below */
 	MCP_ARGUMENTS_MAX = 8 * 1024 * 1024,
+	MCP_VARIABLES_MAX = 8 * 1024 * 1024, /* bytes of an answer to hawser/env */
 	MCP_PROGRESS_MS = 10000, /* clients reset their patience with each */
 	MCP_PROGRESS_LEAST_MS = 1000,
 	MCP_PROGRESS_SOON_MS = 100, /* from output to progress */
@@ -29,8 +31,7 @@ struct mcp {
 	struct mcp_request *requests;
 	size_t request_count;
 	/* parking.c */
-	char **parked; /* lines, oldest first */
-	size_t parked_count;
+	struct parked parked; /* calls that wait for variables or roots */
 	bool variables_asked;
 	/* roots.c */
 	enum mcp_roots roots;
@@ -94,7 +95,7 @@ bool mcp_pass_on(struct mcp *m, const struct jsonrpc_message *message) _must_che
 /* ---- parking.c: calls that wait for variables or roots ---- */
 /* True: the call waits, or was refused. */
 bool mcp_park(struct mcp *m, const struct jsonrpc_message *message) _must_check_;
-/* Something came that was missing: all are read again, and wait again if it was not all. */
+/* Something came that was missing: all are read again, unless it was not all. */
 void mcp_unpark(struct mcp *m);
 /* True: it waited, and is gone. */
 bool mcp_park_cancel(struct mcp *m, struct span id) _must_check_;

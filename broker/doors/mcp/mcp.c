@@ -301,6 +301,17 @@ static void on_message(struct mcp *m, const struct jsonrpc_message *message)
 		   message->fault ? message->fault : "batches are not spoken in this revision");
 }
 
+/* Each message costs an answer and more: a line of 80 MiB would be 40 million, all in one turn of the loop. */
+static bool is_long_batch(struct span batch)
+{
+	struct span element;
+	size_t at = 0, count = 0;
+
+	while (count <= MCP_BATCH_MAX && span_next_element(batch, &at, &element))
+		count++;
+	return count > MCP_BATCH_MAX;
+}
+
 void mcp_line(struct mcp *m, struct span line)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -314,6 +325,8 @@ void mcp_line(struct mcp *m, struct span line)
 		return mcp_refuse(m, SPAN_NONE, JSONRPC_PARSE_ERROR, error_text(&err));
 	if (message.kind != JSONRPC_BATCH || m->revision != MCP_2025_03_26)
 		return on_message(m, &message);
+	if (is_long_batch(message.whole))
+		return mcp_refuse(m, SPAN_NONE, JSONRPC_INVALID_REQUEST, "a batch has at most 256 messages");
 	while (span_next_element(message.whole, &at, &element)) { /* each is answered by a line of its own */
 		jsonrpc_read(element, &part);
 		on_message(m, &part);

@@ -5,8 +5,6 @@
  */
 #include "broker/doors/mcp/internal.h"
 
-#include <string.h>
-
 static void ask_for_variables(struct mcp *m)
 {
 	const char *const *names = door_client_variables(m->o.client);
@@ -20,66 +18,62 @@ static void ask_for_variables(struct mcp *m)
 		mcp_notify(m, "hawser/env", span_of(buf_head(&params), params.len));
 }
 
-static bool keep(struct mcp *m, struct span line)
+static bool variables_missing(struct mcp *m)
 {
-	char **parked;
-
-	if (m->parked_count >= MCP_PARKED_MAX)
+	if (door_client_check(m->o.client) != DOOR_CLIENT_WANTS_VARIABLES)
 		return false;
-	parked = realloc(m->parked, (m->parked_count + 1) * sizeof(*parked));
-	if (!parked)
-		return false;
-	m->parked = parked;
-	parked[m->parked_count] = strndup(line.p, line.len);
-	if (!parked[m->parked_count])
-		return false;
-	m->parked_count++;
-	return true;
-}
-
-bool mcp_park(struct mcp *m, const struct jsonrpc_message *message)
-{
-	bool variables = door_client_check(m->o.client) == DOOR_CLIENT_WANTS_VARIABLES;
-	bool roots = mcp_roots_missing(m);
-
-	if (m->parked_count == 0 && !variables && !roots)
-		return false;
-	if (!keep(m, message->whole)) {
-		mcp_refuse(m, message->id, JSONRPC_INTERNAL_ERROR, "too many calls wait for the client's answer");
-		return true;
-	}
-	if (variables && !m->variables_asked)
+	if (!m->variables_asked)
 		ask_for_variables(m);
 	return true;
 }
 
+static bool is_too_large(const struct jsonrpc_message *message)
+{
+	return message->params.p && span_member(message->params, "arguments").len > MCP_ARGUMENTS_MAX;
+}
+
+bool mcp_park(struct mcp *m, const struct jsonrpc_message *message)
+{
+	bool variables, roots;
+
+	if (is_too_large(message)) /* it is refused at once */
+		return false;
+	variables = variables_missing(m);
+	roots = mcp_roots_missing(m);
+	if (m->parked.count == 0 && !variables && !roots)
+		return false;
+	if (!parked_add(&m->parked, message->id, message->whole))
+		mcp_refuse(m, message->id, JSONRPC_INTERNAL_ERROR,
+			   "too many calls, or too large ones, wait for the client's answer to what it was asked; send "
+			   "this one again when it has answered");
+	return true;
+}
+
+static void read_again(struct mcp *m)
+{
+	struct parked parked = m->parked;
+
+	m->parked = (struct parked){0};
+	for (size_t i = 0; i < parked.count; i++)
+		mcp_line(m, span_of(parked.lines[i].text, parked.lines[i].len));
+	parked_done(&parked);
+}
+
+/* A client may bring what is of no use as often as it likes: no line is read again for that. */
 void mcp_unpark(struct mcp *m)
 {
-	char **parked = TAKE_PTR(m->parked);
-	size_t count = m->parked_count;
+	if (m->parked.count > 0 && !variables_missing(m) && !mcp_roots_missing(m))
+		read_again(m);
+}
 
-	m->parked_count = 0;
-	for (size_t i = 0; i < count; i++) {
-		mcp_line(m, span_of(parked[i], strlen(parked[i])));
-		free(parked[i]);
-	}
-	free(parked);
+void mcp_give_back(struct mcp *m)
+{
+	read_again(m);
 }
 
 bool mcp_park_cancel(struct mcp *m, struct span id)
 {
-	for (size_t i = 0; i < m->parked_count; i++) {
-		_cleanup_error_ struct error err = ERROR_INIT;
-		struct jsonrpc_message message;
-
-		if (jsonrpc_parse(span_of(m->parked[i], strlen(m->parked[i])), true, &message, &err) < 0 ||
-		    message.id.len != id.len || memcmp(message.id.p, id.p, id.len) != 0)
-			continue;
-		free(m->parked[i]);
-		memmove(m->parked + i, m->parked + i + 1, (--m->parked_count - i) * sizeof(*m->parked));
-		return true;
-	}
-	return false;
+	return parked_remove(&m->parked, id);
 }
 
 void mcp_park_variables(struct mcp *m, struct span params)
@@ -87,8 +81,10 @@ void mcp_park_variables(struct mcp *m, struct span params)
 	_cleanup_error_ struct error err = ERROR_INIT;
 	json_auto_t *p = NULL;
 
+	if (!m->variables_asked) /* the relay in front was not asked: whoever says it is not the relay */
+		return;
 	m->variables_asked = false;
-	if (params.p && json_parse(params.p, params.len, &p, &err) == 0 &&
+	if (params.p && params.len <= MCP_VARIABLES_MAX && json_parse(params.p, params.len, &p, &err) == 0 &&
 	    door_client_bring(m->o.client, json_object_get(p, "values"), &err) < 0) {
 		/* the calls below say that variables are not set: the relay in front is not ours */
 	}
@@ -97,7 +93,5 @@ void mcp_park_variables(struct mcp *m, struct span params)
 
 void mcp_park_done(struct mcp *m)
 {
-	for (size_t i = 0; i < m->parked_count; i++)
-		free(m->parked[i]);
-	free(m->parked);
+	parked_done(&m->parked);
 }

@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "base/span.h"
 
+enum { MCP_TABLE_MAX = 256 * 1024 }; /* bytes of arguments that are decoded on the loop; nobody needs so many */
+
 struct mcp_wait_request {
 	char *run_id;
 	bool cancel;

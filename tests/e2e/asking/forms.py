@@ -101,6 +101,44 @@ def what_a_call_asks_that_was_given_up_is_not_put_to_the_next_client():
         assert "event=elicitation_declined" in home.log()
 
 
+def give_up(mcp, home, code):
+    """A call of the client that is at the server, and cancelled there."""
+    def state():
+        return json.loads(json.loads(home.run("call", "fixture.state", "--json").stdout)["content"][0]["text"])
+    call, before = mcp.begin_tool("execute_code", code=code), len(state()["cancelled"])
+    wait_for(lambda: state()["open"] == 2)
+    mcp.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}})
+    wait_for(lambda: len(state()["cancelled"]) > before)
+    return state
+
+
+@cases.add
+def a_call_that_was_given_up_counts_until_it_is_answered_and_not_longer():
+    with asking() as home, client(home) as one, client(home) as two:
+        state = give_up(one, home, "return fixture.slow({ms: 4000, deaf: true})")
+        assert value({"result": two.code(ask())}) == {"action": "decline"}
+        wait_for(lambda: state()["open"] == 1)  # it answered, which nobody waited for
+        call = two.begin_tool("execute_code", code=ask())
+        answer(two, until(two, "elicitation/create"), {"action": "accept", "content": FILLED})
+        assert value(two.reply(call)) == {"action": "accept", "content": FILLED}
+        assert "elicitation/create" not in notes_of(one)
+
+
+@cases.add
+def a_call_that_was_given_up_and_is_never_answered_counts_until_the_server_ends():
+    with asking() as home, client(home) as one, client(home) as two:
+        give_up(one, home, "return fixture.never({})")
+        assert value({"result": two.code(ask())}) == {"action": "decline"}
+        call = one.begin_tool("execute_code", code=ask())  # its own client is in no doubt
+        answer(one, until(one, "elicitation/create"), {"action": "decline"})
+        assert value(one.reply(call)) == {"action": "decline"}
+        assert "elicitation/create" not in notes_of(two)
+        home.run("call", "fixture.crash")
+        call = two.begin_tool("execute_code", code=ask())
+        answer(two, until(two, "elicitation/create"), {"action": "accept", "content": FILLED})
+        assert value(two.reply(call)) == {"action": "accept", "content": FILLED}
+
+
 @cases.add
 def a_server_that_asks_when_no_call_is_open_is_named():
     with asking() as home, client(home) as mcp:

@@ -4,7 +4,9 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 struct thing {
 	char *name;
@@ -105,6 +107,80 @@ static void test_all_faults_at_once(void **state)
 	json_table_done(table, ARRAY_SIZE(table), &t);
 }
 
+static size_t lines_of(const char *text)
+{
+	size_t n = 1;
+
+	for (; (text = strchr(text, '\n')); text++)
+		n++;
+	return n;
+}
+
+/* Each unknown name is compared with all known ones: a text may have any number of them. */
+static void test_faults_end(void **state)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	json_t *object = json_pack("{s:s}", "name", "x");
+	clock_t began;
+	char name[60];
+	struct thing t;
+
+	for (int i = 0; i < 300000; i++) {
+		snprintf(name, sizeof(name), "a rather long name that nothing here is called %d", i);
+		json_object_set_new(object, name, json_null());
+	}
+	began = clock();
+	assert_int_equal(json_table_decode(table, ARRAY_SIZE(table), object, false, &t, &err), -EINVAL);
+	assert_true(clock() - began < CLOCKS_PER_SEC / 10);
+	json_decref(object);
+	assert_int_equal(lines_of(error_text(&err)), 11);
+	assert_string_equal(strrchr(error_text(&err), '\n'), "\nand more");
+}
+
+static void test_read_of_many_members_decodes_none(void **state)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(1 << 20);
+	_cleanup_error_ struct error err = ERROR_INIT;
+	struct thing t;
+
+	assert_int_equal(buf_append_str(&text, "{\"name\":\"x\""), 0);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(buf_printf(&text, ",\"n%d\":1", i), 0);
+	assert_int_equal(buf_append_str(&text, "}"), 0);
+	assert_int_equal(json_table_read(table, ARRAY_SIZE(table), span_of(buf_head(&text), text.len), false, &t, &err),
+			 -EINVAL);
+	assert_non_null(strstr(error_text(&err), "has more than"));
+	error_done(&err);
+	assert_int_equal(json_table_read(table, ARRAY_SIZE(table), span_of(buf_head(&text), text.len), true, &t, &err),
+			 0);
+	json_table_done(table, ARRAY_SIZE(table), &t);
+}
+
+static void test_shapes_of_large_values(void **state)
+{
+	static const char *const rows[][2] = {
+		{"\"tags\":[", "tags: has more than 3 items"},
+		{"\"name\":[", "name: is a list"},
+		{"\"timeout\":[", "timeout_ms: is a list"},
+		{"\"raw\":[", "name: is missing"}, /* all that is wrong */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_buf_ struct buf text = BUF_INIT(1 << 20);
+		_cleanup_error_ struct error err = ERROR_INIT;
+		struct thing t;
+
+		assert_int_equal(buf_printf(&text, "{%s\"x\"", rows[i][0]), 0);
+		for (int n = 0; n < 5000; n++)
+			assert_int_equal(buf_append_str(&text, ",\"x\""), 0);
+		assert_int_equal(buf_append_str(&text, "]}"), 0);
+		assert_int_equal(
+			json_table_read(table, ARRAY_SIZE(table), span_of(buf_head(&text), text.len), false, &t, &err),
+			-EINVAL);
+		assert_string_equal(error_text(&err), rows[i][1]);
+	}
+}
+
 static void test_schema(void **state)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(4096);
@@ -199,10 +275,16 @@ static void test_reads_raw_members(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_decodes), cmocka_unit_test(test_reads_raw_members),
-		cmocka_unit_test(test_presets), cmocka_unit_test(test_all_faults_at_once),
-		cmocka_unit_test(test_schema),  cmocka_unit_test(test_parse_and_print),
+		cmocka_unit_test(test_decodes),
+		cmocka_unit_test(test_reads_raw_members),
+		cmocka_unit_test(test_presets),
+		cmocka_unit_test(test_all_faults_at_once),
+		cmocka_unit_test(test_schema),
+		cmocka_unit_test(test_parse_and_print),
 		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_faults_end),
+		cmocka_unit_test(test_shapes_of_large_values),
+		cmocka_unit_test(test_read_of_many_members_decodes_none),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);

@@ -160,6 +160,54 @@ static void test_cancel(void **state)
 	assert_int_equal(b.outcome, UPSTREAM_OK);
 }
 
+static void test_what_was_given_up_is_unanswered_until_the_answer_or_the_end(void **state)
+{
+	struct rig *rig = *state;
+	_cleanup_answer_ struct answer a = ANSWER_INIT, b = ANSWER_INIT, c = ANSWER_INIT;
+	uint64_t first, second;
+
+	rig_open(rig);
+	rig_ensure(rig, &c);
+	rig_begin(rig, "slow", "{\"ms\":150,\"deaf\":true}", 0, &a);
+	rig_begin(rig, "never", "{}", 60, &b);
+	first = upstream_request_id(a.request);
+	second = upstream_request_id(b.request);
+	assert_false(upstream_has_unanswered(rig->u));
+	upstream_cancel(a.request, "the run ended");
+	assert_true(upstream_is_unanswered(rig->u, first));
+	assert_false(upstream_is_unanswered(rig->u, second));
+	rig_until(rig, &b.done);
+	assert_true(upstream_is_unanswered(rig->u, second));
+	rig_let(rig, 300);
+	assert_false(upstream_is_unanswered(rig->u, first));
+	assert_true(upstream_is_unanswered(rig->u, second));
+	rig_call(rig, "crash", "{}", &c);
+	assert_false(upstream_has_unanswered(rig->u));
+}
+
+static void test_more_unanswered_than_are_known(void **state)
+{
+	enum { MOST = 64 };
+	struct rig *rig = *state;
+	_cleanup_answer_ struct answer b = ANSWER_INIT;
+	struct answer all[MOST + 1] = {ANSWER_INIT};
+
+	rig_open(rig);
+	rig_ensure(rig, &b);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		assert_false(upstream_forgot_unanswered(rig->u));
+		rig_begin(rig, "never", "{}", 0, &all[i]);
+		upstream_cancel(all[i].request, "no longer wanted");
+	}
+	assert_true(upstream_forgot_unanswered(rig->u));
+	rig_call(rig, "crash", "{}", &b);
+	assert_false(upstream_has_unanswered(rig->u));
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		rig_until(rig, &all[i].done);
+		answer_done(&all[i]);
+	}
+}
+
 static void test_timeout_is_told_to_the_server(void **state)
 {
 	struct rig *rig = *state;
@@ -254,6 +302,8 @@ int main(void)
 		ROW(test_calls_overlap),
 		ROW(test_progress),
 		ROW(test_cancel),
+		ROW(test_what_was_given_up_is_unanswered_until_the_answer_or_the_end),
+		ROW(test_more_unanswered_than_are_known),
 		ROW(test_timeout_is_told_to_the_server),
 		ROW(test_timeout_before_it_was_ready),
 		ROW(test_requests_of_the_server),
