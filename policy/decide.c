@@ -67,12 +67,20 @@ static void explain(struct policy_decision *d, const struct policy_call *call)
 	}
 }
 
+/* By any name that leads to it. */
+static bool is_named(const char *glob, const struct policy_call *call)
+{
+	const struct policy_server server = {.name = call->server, .id = call->server_id};
+
+	return policy_glob(glob, &server, call->tool);
+}
+
 static bool is_narrowed_out(const struct policy_call *call)
 {
 	if (!call->allowed_tools)
 		return false;
 	for (const char *const *glob = call->allowed_tools; *glob; glob++)
-		if (policy_glob(*glob, call->server, call->tool))
+		if (is_named(*glob, call))
 			return false;
 	return true;
 }
@@ -84,7 +92,7 @@ static bool rule_matches(const struct policy_rule *rule, const struct policy_cal
 		return false;
 	for (size_t k = 0; k < rule->count; k++)
 		if (rule->verdict == POLICY_ALLOW ? policy_gives(rule, rule->globs[k], call)
-						  : policy_glob(rule->globs[k], call->server, call->tool))
+						  : is_named(rule->globs[k], call))
 			return true;
 	return false;
 }

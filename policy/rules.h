@@ -23,7 +23,7 @@ struct policy {
 /* ---- glob.c ---- */
 /* A piece of a glob over one name. plain: over the name with what is outside [A-Za-z0-9_-] written as '_'. */
 bool policy_glob_piece(const char *pattern, size_t len, const char *name, bool plain);
-/* policy_glob() without code's spelling. */
+/* By its own name, or by mcp__server__tool as clients spell it. */
 bool policy_glob_own_name(const char *pattern, const char *server, const char *tool);
 
 /* ---- gives.c ---- */

@@ -180,6 +180,7 @@ static void check_glob(struct config_reader *reader, const struct config_node *n
 {
 	const struct config *c = &reader->whole->c;
 	const char *names[CONFIG_SERVERS_MAX + 2] = {"hawser"}, *near;
+	struct policy_server server = {.name = "hawser"};
 	size_t count = 1;
 	char name[128];
 
@@ -187,9 +188,12 @@ static void check_glob(struct config_reader *reader, const struct config_node *n
 		return;
 	for (size_t i = 0; i < c->server_count && count <= CONFIG_SERVERS_MAX; i++)
 		names[count++] = c->servers[i].name;
-	for (size_t i = 0; i < count; i++)
-		if (policy_glob_reaches(n->text, names[i], verdict))
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			server = config_policy_server(&c->servers[i - 1]);
+		if (policy_glob_reaches(n->text, &server, verdict))
 			return;
+	}
 	spelled_server(n->text, name, sizeof(name));
 	near = json_nearest(name, names);
 	config_note(reader, n->line, "policy: %.200s names no server that is configured%s%s%s", n->text,

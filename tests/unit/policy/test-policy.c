@@ -181,11 +181,11 @@ static void test_allow_wants_the_own_name(void **state)
  */
 static void test_names_with_dots(void **state)
 {
-	static const struct policy_server one[] = {{"a", NULL}}, both[] = {{"a", NULL}, {"a.b", NULL}},
-					  theirs[] = {{"a", NULL}, {"a.b", "/w/.mcp.json"}},
-					  spelled[] = {{"g.h", NULL}, {"g_h", NULL}, {"g.h.i", NULL}},
-					  under[] = {{"x", NULL}, {"x__y", NULL}},
-					  vendor[] = {{"io.github.me/srv", NULL}};
+	static const struct policy_server one[] = {{"a", NULL, NULL}}, both[] = {{"a", NULL, NULL}, {"a.b", NULL, NULL}},
+					  theirs[] = {{"a", NULL, NULL}, {"a.b", "/w/.mcp.json", NULL}},
+					  spelled[] = {{"g.h", NULL, NULL}, {"g_h", NULL, NULL}, {"g.h.i", NULL, NULL}},
+					  under[] = {{"x", NULL, NULL}, {"x__y", NULL, NULL}},
+					  vendor[] = {{"io.github.me/srv", NULL, NULL}};
 	static const struct {
 		const char *rules;
 		const struct policy_server *servers;
@@ -250,7 +250,7 @@ static void test_names_with_dots(void **state)
 /* What is said to be added does allow the call, and only that; what can mean two is told. */
 static void test_names_for_rules(void **state)
 {
-	static const struct policy_server both[] = {{"a", NULL}, {"a.b", NULL}, {"a_b", NULL}};
+	static const struct policy_server both[] = {{"a", NULL, NULL}, {"a.b", NULL, NULL}, {"a_b", NULL, NULL}};
 	struct policy_call call = {.server = "a.b", .tool = "c", .servers = both, .server_count = 3};
 	struct policy_decision d;
 	char name[POLICY_NAME_MAX];
@@ -354,11 +354,28 @@ static void test_globs(void **state)
 		{"mcp__*__read", "x", "write", false},
 		{"", "a", "b", false},
 		{"a.b**", "a", "b", true},
+		/* each part by its own name or as code writes it, and a star for the dot between them */
+		{"my_fs.a.b", "my-fs", "a.b", true},
+		{"my-fs.a_b", "my-fs", "a.b", true},
+		{"my_fs.admin/drop", "my-fs", "admin/drop", true},
+		{"mcp__my_fs__admin/drop", "my-fs", "admin/drop", true},
+		{"mcp__my-fs__admin_drop", "my-fs", "admin/drop", true},
+		{"s*delete_file", "s", "delete-file", true},
+		{"my_fs*read", "my-fs", "read", true},
+		{"s._2fa", "s", "2fa", true},
+		{"s.2fa", "s", "2fa", true},
+		{"mcp__a__b", "a__b", "read", true},
+		{"mcp__x.get_env", "mcp__x", "get-env", true},
+		{"my_fs.a/b", "my-fs", "a.b", false},
+		{"s._2fa", "s", "fa", false},
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (policy_glob(rows[i].pattern, rows[i].server, rows[i].tool) != rows[i].match)
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct policy_server server = {.name = rows[i].server};
+
+		if (policy_glob(rows[i].pattern, &server, rows[i].tool) != rows[i].match)
 			fail_msg("%s on %s.%s", rows[i].pattern, rows[i].server, rows[i].tool);
+	}
 }
 
 static void test_what_a_glob_reaches(void **state)
@@ -384,10 +401,13 @@ static void test_what_a_glob_reaches(void **state)
 		{"mcp__filez__read", "files", false, false},
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (policy_glob_reaches(rows[i].pattern, rows[i].server, POLICY_ALLOW) != rows[i].allow ||
-		    policy_glob_reaches(rows[i].pattern, rows[i].server, POLICY_DENY) != rows[i].deny)
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct policy_server server = {.name = rows[i].server};
+
+		if (policy_glob_reaches(rows[i].pattern, &server, POLICY_ALLOW) != rows[i].allow ||
+		    policy_glob_reaches(rows[i].pattern, &server, POLICY_DENY) != rows[i].deny)
 			fail_msg("%s on %s", rows[i].pattern, rows[i].server);
+	}
 }
 
 int main(void)
