@@ -4,6 +4,7 @@
 #include "broker/core/config-rule.h"
 
 #include "base/log.h"
+#include "base/visible.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -76,7 +77,7 @@ int ask_put_rule(const struct approval *a, struct buf *out)
 	int r = buf_printf(out, a->from ? "- {allow: %s, from: " : "- allow: %s", a->always);
 
 	if (r == 0 && a->from)
-		r = ask_put_visible(out, a->from, strlen(a->from));
+		r = visible_put(out, a->from, strlen(a->from));
 	return r || !a->from ? r : buf_append_str(out, "}");
 }
 

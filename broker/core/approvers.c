@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/jsonrpc.h"
+#include "base/visible.h"
 
 #include <errno.h>
 #include <string.h>
@@ -147,7 +148,7 @@ bool approval_has_always(const struct approval *a)
 
 static int put_name(struct buf *out, const char *name)
 {
-	return ask_put_visible(out, name, span_utf8_floor(name, strnlen(name, 128)));
+	return visible_put(out, name, span_utf8_floor(name, strnlen(name, 128)));
 }
 
 static int put_so_far(const struct run *run, struct buf *out)
@@ -188,7 +189,7 @@ static int put_always(const struct approval *a, struct buf *out)
 	int r = buf_append_str(out, "\n\"always\" adds to ");
 
 	if (r == 0)
-		r = ask_put_visible(out, path, strlen(path));
+		r = visible_put(out, path, strlen(path));
 	if (r == 0 && strcmp(a->rule, "default") != 0)
 		r = buf_printf(out, ", above %s", a->rule);
 	if (r == 0)
