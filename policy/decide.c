@@ -105,11 +105,12 @@ static const struct policy_rule *first_match(const struct policy *p, const struc
 	return NULL;
 }
 
-/* What is shipped: a server's word that a tool only reads counts where the server is trusted; the rest asks. */
+/* What is shipped: a server's word that a tool only reads counts where the server is trusted; the rest asks. A default
+ * that allows is about the user's own servers, as every rule that allows and does not say `from`. */
 static enum policy_verdict preset(const struct policy *p, const struct policy_call *call)
 {
 	if (p->has_preset)
-		return p->preset;
+		return p->preset == POLICY_ALLOW && call->project ? POLICY_ASK : p->preset;
 	return call->trusted && call->read_only ? POLICY_ALLOW : POLICY_ASK;
 }
 

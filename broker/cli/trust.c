@@ -100,7 +100,8 @@ static void show(const struct trust *t)
 	printf("%s\n", t->there ? "this project's file has changed since you said yes to it:"
 				: "this project's file would start these servers:");
 	diff_print(t->there ? t->file : NULL, &t->before, t->file, &t->now);
-	printf("Rules of yours that allow do not count for them, whatever their names, but for those with from: %s\n",
+	printf("Rules of yours that allow do not count for them, whatever their names, but for those with from: %s\n"
+	       "Nor does default: allow: what no rule is about is asked.\n",
 	       t->file);
 	fflush(stdout);
 }

@@ -317,6 +317,20 @@ static void test_project_inherits_nothing(void **state)
 					    "add to policy.rules: - {allow: github.get, from: /w/one/.mcp.json}");
 		policy_free(p);
 	}
+	for (size_t i = 0; i < 2; i++) { /* a default that allows is about the user's own; one that denies is not */
+		struct policy_call call = {.server = "github", .tool = "get", .project = mine};
+		struct policy_decision d;
+
+		p = make(i ? "{\"default\":\"deny\"}" : "{\"default\":\"allow\"}", &faults);
+		policy_decide(p, &call, &(struct policy_facts){0}, &d);
+		assert_int_equal(d.verdict, i ? POLICY_DENY : POLICY_ASK);
+		assert_string_equal(d.rule, "default");
+		assert_string_equal(d.fix, "add to policy.rules: - {allow: github.get, from: /w/one/.mcp.json}");
+		call.project = NULL;
+		policy_decide(p, &call, &(struct policy_facts){0}, &d);
+		assert_int_equal(d.verdict, i ? POLICY_DENY : POLICY_ALLOW);
+		policy_free(p);
+	}
 	assert_null(make("{\"rules\":[{\"allow\":\"a.b\",\"from\":\"project\"}]}", &faults));
 	assert_non_null(strstr(faults.text, "/rules/0/from: must be the whole path of a project's file"));
 }
