@@ -12,8 +12,8 @@
 struct file_owner {
 	mode_t mode;
 	uid_t uid;
-	/* Root gives both; another gives what it may, and keeps the rest itself: a group that is not the wanted one may do
-	 * nothing. Never set-uid or set-gid. */
+	/* Root gives both; another gives what it may, and keeps the rest itself: a group that is not the wanted one may
+	 * do nothing. Never set-uid or set-gid. */
 	gid_t gid;
 };
 /* A new file of 0600; -EEXIST (a link counts). */

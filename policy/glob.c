@@ -4,8 +4,8 @@
 #include <string.h>
 
 /*
- * Globs over a tool's full name. The name is pieces ("server", ".", "tool", or with "mcp__" and "__") that are never put
- * together. * matches any run of characters, dots too; ? matches one byte.
+ * Globs over a tool's full name. The name is pieces ("server", ".", "tool", or with "mcp__" and "__") that are never
+ * put together. * matches any run of characters, dots too; ? matches one byte.
  *
  * Server and tool may each be spelled in several ways, and a caller may mix them: code writes my_fs.a.b as well as
  * my_fs.a_b. What takes away therefore looks at the product of both, what gives at fewer of them.
@@ -128,8 +128,8 @@ static bool is_whole_server(const char *pattern)
 
 static bool match_mcp(const char *pattern, const char *server, const char *tool)
 {
-	struct name n = is_whole_server(pattern) ? name_of("mcp__", server, "", "")
-						 : name_of("mcp__", server, "__", tool);
+	struct name n =
+		is_whole_server(pattern) ? name_of("mcp__", server, "", "") : name_of("mcp__", server, "__", tool);
 
 	if (match(pattern, &n))
 		return true;

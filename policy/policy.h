@@ -56,8 +56,8 @@ struct policy_decision {
 void policy_decide(const struct policy *p, const struct policy_call *call, const struct policy_facts *facts,
 		   struct policy_decision *ret);
 /* Glob over "server.tool" with * and ?, in any spelling by which the tool can be called: as its own name, as
- * mcp__server__tool, and as code writes either of both. Several tools may share such a spelling, so what takes away asks
- * this. */
+ * mcp__server__tool, and as code writes either of both. Several tools may share such a spelling, so what takes away
+ * asks this. */
 bool policy_glob(const char *pattern, const struct policy_server *server, const char *tool);
 /* Could it match a tool of the server, whatever the tool's name? For warnings: a star counts as a match of all that
  * follows. verdict: of the rule that has it, which says what spellings count. */

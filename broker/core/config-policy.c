@@ -4,7 +4,8 @@
 
 struct policy_server config_policy_server(const struct config_server *server)
 {
-	return (struct policy_server){.name = server->name, .id = server->id, .project = server->of_project ? server->file : NULL};
+	return (struct policy_server){
+		.name = server->name, .id = server->id, .project = server->of_project ? server->file : NULL};
 }
 
 void config_note_unclear(struct config_reader *reader)

@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* How writers of JSON differ: what they escape beyond what must be, and how. The most common first, as room is bounded. */
+/* How writers of JSON differ: what they escape beyond what must be, and how. The most common first, as room is bounded.
+ */
 static const struct style {
 	const char *also; /* characters that become \u00xx */
 	const char *slash; /* what becomes of "/" */
@@ -21,13 +22,9 @@ static const struct style {
 	{"", "\\/", false, false}, /* PHP, JSON_UNESCAPED_UNICODE */
 	{"<>&='", "/", false, false}, /* Gson */
 	{"", "/", true, true}, /* Jackson */
-	{"\"<>&'+`", "/", true, false},
-	{"<>&'+", "/", true, false}, /* ASP.NET */
-	{"<>&", "/", true, false},
-	{"", "\\u002F", false, false},
-	{"", "\\u002f", false, false},
-	{"", "\\u002f", true, false},
-	{"\"<>&'", "\\/", true, true}, /* PHP, JSON_HEX_* */
+	{"\"<>&'+`", "/", true, false}, {"<>&'+", "/", true, false}, /* ASP.NET */
+	{"<>&", "/", true, false},      {"", "\\u002F", false, false}, {"", "\\u002f", false, false},
+	{"", "\\u002f", true, false},   {"\"<>&'", "\\/", true, true}, /* PHP, JSON_HEX_* */
 	{"<>&='", "\\/", true, false},
 };
 /* Who may write the string around that string: the first five; then whoever wrote the inner one. */
@@ -91,8 +88,8 @@ static bool is_there(const struct redact_spelled *all, size_t from, const struct
 	return false;
 }
 
-/* In one style, and in another around that (NULL: none), if it differs from what is there (from the item `from` on), and
- * there is room: most, for all secrets up to this one. */
+/* In one style, and in another around that (NULL: none), if it differs from what is there (from the item `from` on),
+ * and there is room: most, for all secrets up to this one. */
 static int add_spelling(struct redact_spelled *all, size_t from, const struct redact_secret *secret,
 			const struct style *style, const struct style *outer, size_t most)
 {

@@ -181,7 +181,8 @@ static void test_allow_wants_the_own_name(void **state)
  */
 static void test_names_with_dots(void **state)
 {
-	static const struct policy_server one[] = {{"a", NULL, NULL}}, both[] = {{"a", NULL, NULL}, {"a.b", NULL, NULL}},
+	static const struct policy_server one[] = {{"a", NULL, NULL}},
+					  both[] = {{"a", NULL, NULL}, {"a.b", NULL, NULL}},
 					  theirs[] = {{"a", NULL, NULL}, {"a.b", "/w/.mcp.json", NULL}},
 					  spelled[] = {{"g.h", NULL, NULL}, {"g_h", NULL, NULL}, {"g.h.i", NULL, NULL}},
 					  under[] = {{"x", NULL, NULL}, {"x__y", NULL, NULL}},

@@ -7,12 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static char server_names[][2][8] = { /* and how code calls them, as the configuration makes it */
-	{"my-fs", "my_fs"}, {"my.fs", "my_fs_2"}, {"s", "s"},		  {"2nd", "_2nd"},
-	{"class", "class_"}, {"caf\xc3\xa9", "caf_"}, {"mcp__x", "mcp__x"}, {"a__b", "a__b"}};
+static char server_names[][2][8] = {/* and how code calls them, as the configuration makes it */
+				    {"my-fs", "my_fs"},   {"my.fs", "my_fs_2"}, {"s", "s"},
+				    {"2nd", "_2nd"},      {"class", "class_"},  {"caf\xc3\xa9", "caf_"},
+				    {"mcp__x", "mcp__x"}, {"a__b", "a__b"}};
 static char long_name[200];
-static const char *const tool_names[] = {"read", "a.b", "admin/drop", "delete-file", "2fa", "x y", "caf\xc3\xa9", "a__b",
-					 "mcp__read", long_name};
+static const char *const tool_names[] = {"read", "a.b",         "admin/drop", "delete-file", "2fa",
+					 "x y",  "caf\xc3\xa9", "a__b",       "mcp__read",   long_name};
 
 struct rig {
 	struct config_server configs[ARRAY_SIZE(server_names)];

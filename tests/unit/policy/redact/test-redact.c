@@ -100,8 +100,7 @@ static const struct writer writers[] = {
 	{"", "\\/", false, false}, /* PHP with JSON_UNESCAPED_UNICODE */
 	{"<>&", "/", false, false}, /* Go */
 	{"\"<>&'+`", "/", true, true}, /* .NET */
-	{"\"<>&'+`", "/", true, false},
-	{"<>&='", "/", false, false}, /* Gson */
+	{"\"<>&'+`", "/", true, false}, {"<>&='", "/", false, false}, /* Gson */
 	{"", "/", true, true}, /* Jackson */
 	{"", "\\u002F", false, false},
 };
@@ -366,10 +365,15 @@ static void test_like_the_naive_reading(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole_texts),         cmocka_unit_test(test_overlaps),
-		cmocka_unit_test(test_json_stays_json),     cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_escaped_twice),       cmocka_unit_test(test_spellings),
-		cmocka_unit_test(test_stream_holds_little), cmocka_unit_test(test_writers), cmocka_unit_test(test_like_the_naive_reading),
+		cmocka_unit_test(test_whole_texts),
+		cmocka_unit_test(test_overlaps),
+		cmocka_unit_test(test_json_stays_json),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_escaped_twice),
+		cmocka_unit_test(test_spellings),
+		cmocka_unit_test(test_stream_holds_little),
+		cmocka_unit_test(test_writers),
+		cmocka_unit_test(test_like_the_naive_reading),
 	};
 
 	return cmocka_run_group_tests_name("redact", tests, NULL, NULL);
