@@ -63,15 +63,20 @@ int file_create(const char *path, const void *data, size_t len, struct error *er
 
 static int fill(int fd, const struct buf *text, const struct file_owner *owner)
 {
+	mode_t mode = owner->mode & 0777; /* who may run it as somebody else is nothing to hand on */
 	int r;
 
-	if ((owner->uid != geteuid() || owner->gid != getegid()) && fchown(fd, owner->uid, owner->gid) < 0 &&
-	    geteuid() == 0)
-		return -errno;
+	if ((owner->uid != geteuid() || owner->gid != getegid()) && fchown(fd, owner->uid, owner->gid) < 0) {
+		if (geteuid() == 0)
+			return -errno;
+		/* In another group than it was, its group may read nothing that only the old one might. */
+		if (owner->gid != getegid() && fchown(fd, (uid_t)-1, owner->gid) < 0)
+			mode &= ~(mode_t)070;
+	}
 	r = write_all(fd, buf_head(text), text->len);
 	if (r < 0)
 		return r;
-	return fchmod(fd, owner->mode) < 0 || fsync(fd) < 0 ? -errno : 0;
+	return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 int file_replace(const char *path, const char *temporary, const struct buf *text, const struct file_owner *owner,

@@ -12,7 +12,9 @@
 struct file_owner {
 	mode_t mode;
 	uid_t uid;
-	gid_t gid; /* root gives both; another gives what it may, and keeps the rest itself */
+	/* Root gives both; another gives what it may, and keeps the rest itself: a group that is not the wanted one may
+	 * do nothing. Never set-uid or set-gid. */
+	gid_t gid;
 };
 /* A new file of 0600; -EEXIST (a link counts). */
 int file_create(const char *path, const void *data, size_t len, struct error *err) _must_check_;

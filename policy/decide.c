@@ -59,12 +59,20 @@ static void explain(struct policy_decision *d, const struct policy_call *call)
 		snprintf(d->fix, sizeof(d->fix), "add to policy.rules: %s", rule);
 }
 
+/* By any name that leads to it. */
+static bool is_named(const char *glob, const struct policy_call *call)
+{
+	const struct policy_server server = {.name = call->server, .id = call->server_id};
+
+	return policy_glob(glob, &server, call->tool);
+}
+
 static bool is_narrowed_out(const struct policy_call *call)
 {
 	if (!call->allowed_tools)
 		return false;
 	for (const char *const *glob = call->allowed_tools; *glob; glob++)
-		if (policy_glob(*glob, call->server, call->tool))
+		if (is_named(*glob, call))
 			return false;
 	return true;
 }
@@ -76,7 +84,7 @@ static bool rule_matches(const struct policy_rule *rule, const struct policy_cal
 		return false;
 	for (size_t k = 0; k < rule->count; k++)
 		if (rule->verdict == POLICY_ALLOW ? policy_gives(rule, rule->globs[k], call)
-						  : policy_glob(rule->globs[k], call->server, call->tool))
+						  : is_named(rule->globs[k], call))
 			return true;
 	return false;
 }
@@ -89,11 +97,12 @@ static const struct policy_rule *first_match(const struct policy *p, const struc
 	return NULL;
 }
 
-/* What is shipped: a server's word that a tool only reads counts where the server is trusted; the rest asks. */
+/* What is shipped: a server's word that a tool only reads counts where the server is trusted; the rest asks. A default
+ * that allows is about the user's own servers, as every rule that allows and does not say `from`. */
 static enum policy_verdict preset(const struct policy *p, const struct policy_call *call)
 {
 	if (p->has_preset)
-		return p->preset;
+		return p->preset == POLICY_ALLOW && call->project ? POLICY_ASK : p->preset;
 	return call->trusted && call->read_only ? POLICY_ALLOW : POLICY_ASK;
 }
 

@@ -5,47 +5,69 @@
 #include <string.h>
 
 /*
- * Globs over a tool's full name. The name is three pieces ("server", ".", "tool", or with "mcp__" and "__") that are
- * never put together. * matches any run of characters, dots too; ? matches one byte.
+ * Globs over a tool's full name. The name is pieces ("server", ".", "tool", or with "mcp__" and "__") that are never
+ * put together. * matches any run of characters, dots too; ? matches one byte.
+ *
+ * Server and tool may each be spelled in several ways, and a caller may mix them: code writes my_fs.a.b as well as
+ * my_fs.a_b. What takes away therefore looks at the product of both, what gives at fewer of them.
  */
+enum spelling {
+	OWN,
+	PLAIN, /* characters outside [A-Za-z0-9_-] read as '_', as clients spell mcp__ names */
+	IDENTIFIER, /* and '-' too, and "_" before a digit in front, as code spells them */
+	SPELLINGS,
+	ANY = SPELLINGS, /* each character in whichever of these the pattern wants: what does not fit this fits none */
+};
+enum { PIECES = 4 };
 struct name {
-	const char *parts[4];
-	size_t lens[4];
-	bool plain; /* characters outside [A-Za-z0-9_-] read as '_', as clients spell mcp__ names */
-	bool identifier; /* and '-' too, as code spells them */
+	const char *parts[PIECES];
+	size_t lens[PIECES];
+	enum spelling how[PIECES];
 };
 
 static struct name name_of(const char *a, const char *b, const char *c, const char *d)
 {
 	struct name n = {.parts = {a, b, c, d}};
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < PIECES; i++)
 		n.lens[i] = strlen(n.parts[i]);
 	return n;
 }
 
-static char spelled(const struct name *n, char c)
+static bool is_digit(char c)
 {
-	bool kept;
-
-	if (!n->plain && !n->identifier)
-		return c;
-	kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-
-	if (c == '-')
-		return n->identifier ? '_' : c;
-	return kept ? c : '_';
+	return c >= '0' && c <= '9';
 }
 
-/* Character at i, or 0 behind the end. */
-static char name_at(const struct name *n, size_t i)
+static char spelled(enum spelling how, char c)
 {
-	for (int part = 0; part < 4; part++) {
+	bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_';
+
+	if (c == '-')
+		return how == IDENTIFIER ? '_' : c;
+	return how != OWN && !kept ? '_' : c;
+}
+
+/* Character at i as the server has it, or 0 behind the end. */
+static char name_at(const struct name *n, size_t i, enum spelling *ret_how)
+{
+	for (int part = 0; part < PIECES; part++) {
+		*ret_how = n->how[part];
+		if (*ret_how == IDENTIFIER && is_digit(n->parts[part][0]) && i-- == 0)
+			return '_';
 		if (i < n->lens[part])
-			return spelled(n, n->parts[part][i]);
+			return n->parts[part][i];
 		i -= n->lens[part];
 	}
 	return 0;
+}
+
+/* Who writes '-' where code has '_' means the same. */
+static bool fits(char pattern, char c, enum spelling how)
+{
+	if (pattern == '?' || pattern == (how == ANY ? c : spelled(how, c)))
+		return true;
+	return how >= IDENTIFIER && (pattern == '-' || pattern == '_') && spelled(IDENTIFIER, c) == '_';
 }
 
 /* The usual two-pointer walk: only the last star is ever gone back to, so time is at most pattern x name. */
@@ -53,14 +75,14 @@ static bool match_piece(const char *pattern, size_t len, const struct name *n)
 {
 	const char *star = NULL, *end = pattern + len;
 	size_t at = 0, star_at = 0;
+	enum spelling how;
 	char c;
 
-	while ((c = name_at(n, at))) {
+	while ((c = name_at(n, at, &how))) {
 		if (pattern < end && *pattern == '*') {
 			star = pattern++;
 			star_at = at;
-		} else if (pattern < end &&
-			   (*pattern == '?' || *pattern == c || (n->identifier && *pattern == '-' && c == '_'))) {
+		} else if (pattern < end && fits(*pattern, c, how)) {
 			pattern++;
 			at++;
 		} else if (star) {
@@ -80,45 +102,30 @@ static bool match(const char *pattern, const struct name *n)
 	return match_piece(pattern, strlen(pattern), n);
 }
 
-static bool match_mcp(const char *pattern, const char *server, const char *tool, bool identifier)
+/* Is the text before the first star of the pattern, as far as it goes, that of the name? */
+static bool begins(const char *pattern, const struct name *n)
 {
-	/* "mcp__github" alone stands for all of its tools. */
-	bool whole = !strstr(pattern + 5, "__") && !strchr(pattern, '*');
-	struct name n = whole ? name_of("mcp__", server, "", "") : name_of("mcp__", server, "__", tool);
+	enum spelling how;
+	char c;
 
-	if (match(pattern, &n))
-		return true;
-	n.plain = true;
-	if (match(pattern, &n))
-		return true;
-	n.identifier = identifier;
-	return identifier && match(pattern, &n);
-}
-
-/* Up to the "." of the pattern. */
-static bool match_code_server(const char *pattern, const char *server)
-{
-	const char *dot = strchr(pattern, '.');
-	struct name n = name_of(server, "", "", "");
-
-	n.identifier = true;
-	return dot && match_piece(pattern, (size_t)(dot - pattern), &n);
-}
-
-/* As code writes it: server and tool as identifiers, the "." between them as it is. A tool can be called by that name,
- * so a rule that forbids it by that name must hold. */
-static bool match_code(const char *pattern, const char *server, const char *tool)
-{
-	struct name n = name_of(tool, "", "", "");
-
-	n.identifier = true;
-	return match_code_server(pattern, server) && match(strchr(pattern, '.') + 1, &n);
+	for (size_t at = 0; (c = name_at(n, at, &how)) && *pattern != '*'; at++, pattern++)
+		if (!fits(*pattern, c, how))
+			return false;
+	return true;
 }
 
 static bool is_mcp(const char *pattern)
 {
 	return strncmp(pattern, "mcp__", 5) == 0;
 }
+
+/* "mcp__github" alone stands for all of its tools. */
+static bool is_whole_server(const char *pattern)
+{
+	return is_mcp(pattern) && !strstr(pattern + 5, "__") && !strchr(pattern, '*');
+}
+
+/* ---- what gives: the own name, or that of a client ---- */
 
 /* ends: what may stand for the separator behind the server. */
 static bool may_begin(const char *pattern, const char *server, const char *ends)
@@ -134,7 +141,7 @@ static bool may_reach(const char *pattern, const char *server)
 	return may_begin(pattern, server, ".?") || (is_mcp(pattern) && may_begin(pattern + 5, server, "_-?"));
 }
 
-/* Letters and digits are what they are in all spellings. */
+/* Letters and digits are what they are. */
 static bool may_end(const char *pattern, const char *tool)
 {
 	size_t len = strlen(pattern), n = strlen(tool);
@@ -150,68 +157,106 @@ bool policy_glob_may_match(const char *pattern, const char *server, const char *
 	return may_reach(pattern, server) && may_end(pattern, tool);
 }
 
-bool policy_glob(const char *pattern, const char *server, const char *tool)
+static bool match_mcp(const char *pattern, const char *server, const char *tool)
 {
-	struct name n;
+	struct name n =
+		is_whole_server(pattern) ? name_of("mcp__", server, "", "") : name_of("mcp__", server, "__", tool);
 
-	if (!policy_glob_may_match(pattern, server, tool))
-		return false;
-	n = name_of(server, ".", tool, "");
 	if (match(pattern, &n))
 		return true;
-	return is_mcp(pattern) ? match_mcp(pattern, server, tool, true) : match_code(pattern, server, tool);
+	n.how[1] = n.how[3] = PLAIN;
+	return match(pattern, &n);
 }
 
 bool policy_glob_own_name(const char *pattern, const char *server, const char *tool)
 {
 	struct name n = name_of(server, ".", tool, "");
 
-	return match(pattern, &n) || (is_mcp(pattern) && match_mcp(pattern, server, tool, false));
+	return match(pattern, &n) || (is_mcp(pattern) && match_mcp(pattern, server, tool));
 }
 
-/* Is the text before the first star of the pattern, as far as it goes, that of the name? */
-static bool begins(const char *pattern, const struct name *n)
+/* ---- what takes away: every name that leads to the tool ---- */
+
+typedef bool match_fn(const char *pattern, const struct name *n);
+
+/* Worth a look? Few names read otherwise in PLAIN. */
+static bool differs(const char *text, enum spelling how)
 {
-	char c;
-
-	for (size_t at = 0; (c = name_at(n, at)) && *pattern != '*'; at++, pattern++)
-		if (*pattern != '?' && *pattern != c && !(n->identifier && *pattern == '-' && c == '_'))
-			return false;
-	return true;
-}
-
-static bool begins_mcp(const char *pattern, const char *server, bool identifier)
-{
-	struct name n = name_of("mcp__", server, "__", "");
-
-	if (!strstr(pattern + 5, "__") && !strchr(pattern, '*'))
-		return match_mcp(pattern, server, "", identifier);
-	if (begins(pattern, &n))
+	if (how != PLAIN)
 		return true;
-	n.plain = true;
-	if (begins(pattern, &n))
-		return true;
-	n.identifier = identifier;
-	return identifier && begins(pattern, &n);
+	while (*text && spelled(PLAIN, *text) == *text)
+		text++;
+	return *text != '\0';
 }
 
-bool policy_glob_reaches(const char *pattern, const char *server, enum policy_verdict verdict)
+/* Every spelling of the pieces at server and tool (which may be empty), with every other. Most rules are about other
+ * tools, so one look says no. */
+static bool match_product(match_fn *fn, const char *pattern, struct name *n, int server, int tool)
 {
-	bool identifier = verdict != POLICY_ALLOW;
-	struct name n;
-
-	if (!may_reach(pattern, server))
+	n->how[server] = n->how[tool] = ANY;
+	if (!is_digit(*n->parts[server]) && !is_digit(*n->parts[tool]) && !fn(pattern, n))
 		return false;
-	n = name_of(server, ".", "", "");
-	if (begins(pattern, &n))
+	for (enum spelling s = OWN; s < SPELLINGS; s++) {
+		n->how[server] = s;
+		for (enum spelling t = OWN; differs(n->parts[server], s) && t < SPELLINGS; t++) {
+			n->how[tool] = t;
+			if (differs(n->parts[tool], t) && fn(pattern, n))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* server: its own name, or how code calls it. */
+static bool match_any(match_fn *fn, const char *pattern, const char *server, const char *tool)
+{
+	struct name dotted = name_of(server, ".", tool, ""), joined = name_of("mcp__", server, "__", tool),
+		    whole = name_of("mcp__", server, "", "");
+
+	if (match_product(fn, pattern, &dotted, 0, 2))
 		return true;
-	return is_mcp(pattern) ? begins_mcp(pattern, server, identifier)
-			       : identifier && match_code_server(pattern, server);
+	if (!is_mcp(pattern))
+		return false;
+	return (!is_whole_server(pattern) && match_product(fn, pattern, &joined, 1, 3)) ||
+	       (!strchr(pattern, '*') && match_product(match, pattern, &whole, 1, 2));
+}
+
+/* Code's name of a server is not always made of its own one alone: two may have the same. */
+static bool match_all(match_fn *fn, const char *pattern, const struct policy_server *server, const char *tool)
+{
+	return match_any(fn, pattern, server->name, tool) ||
+	       (server->id && strcmp(server->id, server->name) != 0 && match_any(fn, pattern, server->id, tool));
+}
+
+bool policy_glob(const char *pattern, const struct policy_server *server, const char *tool)
+{
+	return match_all(match, pattern, server, tool);
+}
+
+static bool begins_own(const char *pattern, const char *server)
+{
+	struct name dotted = name_of(server, ".", "", ""), joined = name_of("mcp__", server, "__", "");
+
+	if (begins(pattern, &dotted))
+		return true;
+	if (!is_mcp(pattern))
+		return false;
+	if (is_whole_server(pattern))
+		return match_mcp(pattern, server, "");
+	if (begins(pattern, &joined))
+		return true;
+	joined.how[1] = PLAIN;
+	return begins(pattern, &joined);
+}
+
+bool policy_glob_reaches(const char *pattern, const struct policy_server *server, enum policy_verdict verdict)
+{
+	return verdict == POLICY_ALLOW ? begins_own(pattern, server->name) : match_all(begins, pattern, server, "");
 }
 
 bool policy_glob_piece(const char *pattern, size_t len, const char *name, bool plain)
 {
-	struct name n = {.plain = plain};
+	struct name n = {.how = {plain ? PLAIN : OWN}};
 
 	if (len == 1 && *pattern == '*')
 		return true;

@@ -28,10 +28,12 @@ struct policy *policy_free(struct policy *p);
 struct policy_server {
 	const char *name;
 	const char *project; /* the project's file that brought it; NULL: it is the user's own */
+	const char *id; /* as code spells it; NULL: as its name says */
 };
 struct policy_call {
 	const char *subject;
 	const char *server, *tool; /* raw names, after aliases were resolved */
+	const char *server_id; /* as code spells it; NULL: as its name says */
 	const char *project; /* of the server, as above */
 	/* All that are configured: they say which part of a glob is the server's. None: only that of the call. */
 	const struct policy_server *servers;
@@ -62,11 +64,12 @@ enum policy_verdict policy_judge(const struct policy *p, const struct policy_cal
  * "- {allow: a.b, from: /w/.mcp.json}". It reads back as these texts. verdict: policy_verdict_name(). */
 int policy_put_rule(const char *verdict, const char *glob, const char *from, struct buf *out) _must_check_;
 /* Glob over "server.tool" with * and ?, in any spelling by which the tool can be called: as its own name, as
- * mcp__server__tool, and as code writes both. Several tools may share such a spelling, so what takes away asks this. */
-bool policy_glob(const char *pattern, const char *server, const char *tool);
+ * mcp__server__tool, and as code writes either of both. Several tools may share such a spelling, so what takes away
+ * asks this. */
+bool policy_glob(const char *pattern, const struct policy_server *server, const char *tool);
 /* Could it match a tool of the server, whatever the tool's name? For warnings: a star counts as a match of all that
  * follows. verdict: of the rule that has it, which says what spellings count. */
-bool policy_glob_reaches(const char *pattern, const char *server, enum policy_verdict verdict);
+bool policy_glob_reaches(const char *pattern, const struct policy_server *server, enum policy_verdict verdict);
 enum { POLICY_NAME_MAX = 256 };
 /* The glob by which a rule that allows names this tool and no other: server.tool, or mcp__server__tool where the first
  * could mean another server's. False: there is none. */

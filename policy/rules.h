@@ -23,10 +23,10 @@ struct policy {
 /* ---- glob.c ---- */
 /* A piece of a glob over one name. plain: over the name with what is outside [A-Za-z0-9_-] written as '_'. */
 bool policy_glob_piece(const char *pattern, size_t len, const char *name, bool plain);
-/* A cheap look at both ends of the glob: false if it matches the tool in no spelling. Most rules of a long list are
- * told apart so. */
+/* A cheap look at both ends of the glob: false if a rule that allows does not mean the tool by it. Most rules of a long
+ * list are told apart so. */
 bool policy_glob_may_match(const char *pattern, const char *server, const char *tool);
-/* policy_glob() without code's spelling. */
+/* By its own name, or by mcp__server__tool as clients spell it. */
 bool policy_glob_own_name(const char *pattern, const char *server, const char *tool);
 
 /* ---- gives.c ---- */

@@ -22,8 +22,8 @@ static void print_form(struct span form)
 		_cleanup_free_ char *name = span_strdup(key, 200), *type = cli_member(field, "type");
 		_cleanup_free_ char *text = cli_member(field, "description");
 
-		printf("  %s%s%s%s%s%s\n", name ? cli_clean(name) : "?", type ? " (" : "", type ? cli_clean(type) : "",
-		       type ? ")" : "", text ? ": " : "", text ? cli_clean(text) : "");
+		printf("  %s%s%s%s%s%s\n", name ? cli_line(name) : "?", type ? " (" : "", type ? cli_line(type) : "",
+		       type ? ")" : "", text ? ": " : "", text ? cli_line(text) : "");
 	}
 	printf("answer it with --args '{\"FIELD\": VALUE, ...}'\n");
 }

@@ -114,7 +114,10 @@ void cli_print_span(struct span text); /* on stdout, with a line break */
 void cli_print_value(struct span value);
 /* Members of an object as text on the heap; NULL: absent. */
 char *cli_member(struct span object, const char *name);
-/* In place: characters that command a terminal become '?'. For words of servers and of code, which may lie. */
+/* In place: characters that are not seen, or command a terminal, become '?' (base/visible.h). For words of servers, of
+ * projects and of code, which may lie. */
 char *cli_clean(char *text);
+/* The same, and line breaks too: what a server says in one line shall not look like several. */
+char *cli_line(char *text);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "broker/cli/cli.h"
 
+#include "base/visible.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -40,13 +42,14 @@ static bool equal(struct span a, struct span b)
 static void print_line(char mark, struct span line)
 {
 	size_t n = line.len;
-	char *text;
+	_cleanup_free_ char *text = NULL, *shown = NULL;
 
 	while (n > 0 && (line.p[n - 1] == '\n' || line.p[n - 1] == '\r'))
 		n--;
+	/* Escapes, not marks: what a file has hidden shall be told from what it has. */
 	text = strndup(line.p, n);
-	printf("%c%s\n", mark, text ? cli_clean(text) : "");
-	free(text);
+	shown = text ? visible_text(text, false) : NULL;
+	printf("%c%s\n", mark, shown ? shown : "?");
 }
 
 struct diff {
@@ -116,9 +119,10 @@ static void print_changed(const struct diff *d)
 
 void diff_print(const char *a_name, const struct buf *a, const char *b_name, const struct buf *b)
 {
+	_cleanup_free_ char *from = visible_text(a_name ? a_name : "/dev/null", true), *to = visible_text(b_name, true);
 	struct diff d = {0};
 
-	printf("--- %s\n+++ %s\n", a_name ? a_name : "/dev/null", b_name);
+	printf("--- %s\n+++ %s\n", from ? from : "?", to ? to : "?");
 	if (split(a, &d.a) == 0 && split(b, &d.b) == 0) {
 		measure(&d);
 		print_equal(&d, 0, d.from, false, true);

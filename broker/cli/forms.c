@@ -115,7 +115,7 @@ char *form_prompt(const struct form *f)
 		r = buf_append_str(&out, "; may be left out");
 	if (r == 0)
 		r = buf_append_str(&out, "): ");
-	return r < 0 ? strdup("  ? ") : buf_steal(&out, NULL);
+	return r < 0 ? strdup("  ? ") : cli_line(buf_steal(&out, NULL));
 }
 
 static json_t *read_number(const char *line, bool whole)

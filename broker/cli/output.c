@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/cli/cli.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +56,59 @@ void cli_print_span(struct span text)
 	fflush(stdout);
 }
 
+/* What commands a terminal, and what turns the direction of text around: no more, as text in all scripts and signs
+ * has characters without a width. */
+static bool is_command(uint32_t c)
+{
+	return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069);
+}
+
+static bool is_hidden(uint32_t c)
+{
+	return c != '\n' && c != '\t' && utf8_is_unseen(c);
+}
+
+static bool is_hidden_or_break(uint32_t c)
+{
+	return utf8_is_unseen(c);
+}
+
+static char *replace(char *text, bool (*is_bad)(uint32_t c))
+{
+	char *from = text, *to = text;
+	size_t left = text ? strlen(text) : 0, width;
+
+	for (; left > 0; from += width, left -= width) {
+		width = utf8_width(from, left);
+		if (width > 0 && !is_bad(utf8_get(from, width))) {
+			memmove(to, from, width);
+			to += width;
+		} else {
+			*to++ = '?';
+		}
+		width = width ? width : 1;
+	}
+	if (to)
+		*to = '\0';
+	return text;
+}
+
+char *cli_clean(char *text)
+{
+	return replace(text, is_hidden);
+}
+
+char *cli_line(char *text)
+{
+	return replace(text, is_hidden_or_break);
+}
+
+static char *clean_result(char *text)
+{
+	return replace(text, is_command);
+}
+
 void cli_print_value(struct span value)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(value.len + 1);
@@ -61,40 +116,13 @@ void cli_print_value(struct span value)
 	if (span_type(value) == SPAN_STRING && isatty(1)) { /* elsewhere it goes as it is */
 		_cleanup_free_ char *shown = span_strdup(value, value.len);
 
-		puts(shown ? cli_clean(shown) : "(text with a NUL)");
+		puts(shown ? clean_result(shown) : "(text with a NUL)");
 		fflush(stdout);
 	} else if (span_type(value) == SPAN_STRING && span_string(value, &text) == 0) {
 		cli_print_span(span_of(buf_head(&text), text.len));
 	} else {
 		cli_print_span(value);
 	}
-}
-
-/* C0 but line breaks and tabs, DEL, C1 in UTF-8, and what turns the direction of text around. */
-static size_t control_at(const unsigned char *p)
-{
-	if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f)
-		return 1;
-	if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
-		return 2;
-	if (*p == 0xe2 && p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae)
-		return 3;
-	return *p == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9 ? 3 : 0;
-}
-
-char *cli_clean(char *text)
-{
-	unsigned char *from = (unsigned char *)text, *to = from;
-
-	while (from && *from) {
-		size_t n = control_at(from);
-
-		*to++ = n ? '?' : *from;
-		from += n ? n : 1;
-	}
-	if (to)
-		*to = '\0';
-	return text;
 }
 
 char *cli_member(struct span object, const char *name)

@@ -35,7 +35,7 @@ static void print_tool(struct span tool, size_t column, size_t width)
 {
 	_cleanup_free_ char *server = cli_member(tool, "server"), *name = cli_member(tool, "name");
 	_cleanup_free_ char *text = cli_member(tool, "description");
-	int n = printf("%s.%s", server ? server : "?", name ? cli_clean(name) : "?");
+	int n = printf("%s.%s", server ? cli_line(server) : "?", name ? cli_line(name) : "?");
 
 	if (text)
 		text[strcspn(text, "\n")] = '\0';
@@ -101,7 +101,7 @@ static void print_server(struct span server)
 	char *what = problem && *problem ? problem : notice;
 	struct span tools = span_member(server, "tools");
 
-	printf("%s%s%s%s  %s", name ? cli_clean(name) : "?", id && name && strcmp(id, name) != 0 ? " (in code: " : "",
+	printf("%s%s%s%s  %s", name ? cli_line(name) : "?", id && name && strcmp(id, name) != 0 ? " (in code: " : "",
 	       id && name && strcmp(id, name) != 0 ? id : "", id && name && strcmp(id, name) != 0 ? ")" : "",
 	       state ? state : "?");
 	if (tools.p)

@@ -7,6 +7,8 @@
 #include "broker/clientfiles/clientfiles.h"
 #include "broker/clientfiles/pins.h"
 
+#include "base/visible.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,11 +99,14 @@ static int keep(const struct trust *t, struct error *err)
 
 static void show(const struct trust *t)
 {
+	_cleanup_free_ char *file = visible_text(t->file, true);
+
 	printf("%s\n", t->there ? "this project's file has changed since you said yes to it:"
 				: "this project's file would start these servers:");
 	diff_print(t->there ? t->file : NULL, &t->before, t->file, &t->now);
-	printf("Rules of yours that allow do not count for them, whatever their names, but for those with from: %s\n",
-	       t->file);
+	printf("Rules of yours that allow do not count for them, whatever their names, but for those with from: %s\n"
+	       "Nor does default: allow: what no rule is about is asked.\n",
+	       file ? file : "?");
 	fflush(stdout);
 }
 

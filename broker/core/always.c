@@ -4,6 +4,7 @@
 #include "broker/core/config-rule.h"
 
 #include "base/log.h"
+#include "base/visible.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -122,7 +123,7 @@ static void take_grant_back(struct view *view, const char *name)
 static const char *project_of(const struct view *view, const char *name)
 {
 	for (size_t i = 0; i < view->config->server_count; i++)
-		if (view->names[i].project && policy_glob_reaches(name, view->names[i].name, POLICY_ALLOW))
+		if (view->names[i].project && policy_glob_reaches(name, &view->names[i], POLICY_ALLOW))
 			return view->names[i].project;
 	return NULL;
 }

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/visible.h"
 
 #include <errno.h>
 #include <string.h>
@@ -278,7 +279,7 @@ static int show_message(struct approval *a, struct span message)
 
 		r = buf_append_str(&a->arguments, "\n  ");
 		if (r == 0)
-			r = ask_put_visible(&a->arguments, at, (size_t)(stop - at));
+			r = visible_put(&a->arguments, at, (size_t)(stop - at));
 		at = stop + 1;
 	}
 	return r;

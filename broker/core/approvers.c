@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/jsonrpc.h"
+#include "base/visible.h"
 
 #include <errno.h>
 #include <string.h>
@@ -145,9 +146,33 @@ bool approval_has_always(const struct approval *a)
 	return a->always != NULL;
 }
 
+enum { NAME_SHOWN = 128 };
+
+/* Names are chosen by servers and by projects: letters that look like others are told apart. */
 static int put_name(struct buf *out, const char *name)
 {
-	return ask_put_visible(out, name, span_utf8_floor(name, strnlen(name, 128)));
+	size_t n = strnlen(name, NAME_SHOWN + 1);
+	int r = visible_put_ascii(out, name, n > NAME_SHOWN ? span_utf8_floor(name, NAME_SHOWN) : n);
+
+	return r || n <= NAME_SHOWN ? r : buf_append_str(out, "...");
+}
+
+/* A project names its servers as it likes, also as the user's own are named. */
+static int put_origin(const struct approval *a, struct buf *out)
+{
+	const struct view *view = a->view;
+	const char *project = NULL;
+	int r;
+
+	for (size_t i = 0; i < view->config->server_count && !project; i++)
+		if (strcmp(view->names[i].name, a->server) == 0)
+			project = view->names[i].project;
+	if (!project)
+		return 0;
+	r = buf_append_str(out, " (a server of the project's file ");
+	if (r == 0)
+		r = visible_put(out, project, strlen(project));
+	return r ? r : buf_append_str(out, ")");
 }
 
 static int put_so_far(const struct run *run, struct buf *out)
@@ -188,7 +213,7 @@ static int put_always(const struct approval *a, struct buf *out)
 	int r = buf_append_str(out, "\n\"always\" adds to ");
 
 	if (r == 0)
-		r = ask_put_visible(out, path, strlen(path));
+		r = visible_put(out, path, strlen(path));
 	if (r == 0 && strcmp(a->rule, "default") != 0)
 		r = buf_printf(out, ", above %s", a->rule);
 	if (r == 0)
@@ -204,6 +229,8 @@ int approval_text(const struct approval *a, struct buf *out)
 		r = buf_append_str(out, ".");
 	if (r == 0)
 		r = put_name(out, a->tool);
+	if (r == 0)
+		r = put_origin(a, out);
 	if (r == 0 && a->form.len)
 		r = buf_append_str(out, " asks you (the words are the server's)");
 	else if (r == 0)

@@ -123,12 +123,9 @@ void ask_tell_over(struct approval *a);
 enum {
 	ASK_TEXT_MAX = 64 << 10, /* bytes of a whole question: what is asked, names of tools, the path of a file */
 	ASK_LINES_MAX = 6 << 10, /* of what is asked: arguments of all its calls, or the words of a server */
-	ASK_ARGS_MAX = 2 << 10, /* of one call's arguments in it */
+	ASK_ARGS_MAX = 2 << 10, /* about so many of one call's arguments in it, and names of more behind */
 	ASK_VALUE_MAX = 240, /* of one value */
 };
-/* Appends n bytes of text so that each character of it is seen: those that command a terminal, turn text around or have
- * no width become \uXXXX. */
-int ask_put_visible(struct buf *out, const char *text, size_t n) _must_check_;
 /* "name: value", a line (begun with indent) or a part of one line for each argument. args is a checked object. */
 int ask_put_arguments(struct buf *out, struct span args, const struct redact *redact, bool lines) _must_check_;
 

@@ -26,6 +26,14 @@ void catalogue_identifier(const char *name, char *out, size_t size)
 	out[n] = '\0';
 }
 
+bool catalogue_is_spelled(const char *name, const char *spelling)
+{
+	char identifier[CATALOGUE_IDENTIFIER_MAX];
+
+	catalogue_identifier(name, identifier, sizeof(identifier));
+	return strcmp(name, spelling) == 0 || strcmp(identifier, spelling) == 0;
+}
+
 struct catalogue *catalogue_free(struct catalogue *c)
 {
 	struct schema_entry *entry, *next;
@@ -122,18 +130,15 @@ const struct upstream_tool *catalogue_tool(struct view *view, struct view_server
 {
 	const struct upstream_tool *exact = upstream_find(server->shared->upstream, spelling), *tools;
 	const char **names;
-	char identifier[128];
 	size_t count;
 
 	(void)view;
 	if (exact)
 		return exact;
 	tools = upstream_tools(server->shared->upstream, &count);
-	for (size_t i = 0; i < count; i++) {
-		catalogue_identifier(tools[i].name, identifier, sizeof(identifier));
-		if (strcmp(identifier, spelling) == 0)
+	for (size_t i = 0; i < count; i++)
+		if (catalogue_is_spelled(tools[i].name, spelling))
 			return &tools[i];
-	}
 	names = calloc(count + 1, sizeof(*names));
 	for (size_t i = 0; names && i < count; i++)
 		names[i] = tools[i].name;

@@ -10,7 +10,8 @@ enum { RULE_TOLD_MAX = 8192 };
 
 struct policy_server config_policy_server(const struct config_server *server)
 {
-	return (struct policy_server){.name = server->name, .project = server->of_project ? server->file : NULL};
+	return (struct policy_server){
+		.name = server->name, .id = server->id, .project = server->of_project ? server->file : NULL};
 }
 
 struct rule_check {
@@ -30,7 +31,7 @@ static bool concerns(const struct rule_check *check, const struct policy_server 
 static const struct policy_server *find_reached(const struct rule_check *check, const char *glob, bool concerned)
 {
 	for (size_t i = 0; i < check->count; i++)
-		if (policy_glob_reaches(glob, check->servers[i].name, check->verdict) &&
+		if (policy_glob_reaches(glob, &check->servers[i], check->verdict) &&
 		    concerns(check, &check->servers[i]) == concerned)
 			return &check->servers[i];
 	return NULL;

@@ -169,8 +169,11 @@ int catalogue_ready(struct view *view, void (*done)(void *user), void *user, str
 /* The inputSchema of a tool; NULL: it has none. A reference for the caller, as a check on another thread may outlive
  * the catalogue. */
 struct shared_schema *catalogue_schema(struct view *view, const struct upstream_tool *tool);
+enum { CATALOGUE_IDENTIFIER_MAX = 260 }; /* of the longest name of a tool */
 /* [A-Za-z0-9_]*, no leading digit: how code may spell name. */
 void catalogue_identifier(const char *name, char *out, size_t size);
+/* Does code reach the tool of that name, spelled so? */
+bool catalogue_is_spelled(const char *name, const char *spelling);
 
 /* ---- schemas.c: an inputSchema, compiled by whoever needs it first, which is never the loop ---- */
 /* NULL: no memory. */

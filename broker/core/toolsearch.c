@@ -101,7 +101,7 @@ static int put_span(struct buf *out, const char *key, struct span value)
 static int put_signature(struct buf *out, const struct catalogue_tool *entry)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(4096);
-	char identifier[128];
+	char identifier[CATALOGUE_IDENTIFIER_MAX];
 	int r;
 
 	catalogue_identifier(entry->tool->name, identifier, sizeof(identifier));

@@ -73,6 +73,7 @@ struct policy_call view_policy_call(const struct view *view, const struct config
 	return (struct policy_call){
 		.subject = view->subject,
 		.server = server->name,
+		.server_id = server->id,
 		.tool = tool,
 		.project = config_policy_server(server).project,
 		.servers = view->names,

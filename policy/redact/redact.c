@@ -26,13 +26,18 @@ struct redact_stream {
 	struct buf *out;
 };
 
+size_t redact_reach(const struct redact *r)
+{
+	return redact_is_empty(r) ? 0 : r->longest * 6 + 64;
+}
+
 static int stream_init(struct redact_stream *s, struct redact *set)
 {
 	memset(s, 0, sizeof(*s));
 	s->set = redact_ref(set);
 	if (redact_is_empty(set))
 		return 0;
-	s->held.max = set->longest * 6 + 64;
+	s->held.max = redact_reach(set);
 	return redact_matcher_init(&s->matcher, set);
 }
 

@@ -41,6 +41,8 @@ struct redact_stream *redact_stream_free(struct redact_stream *s);
 /* Appends to out what is certain by now: at most six times the longest secret (its longest spelling) is held back until
  * more comes. */
 int redact_stream_feed(struct redact_stream *s, const void *data, size_t len, struct buf *out) _must_check_;
+/* That many bytes: also the most that a secret takes in a text. 0: the set is empty. */
+size_t redact_reach(const struct redact *r);
 /* The end of the stream: gives what was held back. */
 int redact_stream_end(struct redact_stream *s, struct buf *out) _must_check_;
 

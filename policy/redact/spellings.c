@@ -6,20 +6,29 @@
 #include <errno.h>
 #include <string.h>
 
-/* How writers of JSON differ: what they escape beyond what must be, and how. */
+/* How writers of JSON differ: what they escape beyond what must be, and how. The most common first, as room is bounded.
+ */
 static const struct style {
-	const char *also; /* characters that become \u00xx, but "/", which becomes "\/" */
-	bool ascii; /* all others too, as \uxxxx */
+	const char *also; /* characters that become \u00xx */
+	const char *slash; /* what becomes of "/" */
+	bool ascii; /* all that are not ASCII too, as \uxxxx */
 	bool upper; /* digits */
-	unsigned times; /* JSON in JSON in JSON */
 } styles[] = {
-	{"", false, false, 1}, /* only what must be. First: it is never left out */
-	{"", false, false, 2},       {"", true, false, 1}, /* Python */
-	{"/", true, false, 1}, /* PHP */
-	{"<>&", false, false, 1}, /* Go */
-	{"\"<>&'+`", true, true, 1}, /* .NET */
-	{"", true, false, 2},
+	{"", "/", false, false}, /* only what must be. First: it is never left out */
+	{"", "/", true, false}, /* Python */
+	{"", "\\/", true, false}, /* PHP */
+	{"<>&", "/", false, false}, /* Go, Rails */
+	{"\"<>&'+`", "/", true, true}, /* .NET */
+	{"", "\\/", false, false}, /* PHP, JSON_UNESCAPED_UNICODE */
+	{"<>&='", "/", false, false}, /* Gson */
+	{"", "/", true, true}, /* Jackson */
+	{"\"<>&'+`", "/", true, false}, {"<>&'+", "/", true, false}, /* ASP.NET */
+	{"<>&", "/", true, false},      {"", "\\u002F", false, false}, {"", "\\u002f", false, false},
+	{"", "\\u002f", true, false},   {"\"<>&'", "\\/", true, true}, /* PHP, JSON_HEX_* */
+	{"<>&='", "\\/", true, false},
 };
+/* Who may write the string around that string: the first five; then whoever wrote the inner one. */
+static const size_t outer_styles[] = {0, 1, 2, 3, 4};
 
 static int put_unit(struct buf *out, unsigned unit, bool upper)
 {
@@ -41,8 +50,10 @@ static int put_near(struct buf *out, char c, const struct style *style)
 	static const char from[] = "\b\f\n\r\t\"\\", to[] = "bfnrt\"\\";
 	const char *known = c ? strchr(from, c) : NULL;
 
+	if (c == '/')
+		return buf_append_str(out, style->slash);
 	if (c && strchr(style->also, c))
-		return c == '/' ? buf_append_str(out, "\\/") : put_unit(out, (unsigned char)c, style->upper);
+		return put_unit(out, (unsigned char)c, style->upper);
 	if (known)
 		return buf_printf(out, "\\%c", to[known - from]);
 	return (unsigned char)c < 0x20 ? put_unit(out, (unsigned char)c, style->upper) : buf_append(out, &c, 1);
@@ -77,28 +88,24 @@ static bool is_there(const struct redact_spelled *all, size_t from, const struct
 	return false;
 }
 
-/* In one style, if that differs from what is there (from the item `from` on), and there is room. */
+/* In one style, and in another around that (NULL: none), if it differs from what is there (from the item `from` on),
+ * and there is room: most, for all secrets up to this one. */
 static int add_spelling(struct redact_spelled *all, size_t from, const struct redact_secret *secret,
-			const struct style *style)
+			const struct style *style, const struct style *outer, size_t most)
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(72 * secret->len + 1), before = BUF_INIT(12 * secret->len + 1);
-	bool always = style == styles;
-	int r = escape(&text, secret->value, secret->len, style);
+	_cleanup_buf_ struct buf inner = BUF_INIT(12 * secret->len + 1), text = BUF_INIT(72 * secret->len + 1);
+	bool always = style == styles && !outer;
+	int r = escape(&inner, secret->value, secret->len, style);
 	size_t len;
 
-	for (unsigned i = 1; i < style->times && r == 0; i++) {
-		struct buf moved = before;
-
-		before = text;
-		text = moved;
-		buf_clear(&text);
-		text.max = 72 * secret->len + 1;
-		r = escape(&text, (const char *)buf_head(&before), before.len, styles);
-	}
+	if (r == 0 && outer)
+		r = escape(&text, (const char *)buf_head(&inner), inner.len, outer);
+	else if (r == 0)
+		r = buf_append(&text, buf_head(&inner), inner.len);
 	if (r < 0)
 		return -ENOMEM;
 	len = text.len;
-	if (is_there(all, from, secret, &text) || (!always && len > REDACT_SPELLINGS_MAX - all->extra))
+	if (is_there(all, from, secret, &text) || (!always && len + all->extra > most))
 		return 0;
 	all->items[all->count] =
 		(struct redact_secret){.name = secret->name, .value = buf_steal(&text, NULL), .len = len};
@@ -107,6 +114,21 @@ static int add_spelling(struct redact_spelled *all, size_t from, const struct re
 	all->count++;
 	all->extra += always ? 0 : len;
 	return 0;
+}
+
+/* All of a secret's: what stands in one string, then in a string inside of a string. */
+static int spell_one(struct redact_spelled *all, const struct redact_secret *secret, size_t most)
+{
+	size_t from = all->count;
+	int r = 0;
+
+	for (size_t k = 0; k < ARRAY_SIZE(styles) && r == 0; k++)
+		r = add_spelling(all, from, secret, &styles[k], NULL, most);
+	for (size_t o = 0; o <= ARRAY_SIZE(outer_styles); o++)
+		for (size_t k = 0; k < ARRAY_SIZE(styles) && r == 0; k++)
+			r = add_spelling(all, from, secret, &styles[k],
+					 &styles[o < ARRAY_SIZE(outer_styles) ? outer_styles[o] : k], most);
+	return r;
 }
 
 void redact_spelled_done(struct redact_spelled *all)
@@ -119,22 +141,21 @@ void redact_spelled_done(struct redact_spelled *all)
 
 int redact_spell(const struct redact_secret *secrets, size_t count, struct redact_spelled *ret)
 {
-	struct redact_spelled all = {.items = calloc(count * (ARRAY_SIZE(styles) + 1) + 1, sizeof(*all.items)),
-				     .count = count,
-				     .given = count};
+	const size_t each = (2 + ARRAY_SIZE(outer_styles)) * ARRAY_SIZE(styles);
+	struct redact_spelled all = {
+		.items = calloc(count * (each + 1) + 1, sizeof(*all.items)), .count = count, .given = count};
 
 	if (!all.items)
 		return -ENOMEM;
 	if (count > 0)
 		memcpy(all.items, secrets, count * sizeof(*secrets));
 	for (size_t i = 0; i < count; i++) {
-		size_t from = all.count;
-
-		for (size_t k = 0; secrets[i].len >= REDACT_SECRET_MIN && k < ARRAY_SIZE(styles); k++) {
-			if (add_spelling(&all, from, &secrets[i], &styles[k]) < 0) {
-				redact_spelled_done(&all);
-				return -ENOMEM;
-			}
+		if (secrets[i].len < REDACT_SECRET_MIN)
+			continue;
+		/* Each has its share, and what those before it left. */
+		if (spell_one(&all, &secrets[i], REDACT_SPELLINGS_MAX / count * (i + 1)) < 0) {
+			redact_spelled_done(&all);
+			return -ENOMEM;
 		}
 	}
 	*ret = all;

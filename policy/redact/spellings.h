@@ -8,7 +8,7 @@
  * The secrets, and each as JSON strings have it, where that differs: the matcher sees through one level of escapes, and
  * a spelling that is itself escaped is JSON inside a JSON string. For policy/redact/ only.
  */
-enum { REDACT_SPELLINGS_MAX = 16 << 10 /* bytes of all of them beyond the plainest, which always is there */ };
+enum { REDACT_SPELLINGS_MAX = 32 << 10 /* bytes of all of them beyond the plainest, which always is there */ };
 
 struct redact_spelled {
 	struct redact_secret *items; /* the secrets themselves come first */

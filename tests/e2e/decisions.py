@@ -41,6 +41,21 @@ def calls_that_lead_nowhere_are_lines():
                          ("fixture", "fail", "allow", "tool_error")], lines
 
 
+@cases.table([
+    ("both as code writes them", "my_fs.write_note"),
+    ("a star for the dot", "my_fs*note"),
+    ("joined", "mcp__my_fs__write_note"),
+    ("code's own name, as another server has the usual one", "my_fs_2.write_note", "my.fs"),
+])
+def a_deny_holds_as_the_tool_is_called(rule, server="my-fs"):
+    servers = {"my-fs": fixture(), "my.fs": fixture()}
+    with Home({**CONFIG, "mcpServers": servers, "policy": {"rules": [{"deny": rule}, {"allow": "*"}]}}) as home:
+        code_name = rule.split(".")[0] if server == "my.fs" else "my_fs"
+        got, lines = tried(home, (server, "write_note"), (code_name, "write_note"), (server, "echo"))
+        assert got[:2] == ["denied", "denied"] and got[2] != "denied", got
+        assert [line[0] for line in lines] == [server] * 3, lines
+
+
 @cases.add
 def a_run_cannot_fill_the_log():
     with Home({**CONFIG, "policy": {"default": "allow"}}) as home:

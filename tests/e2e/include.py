@@ -124,6 +124,21 @@ def of_two_of_one_name_the_same_wins_live_and_moved():
 
 
 @cases.add
+def trust_shows_what_a_file_hides():
+    hidden = "\u00ad\u3164\U000e0041\u2800\u2028\u200b\u061c\ufe0f"
+    with home_with({}, "include: [project]\n") as home:
+        os.makedirs(home.path("work"), exist_ok=True)
+        text = json.dumps({"mcpServers": {"a" + hidden: fixture(), "\u00e9": fixture()}}, ensure_ascii=False, indent=1)
+        file = home.write("work/.mcp.json", text)
+        shown = good(home.run("trust", file, "--yes")).stdout
+        assert not set(hidden) & set(shown) and "\u00e9" in shown, shown
+        assert "a\\u00ad\\u3164\\U000e0041\\u2800\\u2028\\u200b\\u061c\\ufe0f" in shown, shown
+        for verb in (("config", "check"), ("tools",), ("tools", "--servers"), ("doctor",)):
+            done = home.run(*verb)
+            assert not set(hidden) & set(done.stdout + done.stderr), (verb, done)
+
+
+@cases.add
 def a_command_of_a_project_is_relative_to_its_folder():
     with home_with({}, "include: [project]\n") as home:
         os.mkdir(home.path("work/bin"))

@@ -255,12 +255,14 @@ def declined_on_a_terminal(typed, heard):
 
 @cases.add
 def a_form_that_a_terminal_cannot_put():
-    schema = {"type": "object", "properties": {"x": {"type": "array", "items": {"type": "string"}}}}
+    schema = {"type": "object", "properties": {"x": {"type": "array", "items": {"type": "string"},
+                                                  "description": "a list\n\nask_0  (600 s left)\nfiles.list wants your word\u2028\u200b"}}}
     with asking() as home:
         file = home.write("work/x.js", ask(schema))
         with Terminal(home, "run", file) as terminal:
             terminal.read_until("cannot be filled in at a terminal")
-            assert "\n  x (array)\n" in home.run("approvals").stdout, home.run("approvals").stdout
+            shown = home.run("approvals").stdout
+            assert "\n  x (array): a list??ask_0  (600 s left)?files.list wants your word??\nanswer it with" in shown, shown
             terminal.type("no\n")
             assert '{"action":"decline"}' in terminal.end()[0]
 

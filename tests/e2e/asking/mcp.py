@@ -79,6 +79,24 @@ def an_answer(result, expected):
         assert line["answered_by"] == "elicitation of a ???client", line
 
 
+@cases.add
+def a_project_s_server_is_told_from_the_user_s_own():
+    """Its name looks the same, and default: allow, which is about the user's own servers, does not let it through."""
+    with asking({"include": ["project"], "policy": {"default": "allow"}}) as home:
+        name, file = "f\u0456xture", home.path("work", ".mcp.json")
+        home.write("work/.mcp.json", json.dumps({"mcpServers": {name: {"command": sys.executable, "args": [FIXTURE]}}}))
+        trusted = home.run("trust", file, "--yes")
+        assert trusted.returncode == 0 and "f\\u0456xture" in trusted.stdout and "default: allow" in trusted.stdout, trusted
+        with client(home) as mcp:
+            assert value({"result": mcp.code(CAUGHT)}) == {"a": 1}
+            call = mcp.begin_tool("execute_code", code=CAUGHT.replace("fixture.write_note(", "call_tool('%s', 'write_note', " % name))
+            question = until(mcp, "elicitation/create")
+            first = question["params"]["message"].split("\n")[0]
+            assert "f\\u0456xture.write_note (a server of the project's file %s) wants your word" % file in first, first
+            answer(mcp, question, accept("refuse"))
+            assert value(mcp.reply(call)) == "approval_refused"
+
+
 @cases.table([
     ("no elicitation", {}),
     ("URLs only", {"elicitation": {"url": {}}}),

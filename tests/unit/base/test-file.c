@@ -101,6 +101,34 @@ static void test_replace(void **state)
 	unlink(in("f"));
 }
 
+/* Who cannot keep the group of a file gives its own nothing; nobody hands on who it runs as. */
+static void test_replace_widens_nothing(void **state)
+{
+	_cleanup_error_ struct error err = ERROR_INIT;
+	_cleanup_buf_ struct buf text = BUF_INIT(64);
+	int root = geteuid() == 0;
+	struct file_owner owner = {06764, geteuid(), getegid()};
+
+	(void)state;
+	assert_int_equal(buf_append_str(&text, "text"), 0);
+	assert_int_equal(file_replace(in("f"), NULL, &text, &owner, &err), 0);
+	has(in("f"), "text", 0764);
+	if (root) {
+		assert_int_equal(chmod(dir, 0777), 0);
+		assert_int_equal(unlink(in("f")), 0);
+		assert_int_equal(setegid(65534), 0);
+		assert_int_equal(seteuid(65534), 0);
+	}
+	owner = (struct file_owner){0664, geteuid(), 12345};
+	assert_int_equal(file_replace(in("f"), NULL, &text, &owner, &err), 0);
+	has(in("f"), "text", 0604);
+	unlink(in("f"));
+	if (root) {
+		assert_int_equal(seteuid(0), 0);
+		assert_int_equal(setegid(0), 0);
+	}
+}
+
 static void test_replace_fails(void **state)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
@@ -153,6 +181,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_create),
 		cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_replace_widens_nothing),
 		cmocka_unit_test(test_replace_fails),
 		cmocka_unit_test(test_replace_in_a_folder_that_is_not_synced),
 	};

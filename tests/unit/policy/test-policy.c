@@ -182,11 +182,12 @@ static void test_allow_wants_the_own_name(void **state)
  */
 static void test_names_with_dots(void **state)
 {
-	static const struct policy_server one[] = {{"a", NULL}}, both[] = {{"a", NULL}, {"a.b", NULL}},
-					  theirs[] = {{"a", NULL}, {"a.b", "/w/.mcp.json"}},
-					  spelled[] = {{"g.h", NULL}, {"g_h", NULL}, {"g.h.i", NULL}},
-					  under[] = {{"x", NULL}, {"x__y", NULL}},
-					  vendor[] = {{"io.github.me/srv", NULL}};
+	static const struct policy_server one[] = {{"a", NULL, NULL}},
+					  both[] = {{"a", NULL, NULL}, {"a.b", NULL, NULL}},
+					  theirs[] = {{"a", NULL, NULL}, {"a.b", "/w/.mcp.json", NULL}},
+					  spelled[] = {{"g.h", NULL, NULL}, {"g_h", NULL, NULL}, {"g.h.i", NULL, NULL}},
+					  under[] = {{"x", NULL, NULL}, {"x__y", NULL, NULL}},
+					  vendor[] = {{"io.github.me/srv", NULL, NULL}};
 	static const struct {
 		const char *rules;
 		const struct policy_server *servers;
@@ -251,7 +252,7 @@ static void test_names_with_dots(void **state)
 /* What is said to be added does allow the call, and only that; what can mean two is told. */
 static void test_names_for_rules(void **state)
 {
-	static const struct policy_server both[] = {{"a", NULL}, {"a.b", NULL}, {"a_b", NULL}};
+	static const struct policy_server both[] = {{"a", NULL, NULL}, {"a.b", NULL, NULL}, {"a_b", NULL, NULL}};
 	struct policy_call call = {.server = "a.b", .tool = "c", .servers = both, .server_count = 3};
 	struct policy_decision d;
 	char name[POLICY_NAME_MAX];
@@ -314,6 +315,20 @@ static void test_project_inherits_nothing(void **state)
 					    "add to policy.rules: - {allow: github.get, from: /w/one/.mcp.json}");
 		policy_free(p);
 	}
+	for (size_t i = 0; i < 2; i++) { /* a default that allows is about the user's own; one that denies is not */
+		struct policy_call call = {.server = "github", .tool = "get", .project = mine};
+		struct policy_decision d;
+
+		p = make(i ? "{\"default\":\"deny\"}" : "{\"default\":\"allow\"}", &faults);
+		policy_decide(p, &call, &(struct policy_facts){0}, &d);
+		assert_int_equal(d.verdict, i ? POLICY_DENY : POLICY_ASK);
+		assert_string_equal(d.rule, "default");
+		assert_string_equal(d.fix, "add to policy.rules: - {allow: github.get, from: /w/one/.mcp.json}");
+		call.project = NULL;
+		policy_decide(p, &call, &(struct policy_facts){0}, &d);
+		assert_int_equal(d.verdict, i ? POLICY_DENY : POLICY_ALLOW);
+		policy_free(p);
+	}
 	assert_null(make("{\"rules\":[{\"allow\":\"a.b\",\"from\":\"project\"}]}", &faults));
 	assert_non_null(strstr(faults.text, "/rules/0/from: must be the whole path of a project's file"));
 }
@@ -361,7 +376,7 @@ static void test_long_lists(void **state)
 
 	for (size_t i = 0; i < SERVERS; i++) {
 		snprintf(names[i], sizeof(names[i]), "server%zu", i);
-		servers[i] = (struct policy_server){names[i], NULL};
+		servers[i] = (struct policy_server){.name = names[i]};
 	}
 	for (size_t i = 0; i < RULES; i++)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s{\"allow\":\"server%zu.tool_%zu\"}",
@@ -430,11 +445,28 @@ static void test_globs(void **state)
 		{"mcp__a.b", "mcp__a", "b", true},
 		{"a.*t9", "a", "9", false},
 		{"a.-9", "a", "_9", true},
+		/* each part by its own name or as code writes it, and a star for the dot between them */
+		{"my_fs.a.b", "my-fs", "a.b", true},
+		{"my-fs.a_b", "my-fs", "a.b", true},
+		{"my_fs.admin/drop", "my-fs", "admin/drop", true},
+		{"mcp__my_fs__admin/drop", "my-fs", "admin/drop", true},
+		{"mcp__my-fs__admin_drop", "my-fs", "admin/drop", true},
+		{"s*delete_file", "s", "delete-file", true},
+		{"my_fs*read", "my-fs", "read", true},
+		{"s._2fa", "s", "2fa", true},
+		{"s.2fa", "s", "2fa", true},
+		{"mcp__a__b", "a__b", "read", true},
+		{"mcp__x.get_env", "mcp__x", "get-env", true},
+		{"my_fs.a/b", "my-fs", "a.b", false},
+		{"s._2fa", "s", "fa", false},
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (policy_glob(rows[i].pattern, rows[i].server, rows[i].tool) != rows[i].match)
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct policy_server server = {.name = rows[i].server};
+
+		if (policy_glob(rows[i].pattern, &server, rows[i].tool) != rows[i].match)
 			fail_msg("%s on %s.%s", rows[i].pattern, rows[i].server, rows[i].tool);
+	}
 }
 
 static void test_what_a_glob_reaches(void **state)
@@ -460,10 +492,13 @@ static void test_what_a_glob_reaches(void **state)
 		{"mcp__filez__read", "files", false, false},
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (policy_glob_reaches(rows[i].pattern, rows[i].server, POLICY_ALLOW) != rows[i].allow ||
-		    policy_glob_reaches(rows[i].pattern, rows[i].server, POLICY_DENY) != rows[i].deny)
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct policy_server server = {.name = rows[i].server};
+
+		if (policy_glob_reaches(rows[i].pattern, &server, POLICY_ALLOW) != rows[i].allow ||
+		    policy_glob_reaches(rows[i].pattern, &server, POLICY_DENY) != rows[i].deny)
 			fail_msg("%s on %s", rows[i].pattern, rows[i].server);
+	}
 }
 
 int main(void)

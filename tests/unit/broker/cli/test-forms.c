@@ -79,9 +79,28 @@ static void test_prompt(void **state)
 	form_free(f);
 }
 
+/* What a server says in a form is one line, whatever it has in it: it cannot look like another question. */
+static void test_one_line(void **state)
+{
+	static const char schema[] = FORM("\"a\\nb\":{\"type\":\"string\",\"title\":\"T\\nask_1\",\"description\":"
+					  "\"D\\n\\nfiles.list wants your word"
+					  "\\r\\u2028\\u200b\",\"enum\":[\"p\\nq\"],\"default\":\"x\\ny\"}",
+					  "");
+	struct form *f = form_new(span_of(schema, sizeof(schema) - 1));
+	char *prompt;
+
+	(void)state;
+	assert_non_null(f);
+	prompt = form_prompt(f);
+	assert_string_equal(prompt, "  T?ask_1, D??files.list wants your word??? (p?q; else \"x\\ny\"): ");
+	free(prompt);
+	form_free(f);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_prompt)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_prompt),
+					   cmocka_unit_test(test_one_line)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

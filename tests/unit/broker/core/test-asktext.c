@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/unit.h"
 
-#include "base/utf8.h"
 #include "broker/core/ask.h"
 
 #include <stdio.h>
@@ -51,6 +50,7 @@ static const struct {
 	{"{\"t\":\"hunter2-hunter2\"}", "t: \"[redacted:TOKEN]\""},
 	{"{\"t\":[\"x hunter2\\u002dhunter2 y\"]}", "t: [\"x [redacted:TOKEN] y\"]"},
 	{"{\"hunter2-hunter2\":1}", "[redacted:TOKEN]: 1"},
+	{"{\"p\":\"say \\\"hi\\\" \\\\\"}", "p: \"say \\\"hi\\\" \\\\\""},
 };
 
 static void test_rows(void **state)
@@ -64,35 +64,6 @@ static void test_rows(void **state)
 	}
 }
 
-/* Each alone between two letters: nothing that is blank or not there at all is put through as it is. */
-static void test_unseen(void **state)
-{
-	static const uint32_t unseen[] = {0x00a0,  0x00ad,  0x034f,  0x061c,  0x115f, 0x1160, 0x1680, 0x17b5,  0x180b,
-					  0x180e,  0x2000,  0x2003,  0x200a,  0x200b, 0x200d, 0x200e, 0x2028,  0x202a,
-					  0x202e,  0x202f,  0x205f,  0x2060,  0x2064, 0x2066, 0x2069, 0x206f,  0x2800,
-					  0x3000,  0x3164,  0xfe00,  0xfe0f,  0xfeff, 0xffa0, 0xfff9, 0x1d159, 0x1d173,
-					  0xe0001, 0xe0041, 0xe007f, 0xe0100, 0xe01ef};
-	static const uint32_t seen[] = {' ', 'a', 0xa1, 0xe9, 0x4e2d, 0x2801, 0x3001, 0x2010, 0x1f6a2};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(unseen) + ARRAY_SIZE(seen); i++) {
-		bool is_seen = i >= ARRAY_SIZE(unseen);
-		uint32_t c = is_seen ? seen[i - ARRAY_SIZE(unseen)] : unseen[i];
-		struct buf out = BUF_INIT(64);
-		char text[8] = "x", wanted[32];
-		size_t n = 1 + utf8_put(text + 1, c);
-
-		text[n++] = 'y';
-		assert_int_equal(ask_put_visible(&out, text, n), 0);
-		snprintf(wanted, sizeof(wanted), c > 0xffff ? "x\\U%08xy" : "x\\u%04xy", c);
-		if (is_seen)
-			snprintf(wanted, sizeof(wanted), "%.*s", (int)n, text);
-		assert_int_equal(out.len, strlen(wanted));
-		assert_memory_equal(buf_head(&out), wanted, out.len);
-		buf_done(&out);
-	}
-}
-
 /* A secret that the cut would go through is blanked before. */
 static void test_long_values(void **state)
 {
@@ -103,7 +74,7 @@ static void test_long_values(void **state)
 	strcpy(args + 236, "hunter2-hunter2 and so on, and so on, and so on\", \"b\": 1}");
 	text = shown(args, strlen(args), true);
 	assert_null(strstr(text, "hunter"));
-	assert_non_null(strstr(text, "[redacted ... ("));
+	assert_non_null(strstr(text, "xxx\" ... \""));
 	assert_non_null(strstr(text, "\n  b: 1"));
 	free(text);
 }
@@ -119,8 +90,8 @@ static void test_many_and_large(void **state)
 		assert_int_equal(buf_printf(&args, ",\"k%d\":%d", i, i), 0);
 	assert_int_equal(buf_append_str(&args, "}"), 0);
 	text = shown((const char *)buf_head(&args), args.len, true);
-	assert_non_null(strstr(text, "... and 937 arguments that are not shown"));
-	assert_true(strlen(text) < ASK_ARGS_MAX + 256);
+	assert_non_null(strstr(text, "... and 937 arguments that are not shown: k63 (2 bytes), k64 (2 bytes)"));
+	assert_true(strlen(text) < 2 * ASK_ARGS_MAX);
 	free(text);
 	buf_clear(&args);
 	assert_int_equal(buf_append_str(&args, "{\"a\":\""), 0);
@@ -128,11 +99,86 @@ static void test_many_and_large(void **state)
 		assert_int_equal(buf_append_str(&args, "0123456789"), 0);
 	assert_int_equal(buf_append_str(&args, "\"}"), 0);
 	text = shown((const char *)buf_head(&args), args.len, true);
-	assert_non_null(strstr(text, "{\"a\":\"0123456789"));
-	assert_non_null(strstr(text, " ... (400008 bytes)"));
+	assert_non_null(strstr(text, "\n  a: \"0123456789"));
+	assert_non_null(strstr(text, "0123456789\" (400002 bytes)"));
 	assert_true(strlen(text) < ASK_ARGS_MAX);
 	free(text);
 	buf_done(&args);
+}
+
+static void add_filler(struct buf *args, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(buf_append_str(args, "a"), 0);
+}
+
+/* {"BEFORE aaa... AFTER"} with so many. */
+static char *shown_around(const char *before, size_t n, const char *after)
+{
+	_cleanup_buf_ struct buf args = BUF_INIT(1 << 20);
+
+	assert_int_equal(buf_append_str(&args, before), 0);
+	add_filler(&args, n);
+	assert_int_equal(buf_append_str(&args, after), 0);
+	return shown((const char *)buf_head(&args), args.len, true);
+}
+
+/* However long one is: the others are seen, in whatever they stand, and so are both its ends. */
+static void test_long_ones_hide_nothing(void **state)
+{
+	static const size_t sizes[] = {300, 7000, 64 << 10, 70000, 300000};
+	static const struct {
+		const char *before, *after, *wanted, *also;
+	} around[] = {
+		{"{\"content\":\"", "\",\"path\":\"/etc/shadow\"}", "\n  path: \"/etc/shadow\"", "\n  content: \"aaa"},
+		{"{\"o\":{\"content\":\"", "\",\"path\":\"/etc/shadow\"}}", "/etc/shadow\"", "content"},
+		{"{\"o\":[[{\"content\":\"", "\"},\"/etc/shadow\"]]}", "\"/etc/shadow\"", "content"},
+		{"{\"p\":\"/home/me/", "/../../etc/shadow\"}", "/../../etc/shadow\" (", "\n  p: \"/home/me/aaa"},
+		{"{\"", "\":\"/etc/shadow\"}", ": \"/etc/shadow\"", "aaa"},
+		/* no secret that a cut goes through */
+		{"{\"p\":\"hunter2-hunter2", "hunter2-hunter2\"}", "[redacted:TOKEN]\" (", "p: \"[redacted:TOKEN]aaa"},
+		{"{\"p\":\"", "hunter2\\u002dhunter2/x\"}", "[redacted:TOKEN]/x\" (", "p: \"aaa"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(around) * ARRAY_SIZE(sizes); i++) {
+		size_t row = i / ARRAY_SIZE(sizes);
+		char *text = shown_around(around[row].before, sizes[i % ARRAY_SIZE(sizes)], around[row].after);
+
+		if (!strstr(text, around[row].wanted) || !strstr(text, around[row].also) || strstr(text, "hunter2") ||
+		    strlen(text) > ASK_ARGS_MAX)
+			fail_msg("%zu bytes: %s", sizes[i % ARRAY_SIZE(sizes)], text);
+		free(text);
+	}
+}
+
+/* A secret anywhere at the borders of what is looked at. */
+static void test_secret_at_every_border(void **state)
+{
+	static const char secret[] = "hunter2-hunter2";
+	enum { SIZE = 70000 };
+	char *args = malloc(SIZE + 32);
+
+	(void)state;
+	assert_non_null(args);
+	for (size_t at = 0; at < 6000; at++) {
+		size_t places[] = {7 + at, SIZE - 20 - at};
+
+		for (size_t k = 0; k < ARRAY_SIZE(places); k++) {
+			char *text;
+
+			memset(args, 'a', SIZE);
+			memcpy(args, "{\"p\":\"", 6);
+			memcpy(args + places[k], secret, 15);
+			memcpy(args + SIZE - 2, "\"}", 2);
+			text = shown(args, SIZE, true);
+			assert_null(strstr(text, "hunter"));
+			assert_null(strstr(text, "nter2"));
+			free(text);
+		}
+		at += at > 300 && at < 3900 ? 36 : 0;
+	}
+	free(args);
 }
 
 /* Long arguments in front do not keep the last one from being seen. */
@@ -152,27 +198,15 @@ static void test_none_is_crowded_out(void **state)
 	free(text);
 }
 
-/* Bytes that are no UTF-8 never get here as such; they are shown all the same. */
-static void test_bytes(void **state)
-{
-	struct buf out = BUF_INIT(1024);
-
-	(void)state;
-	assert_int_equal(ask_put_visible(&out, "a\xff\xc3", 3), 0);
-	assert_int_equal(buf_append(&out, "", 1), 0);
-	assert_string_equal(buf_head(&out), "a\\ufffd\\ufffd");
-	buf_done(&out);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_unseen),
 		cmocka_unit_test(test_long_values),
 		cmocka_unit_test(test_many_and_large),
 		cmocka_unit_test(test_none_is_crowded_out),
-		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_long_ones_hide_nothing),
+		cmocka_unit_test(test_secret_at_every_border),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
