@@ -108,7 +108,7 @@ static int make_absolute(char *path, const char *folder, char **ret, struct erro
 
 	if (!relative)
 		*ret = path;
-	else if (asprintf(ret, "%s/%s", folder, relative + (strncmp(relative, "./", 2) == 0 ? 2 : 0)) < 0)
+	else if (asprintf(ret, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, relative + (strncmp(relative, "./", 2) == 0 ? 2 : 0)) < 0)
 		*ret = NULL;
 	return *ret ? 0 : error_set(err, -ENOMEM, "no memory");
 }
@@ -287,26 +287,32 @@ static bool hash_text(EVP_MD_CTX *md, char kind, const char *text)
 	return EVP_DigestUpdate(md, &kind, 1) == 1 && EVP_DigestUpdate(md, text, strlen(text) + 1) == 1;
 }
 
-/* SHA-256 over all parts, each with its kind in front and its NUL behind, so that no two lists read the same. */
-static int make_key(struct config_resolved *ret, bool old_sse, struct error *err)
+/* SHA-256 over all parts, each with its kind in front and its NUL behind, so that no two lists read the same.
+ * The name and the time to start are in it too: an entry that was given others is another server, whose messages name
+ * it as the file does now. Two entries of one program are two processes. */
+static int make_key(struct config_resolved *ret, const struct config_server *server, struct error *err)
 {
+	char start[24];
 	const struct {
 		char kind;
 		const char *text;
 	} texts[] = {
+		{'i', server->name},
+		{'t', start},
 		{'c', ret->command},
 		{'d', ret->cwd},
 		{'u', ret->url},
 		{'f', ret->ca_file},
 		{'p', ret->proxy},
 		{'n', ret->no_proxy},
-		{'s', old_sse ? "" : NULL},
+		{'s', server->transport == CONFIG_SSE ? "" : NULL},
 		{'r', ret->offers_roots ? ret->roots : NULL},
 	};
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	unsigned char digest[32];
 	bool ok;
 
+	snprintf(start, sizeof(start), "%lld", (long long)server->start_timeout_ms);
 	ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
 	for (size_t i = 0; ok && i < ARRAY_SIZE(texts); i++)
 		ok = !texts[i].text || hash_text(md, texts[i].kind, texts[i].text);
@@ -336,7 +342,7 @@ int config_resolve_server(const struct config_server *server, const struct confi
 	if (result == 0)
 		result = resolve_roots(&r, server, err);
 	if (result == 0)
-		result = make_key(&resolved, server->transport == CONFIG_SSE, err);
+		result = make_key(&resolved, server, err);
 	if (result < 0) {
 		config_resolved_done(&resolved);
 		return error_wrap(err, "%s:%d: server %s", server->file, server->line, server->name);

@@ -51,6 +51,27 @@ def loses_its_own_name_space_only(server, words):
 
 
 @cases.add
+def a_servers_own_timeout_is_that_of_its_calls():
+    with Home(config({"call_ms": 500}, short=fixture(timeout=300), long=fixture(timeout=20000))) as home:
+        for name, wanted in (("short", "did not answer within 300 ms"), ("long", "in time")):
+            result = home.code("return await callMCPTool('%s', 'slow', {ms: 900}).then(() => 'in time', (e) => e.message)"
+                               % name)["result"]
+            assert wanted in result, (name, result)
+
+
+@cases.add
+def an_entry_that_was_edited_counts_at_once():
+    with Home(config({}, one=fixture("--silent", startTimeout=60000))) as home, home.mcp() as mcp:
+        first = mcp.begin_tool("execute_code", code="return await one.echo({})")
+        mcp.ask("ping")
+        home.write_config(config({}, one=fixture("--silent", startTimeout=300)))
+        assert "300 ms" in text_of(mcp.code("return await one.echo({})")), first
+        home.write_config(config({}, other=fixture("--silent", startTimeout=300)))
+        told = text_of(mcp.code("return await callMCPTool('other', 'echo', {})"))
+        assert 'server "other"' in told and '"one"' not in told, told
+
+
+@cases.add
 def a_server_that_dies_in_the_middle_of_a_call_is_told_and_comes_back():
     with Home(config(bad=fixture("secrets", program=SERVER), good=fixture())) as home, home.mcp() as mcp:
         result = call(mcp.code("""
