@@ -198,6 +198,11 @@ enum upstream_state upstream_state(const struct upstream *u)
 	return u->state;
 }
 
+int upstream_start_error(const struct upstream *u)
+{
+	return u->start_error;
+}
+
 const char *upstream_problem(const struct upstream *u)
 {
 	return u->problem ? u->problem : "";
