@@ -39,7 +39,9 @@ const struct cli_verb cli_verbs[] = {
 	 "with the command that cures it.",
 	 cli_state},
 	{"tools", "[QUERY]", 0, 1, "servers logs", "find tools of your MCP servers, or look at the servers",
-	 "QUERY is words of a tool's name, description or parameters; without it all tools are listed.", cli_tools},
+	 "QUERY is words of a tool's name, description or parameters; without it all tools are listed.\n"
+	 "SERVER alone lists that server's; SERVER.TOOL shows one tool whole, with its signature.",
+	 cli_tools},
 	{"call", "SERVER.TOOL [JSON]", 1, 2, "args", "call one tool",
 	 "JSON is its arguments, an object; - reads them from stdin.\n"
 	 "Goes through the same policy, limits and log as calls from code.",

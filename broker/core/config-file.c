@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys of the main file that are Hawser's own: providers, isolation, policy, limits; paths are config-paths.c's. */
 #include "broker/core/config-decode.h"
+#include "broker/host/host.h"
 #include "policy/policy.h"
 
 #include <ctype.h>
@@ -58,6 +59,27 @@ static bool provider_name_ok(const char *name)
 	return n > 0 && n <= 32;
 }
 
+static bool provider_exists(const char *name)
+{
+	static const char *const names[] = {HOST_PROVIDER_NAMES};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void complain_of_provider(struct config_reader *reader, int line, const char *name)
+{
+	static const char *const offered[] = {"process", NULL};
+	const char *near = json_nearest(name, offered);
+
+	if (near)
+		config_complain(reader, line, "providers: there is no provider %s; did you mean %s?", name, near);
+	else
+		config_complain(reader, line, "providers: there is no provider %s; write providers: [process]", name);
+}
+
 static void add_provider(struct config_reader *reader, const struct config_node *n, const char *name,
 			 const struct config_node *settings)
 {
@@ -70,6 +92,8 @@ static void add_provider(struct config_reader *reader, const struct config_node 
 	if (settings && settings->kind != CONFIG_OBJECT && settings->kind != CONFIG_NULL)
 		return config_complain(reader, settings->line, "providers: the settings of %s are an object, not %s",
 				       name, config_kind_name(settings->kind));
+	if (!provider_exists(name))
+		return complain_of_provider(reader, line, name);
 	for (size_t i = 0; i < c->provider_count; i++)
 		if (strcmp(c->providers[i].name, name) == 0)
 			return config_complain(reader, line, "providers: %s stands here twice; keep one", name);

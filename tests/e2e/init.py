@@ -240,10 +240,19 @@ def lists_of_claude_code_become_rules_and_a_project_may_only_take_away():
 
 
 @cases.add
+def an_empty_file_in_braces_is_added_to_and_another_is_told_how_to_be_written():
+    allow = json.dumps({"permissions": {"allow": ["mcp__user__add"]}})
+    for text, status, told in (("{}\n", 0, ""), ("{limits: {pool: 0}}\n", 1, "not written as indented lines")):
+        with home_with({**SAMPLES, "h/.claude/settings.json": allow}, text) as home:
+            done = good(home.run("init", "--yes", timeout=60), status)
+            assert told in done.stderr, done
+
+
+@cases.add
 def in_the_home_folder_the_users_files_are_the_users():
     allow = json.dumps({"permissions": {"allow": ["mcp__user__add"]}})
     with home_with({**SAMPLES, "h/.claude/settings.json": allow}) as home:
-        os.rmdir(home.path("work"))
+        shutil.rmtree(home.path("work"))
         os.symlink("h", home.path("work"))
         told = init(home, "--yes")
         seen = [(row["file"], row["server"]) for row in told["servers"] if row["server"] != "twice"]
