@@ -96,8 +96,7 @@ static bool is_of(struct span tool, const struct exact *exact)
 {
 	_cleanup_free_ char *server = cli_member(tool, "server"), *name = cli_member(tool, "name");
 
-	return server && name && strcmp(server, exact->server) == 0 &&
-	       (!exact->tool || strcmp(name, exact->tool) == 0);
+	return server && name && strcmp(server, exact->server) == 0 && (!exact->tool || strcmp(name, exact->tool) == 0);
 }
 
 static void print_whole(struct span tool)
@@ -125,7 +124,8 @@ static int print_exact(struct wire *w, const struct exact *exact, size_t *ret_co
 	size_t at = 0, width = terminal_width(), column;
 	int status;
 
-	if (buf_append_str(&params, "{") < 0 || buf_append_member(&params, "query", exact->tool ? exact->tool : "") < 0 ||
+	if (buf_append_str(&params, "{") < 0 ||
+	    buf_append_member(&params, "query", exact->tool ? exact->tool : "") < 0 ||
 	    buf_append_str(&params, exact->tool ? "}" : ",\"detail_level\":\"descriptions\"}") < 0)
 		return cli_say(CLI_USAGE, "the query is too long");
 	status = wire_ask(w, "tools.search", span_of(buf_head(&params), params.len), NULL, NULL, &answer);

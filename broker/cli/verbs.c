@@ -67,7 +67,6 @@ const struct cli_verb cli_verbs[] = {
 	 "    files:\n"
 	 "      command: npx\n"
 	 "      args: [-y, \"@modelcontextprotocol/server-filesystem\", \"${HOME}/Documents\"]\n\n"
-	 "Keys: mcpServers, include, policy, limits, providers, isolation, durability, runtimes, environments.\n"
 	 "include: [FILE] takes the mcpServers of another client's file, live; so do the names claude-code, cursor, "
 	 "vscode,\n"
 	 "claude-desktop, codex, and project: the files of the folder that hawser is called in (see hawser help "
@@ -139,7 +138,7 @@ static void keep_standard_descriptors(void)
 			(void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
-int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args))
+int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args), const struct json_keys *keys)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct cli_args args;
@@ -147,8 +146,9 @@ int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args))
 	keep_standard_descriptors();
 	if (cli_parse(argc - 1, argv + 1, &args, &err) < 0)
 		return cli_say(CLI_USAGE, "%s", error_text(&err));
+	args.keys = keys;
 	if (args.help) {
-		cli_help_verb(args.verb);
+		cli_help_verb(args.verb, keys);
 		return written(CLI_OK);
 	}
 	return args.verb->run ? written(args.verb->run(&args)) : serve(&args);

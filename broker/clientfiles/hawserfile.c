@@ -245,7 +245,8 @@ static int add_to_braces(struct span text, const struct hawserfile_addition *a, 
 	_cleanup_error_ struct error why = ERROR_INIT;
 	int r = add_to_json(text, a, out, &why);
 
-	return r < 0 ? error_set(err, r, "it is not written as indented lines; write it so, and try again (as JSON: %s)",
+	return r < 0 ? error_set(err, r,
+				 "it is not written as indented lines; write it so, and try again (as JSON: %s)",
 				 error_text(&why))
 		     : 0;
 }

@@ -20,15 +20,34 @@ static const struct json_field file_table[] = {
 	{.name = "include",
 	 AT(include),
 	 .text = "Files whose mcpServers are read too; or clients by name, and project."},
-	{.name = "policy", AT(policy), .text = "Who may call what."},
+	{.name = "policy",
+	 AT(policy),
+	 .text = "Who may call what: default: allow, deny or ask, and rules, a list of deny, ask or allow: SERVER.TOOL "
+		 "(* is any), with from: FILE for servers of a project's file."},
 	{.name = "limits", AT(limits), .text = "Limits and defaults."},
-	{.name = "providers", AT(providers), .text = "Where sandboxes come from, in order."},
-	{.name = "isolation", AT(isolation), .text = "The weakest wall that is good enough."},
-	{.name = "durability", AT(durability), .text = "What the list of runs survives."},
-	{.name = "runtimes", AT(runtimes), .text = "Interpreters."},
+	{.name = "providers", AT(providers), .text = "Where sandboxes come from, in order: [process]."},
+	{.name = "isolation",
+	 AT(isolation),
+	 .text = "The weakest wall that is good enough: process, container, gvisor or vm."},
+	{.name = "durability", AT(durability), .text = "What the list of runs survives: process or power."},
+	{.name = "runtimes", AT(runtimes), .text = "Interpreters: javascript, python, bash; absolute paths."},
 	{.name = "environments", AT(environments), .text = "Prefixes with packages that a run may ask for by name."},
 };
 #undef AT
+
+const struct json_keys *config_keys(void)
+{
+	static struct json_keys keys[] = {
+		{"Keys of hawser.yaml", file_table, ARRAY_SIZE(file_table)},
+		{"Keys of a server, below mcpServers.NAME", config_server_table, 0},
+		{"Keys of limits", config_limits_table, 0},
+		{NULL, NULL, 0},
+	};
+
+	keys[1].count = config_server_count;
+	keys[2].count = config_limits_count;
+	return keys;
+}
 
 struct enum_read {
 	int value;

@@ -108,7 +108,8 @@ static int make_absolute(char *path, const char *folder, char **ret, struct erro
 
 	if (!relative)
 		*ret = path;
-	else if (asprintf(ret, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, relative + (strncmp(relative, "./", 2) == 0 ? 2 : 0)) < 0)
+	else if (asprintf(ret, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder,
+			  relative + (strncmp(relative, "./", 2) == 0 ? 2 : 0)) < 0)
 		*ret = NULL;
 	return *ret ? 0 : error_set(err, -ENOMEM, "no memory");
 }

@@ -179,16 +179,16 @@ static void program_cure(const struct config_server *c, int code, char *cure, si
 
 	snprintf(place, sizeof(place), "%s (%s:%d)", c->name, c->file, c->line);
 	if (code == -ENOTDIR)
-		snprintf(cure, size, c->cwd ? "correct the cwd of %s" : "call hawser in another folder, or give %s a cwd",
-			 place);
+		snprintf(cure, size,
+			 c->cwd ? "correct the cwd of %s" : "call hawser in another folder, or give %s a cwd", place);
 	else if (code == -EISDIR)
 		snprintf(cure, size, "name the program in it as the command of %s", place);
 	else if (code == -EACCES)
 		snprintf(cure, size, "chmod +x %.256s, or name what runs it as the command of %s, and it in args",
 			 c->command, place);
 	else if (code == -ENOEXEC)
-		snprintf(cure, size, "correct its first line, or name what runs it as the command of %s, and it in args",
-			 place);
+		snprintf(cure, size,
+			 "correct its first line, or name what runs it as the command of %s, and it in args", place);
 	else if (relative)
 		snprintf(cure, size, "%.256s is looked for in %s: write its whole path as the command of %s",
 			 c->command, c->cwd ? "its cwd" : "the folder that hawser is called in", place);

@@ -509,6 +509,7 @@ static void test_show(void **state)
 	assert_null(strstr(text, "hunter2"));
 	assert_non_null(strstr(text, "\"${B}\""));
 	assert_non_null(strstr(text, "show.yaml:6"));
+	assert_non_null(strstr(text, "\"startTimeout\":60000")); /* as the file spells it */
 	assert_non_null(strstr(text, "\"roots\":\"client\""));
 	assert_non_null(strstr(text, "\"roots\":[\"~/a\"]"));
 	assert_non_null(strstr(text, "\"preset\""));
