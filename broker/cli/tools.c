@@ -232,7 +232,6 @@ static void print_server(struct span server)
 	struct span tools = span_member(server, "tools");
 
 	if (state && strcmp(state, "idle") == 0 && !(what && *what) && span_equals(tools, "0")) {
-		tools = SPAN_NONE;
 		printf("%s  not started yet\n", name ? cli_clean(name) : "?");
 		return;
 	}
