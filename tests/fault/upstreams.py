@@ -13,7 +13,7 @@ NOT_THERE = {"command": "no-such-program-anywhere"}
 BAD = [
     ("a program that is not there", NOT_THERE, ["no-such-program-anywhere"]),
     ("a path that is not there", {"command": "/nowhere/server"}, ["/nowhere/server"]),
-    ("no program at all", {"command": "/etc/passwd"}, ["/etc/passwd", "Permission denied"]),
+    ("no program at all", {"command": "/etc/passwd"}, ["/etc/passwd", "it is not executable"]),
     ("a folder that is not there", fixture(cwd="/nowhere"), ["/nowhere"]),
     ("exits at once", fixture("--exit", "3", "--stderr", "no licence found"), ["status 3", "no licence found"]),
     ("exits after the handshake", fixture("--crash-initialized", "4"), ["status 4"]),
