@@ -43,6 +43,13 @@ struct json_field {
 	int64_t preset; /* integer, boolean, enum: value when absent */
 };
 
+/* A table with what it is about, for help; lists of them end with title NULL. */
+struct json_keys {
+	const char *title;
+	const struct json_field *table;
+	size_t count;
+};
+
 /* Fills the struct at data from object. The first ten faults are in one error, one line each: "timeout_ms: 99999999 is
  * over 900000". Unknown keys are faults too (nearest known name is offered) unless lax. On failure data is as
  * json_table_done() leaves it. */

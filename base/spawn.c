@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <uthash.h>
 
@@ -312,6 +313,43 @@ static int find_program(const struct spawn_options *o, char path[PATH_MAX], stru
 	return error_set(err, -ENOENT, "there is no program \"%s\" in PATH", name);
 }
 
+/* The program that the first line of a script names; false: path is none. */
+static bool read_interpreter(const char *path, char ret[PATH_MAX])
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char line[256] = "";
+	ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
+	const char *at = line + 2;
+
+	if (n < 2 || memcmp(line, "#!", 2) != 0)
+		return false;
+	at += strspn(at, " \t");
+	snprintf(ret, PATH_MAX, "%.*s", (int)strcspn(at, " \t\r\n"), at);
+	return ret[0] != '\0';
+}
+
+/* What can be seen before anything is started, for those who are not told what became of exec. */
+static int look_first(const struct spawn_options *o, const char *path, struct error *err)
+{
+	char interpreter[PATH_MAX];
+	struct stat st;
+
+	if (o->cwd && access(o->cwd, X_OK) < 0)
+		return error_set(err, -ENOTDIR, "%s %s, its cwd %s: %s", stage_texts[STAGE_CWD], path, o->cwd,
+				 strerrordesc_np(errno));
+	if (stat(path, &st) < 0)
+		return error_set_errno(err, -errno, "starting %s", path);
+	if (S_ISDIR(st.st_mode))
+		return error_set(err, -EISDIR, "starting %s: it is a folder", path);
+	if (access(path, X_OK) < 0)
+		return errno == EACCES ? error_set(err, -EACCES, "starting %s: it is not executable", path)
+				       : error_set_errno(err, -errno, "starting %s", path);
+	if (S_ISREG(st.st_mode) && read_interpreter(path, interpreter) && access(interpreter, F_OK) < 0)
+		return error_set(err, -ENOEXEC, "starting %s: the interpreter in its first line (%.200s) is not there",
+				 path, interpreter);
+	return 0;
+}
+
 static int read_report(int fd, struct failure *ret)
 {
 	ssize_t n;
@@ -340,10 +378,9 @@ int spawn_start(struct spawner *s, const struct spawn_options *o, spawn_exit_fn 
 	r = find_program(o, path, err);
 	if (r < 0)
 		return r;
-	if (o->no_wait && o->cwd && access(o->cwd, X_OK) < 0)
-		return error_set_errno(err, -errno, "%s %s (%s)", stage_texts[STAGE_CWD], path, o->cwd);
-	if (o->no_wait && access(path, X_OK) < 0)
-		return error_set_errno(err, -errno, "starting %s", path);
+	r = o->no_wait ? look_first(o, path, err) : 0;
+	if (r < 0)
+		return r;
 	if (!o->no_wait && pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return error_set_errno(err, -errno, "starting %s", path);
 	report_read = o->no_wait ? -1 : pipe_fds[0];

@@ -34,6 +34,7 @@ struct cli_args {
 		const char *items[CLI_ALLOW_MAX];
 		size_t count;
 	} allow, servers_only;
+	const struct json_keys *keys; /* of hawser.yaml, for help; NULL: not known */
 	char **operands; /* borrowed from argv */
 	size_t operand_count;
 };
@@ -69,8 +70,8 @@ bool cli_is_common(const char *option);
 int cli_parse(int argc, char **argv, struct cli_args *ret, struct error *err) _must_check_;
 /* "500ms", "30s", "5m", "1h" to milliseconds. A number without a unit is an error: nobody agrees on which it is. */
 int cli_parse_duration(const char *text, int64_t *ret_ms, struct error *err) _must_check_;
-/* Parses, runs the verb, says what is wrong. serve: what `hawser serve` does. */
-int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args));
+/* Parses, runs the verb, says what is wrong. serve: what `hawser serve` does. keys: what may stand in hawser.yaml. */
+int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args), const struct json_keys *keys);
 
 /* One a verb. */
 int cli_run(const struct cli_args *args);
@@ -96,8 +97,10 @@ int cli_refuse(const struct cli_args *args);
 int cli_policy(const struct cli_args *args);
 int cli_version(const struct cli_args *args);
 int cli_help(const struct cli_args *args);
-void cli_help_verb(const struct cli_verb *verb);
-void cli_print_man(void);
+void cli_help_verb(const struct cli_verb *verb, const struct json_keys *keys);
+void cli_print_man(const struct json_keys *keys);
+/* What a key's text does not say: its range and what it is when it is absent; "": nothing. */
+void cli_key_range(const struct json_field *key, char text[96]);
 
 /* ---- output ---- */
 enum cli_colour { CLI_PLAIN, CLI_GOOD, CLI_BAD, CLI_DIM };

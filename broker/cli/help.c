@@ -30,11 +30,38 @@ static void print_options(const char *list)
 	}
 }
 
-void cli_help_verb(const struct cli_verb *verb)
+void cli_key_range(const struct json_field *key, char text[96])
+{
+	text[0] = '\0';
+	if (key->kind == JSON_KIND_INTEGER && key->preset)
+		snprintf(text, 96, " %lld to %lld; absent: %lld.", (long long)key->least, (long long)key->most,
+			 (long long)key->preset);
+	else if (key->kind == JSON_KIND_INTEGER)
+		snprintf(text, 96, " %lld to %lld.", (long long)key->least, (long long)key->most);
+	else if (key->kind == JSON_KIND_BOOLEAN)
+		snprintf(text, 96, " Absent: %s.", key->preset ? "true" : "false");
+}
+
+static void print_keys(const struct json_keys *keys)
+{
+	char range[96];
+
+	for (; keys && keys->title; keys++) {
+		printf("\n%s:\n", keys->title);
+		for (size_t i = 0; i < keys->count; i++) {
+			cli_key_range(&keys->table[i], range);
+			printf("  %-14s %s%s\n", keys->table[i].name, keys->table[i].text, range);
+		}
+	}
+}
+
+void cli_help_verb(const struct cli_verb *verb, const struct json_keys *keys)
 {
 	printf("hawser %s%s%s - %s\n", verb->name, *verb->operands ? " " : "", verb->operands, verb->summary);
 	if (*verb->details)
 		printf("\n%s\n", verb->details);
+	if (verb->run == cli_config)
+		print_keys(keys);
 	printf("\n");
 	print_options(verb->options);
 	print_options("config json help");
@@ -72,7 +99,7 @@ static void print_json(void)
 int cli_help(const struct cli_args *args)
 {
 	if (args->man) {
-		cli_print_man();
+		cli_print_man(args->keys);
 		return CLI_OK;
 	}
 	if (args->json) {
@@ -85,7 +112,7 @@ int cli_help(const struct cli_args *args)
 	}
 	for (size_t i = 0; cli_verbs[i].name; i++)
 		if (strcmp(cli_verbs[i].name, args->operands[0]) == 0) {
-			cli_help_verb(&cli_verbs[i]);
+			cli_help_verb(&cli_verbs[i], args->keys);
 			return CLI_OK;
 		}
 	return cli_say(CLI_USAGE, "there is no verb %.40s; hawser help lists them", args->operands[0]);

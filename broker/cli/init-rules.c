@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char *const verdicts[] = {"deny", "ask", "allow"};
 
@@ -131,6 +132,14 @@ static void sort_rules(struct init *in)
 	memcpy(in->rules, sorted, n * sizeof(*sorted));
 }
 
+/* In the home folder the settings of the folder are the user's own, which were read. */
+static bool is_read(const char *path, const char *users)
+{
+	struct stat a, b;
+
+	return stat(path, &a) == 0 && stat(users, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 int init_take_rules(struct init *in, struct error *err)
 {
 	static const struct {
@@ -142,12 +151,20 @@ int init_take_rules(struct init *in, struct error *err)
 		{false, true, ".claude/settings.local.json"}, /* Claude Code's own, unless the repository has one */
 	};
 
+	_cleanup_free_ char *users = NULL;
+
+	if (asprintf(&users, "%s/%s", in->where.home, files[0].path) < 0) {
+		users = NULL;
+		return error_set(err, -ENOMEM, "no memory");
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		_cleanup_free_ char *path = NULL;
 		int r;
 
 		if (asprintf(&path, "%s/%s", files[i].home ? in->where.home : in->where.cwd, files[i].path) < 0)
 			return error_set(err, -ENOMEM, "no memory");
+		if (i > 0 && is_read(path, users))
+			continue;
 		r = take_file(in, path, files[i].only_less, err);
 		if (r < 0)
 			return r;

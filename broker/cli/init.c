@@ -100,7 +100,10 @@ static void ask_for_project(struct init *in, const struct clientfile_section *se
 	for (size_t i = 0; !yes && i < in->item_count; i++)
 		if (in->items[i].section == section && in->items[i].fate != INIT_STAYS) {
 			in->items[i].fate = INIT_STAYS;
-			init_set_why(&in->items[i], "its file belongs to this folder and wants a yes of its own");
+			init_set_why(&in->items[i],
+				     "its file belongs to this folder and wants a yes of its own: run hawser init at a "
+				     "terminal, or write include: [project] into hawser.yaml, then hawser trust %s",
+				     section->file->path);
 		}
 	for (size_t i = 0; yes && i < in->item_count; i++)
 		if (in->items[i].section == section && in->items[i].fate == INIT_MOVES)

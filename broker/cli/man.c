@@ -57,7 +57,25 @@ static void put_verb(const struct cli_verb *verb)
 			put_option(&cli_options[i]);
 }
 
-void cli_print_man(void)
+static void put_keys(const struct json_keys *keys)
+{
+	char range[96];
+
+	for (; keys && keys->title; keys++) {
+		printf(".SS ");
+		put(keys->title);
+		printf("\n");
+		for (size_t i = 0; i < keys->count; i++) {
+			cli_key_range(&keys->table[i], range);
+			printf(".TP\n\\fB%s\\fR\n", keys->table[i].name);
+			put(keys->table[i].text);
+			put(range);
+			printf("\n");
+		}
+	}
+}
+
+void cli_print_man(const struct json_keys *keys)
 {
 	printf(".\\\" Made by `hawser help --man`.\n"
 	       ".TH HAWSER 1 \"\" \"hawser " HAWSER_VERSION "\"\n"
@@ -73,6 +91,8 @@ void cli_print_man(void)
 	printf(".SH VERBS\n");
 	for (size_t i = 0; cli_verbs[i].name; i++)
 		put_verb(&cli_verbs[i]);
+	printf(".SH CONFIGURATION\n");
+	put_keys(keys);
 	printf(".SH EXIT STATUS\n");
 	for (const struct cli_status *s = cli_statuses; s->means; s++) {
 		printf(".TP\n\\fB%d\\fR\n", s->status);

@@ -62,6 +62,119 @@ static size_t widest_name(struct span results)
 	return widest + 2;
 }
 
+/* ---- what is meant exactly: SERVER, or SERVER.TOOL ---- */
+
+struct exact {
+	char *server; /* NULL: the query is words */
+	const char *tool; /* NULL: all of the server's */
+};
+
+/* Names may have dots in them: the longest server that begins the query. */
+static int find_exact(struct wire *w, const char *query, struct exact *ret)
+{
+	struct span answer, server;
+	size_t at = 0, best = 0;
+	int status = *query ? wire_ask(w, "tools.servers", SPAN_LIT("{}"), NULL, NULL, &answer) : CLI_OK;
+
+	if (status != CLI_OK || !*query)
+		return status;
+	while (span_next_element(answer, &at, &server)) {
+		_cleanup_free_ char *name = cli_member(server, "name");
+		size_t n = name ? strlen(name) : 0;
+
+		if (n == 0 || n < best || strncmp(query, name, n) != 0 || (query[n] && query[n] != '.'))
+			continue;
+		best = n;
+		free(ret->server);
+		ret->server = TAKE_PTR(name);
+		ret->tool = query[n] ? query + n + 1 : NULL;
+	}
+	return CLI_OK;
+}
+
+static bool is_of(struct span tool, const struct exact *exact)
+{
+	_cleanup_free_ char *server = cli_member(tool, "server"), *name = cli_member(tool, "name");
+
+	return server && name && strcmp(server, exact->server) == 0 && (!exact->tool || strcmp(name, exact->tool) == 0);
+}
+
+static void print_whole(struct span tool)
+{
+	static const char *const members[] = {"signature", "description"};
+	_cleanup_free_ char *server = cli_member(tool, "server"), *name = cli_member(tool, "name");
+
+	printf("%s.%s\n", server ? server : "?", name ? cli_clean(name) : "?");
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		_cleanup_free_ char *text = cli_member(tool, members[i]);
+		char *rest = text, *line;
+
+		if (text && *text)
+			cli_clean(text);
+		while (text && *text && (line = strsep(&rest, "\n")))
+			printf("  %s\n", line);
+	}
+}
+
+/* 0: there is none, and the query is words like any other. */
+static int print_exact(struct wire *w, const struct exact *exact, size_t *ret_count)
+{
+	_cleanup_buf_ struct buf params = BUF_INIT(64 * 1024);
+	struct span answer, results, tool;
+	size_t at = 0, width = terminal_width(), column;
+	int status;
+
+	if (buf_append_str(&params, "{") < 0 ||
+	    buf_append_member(&params, "query", exact->tool ? exact->tool : "") < 0 ||
+	    buf_append_str(&params, exact->tool ? "}" : ",\"detail_level\":\"descriptions\"}") < 0)
+		return cli_say(CLI_USAGE, "the query is too long");
+	status = wire_ask(w, "tools.search", span_of(buf_head(&params), params.len), NULL, NULL, &answer);
+	if (status != CLI_OK)
+		return status;
+	results = span_member(answer, "results");
+	column = widest_name(results);
+	while (results.p && span_next_element(results, &at, &tool)) {
+		if (!is_of(tool, exact))
+			continue;
+		++*ret_count;
+		if (exact->tool)
+			print_whole(tool);
+		else
+			print_tool(tool, column, width);
+	}
+	return CLI_OK;
+}
+
+/* ---- what is not there ---- */
+
+static bool gave_nothing(struct span server)
+{
+	_cleanup_free_ char *state = cli_member(server, "state"), *problem = cli_member(server, "problem");
+
+	return state && problem && *problem && strcmp(state, "ready") != 0 &&
+	       span_equals(span_member(server, "tools"), "0");
+}
+
+static int note_silent(struct wire *w)
+{
+	_cleanup_buf_ struct buf names = BUF_INIT(4096);
+	_cleanup_free_ char *list = NULL;
+	struct span answer, server;
+	size_t at = 0;
+	int status = wire_ask(w, "tools.servers", SPAN_LIT("{}"), NULL, NULL, &answer);
+
+	while (status == CLI_OK && span_next_element(answer, &at, &server)) {
+		_cleanup_free_ char *name = gave_nothing(server) ? cli_member(server, "name") : NULL;
+
+		if (name && buf_printf(&names, "%s%s", names.len ? ", " : "", cli_clean(name)) < 0)
+			break; /* the beginning of the list says enough */
+	}
+	list = names.len ? buf_steal(&names, NULL) : NULL;
+	if (list)
+		cli_say(0, "note: %s gave no tools; hawser tools --servers says why", list);
+	return status;
+}
+
 static int search(struct wire *w, const struct cli_args *args)
 {
 	const char *query = args->operand_count ? args->operands[0] : "";
@@ -93,6 +206,23 @@ static int search(struct wire *w, const struct cli_args *args)
 	return CLI_OK;
 }
 
+static int look(struct wire *w, const struct cli_args *args)
+{
+	struct exact exact = {NULL, NULL};
+	size_t count = 0;
+	int status = CLI_OK;
+
+	if (args->json)
+		return search(w, args);
+	status = find_exact(w, args->operand_count ? args->operands[0] : "", &exact);
+	if (status == CLI_OK && exact.server)
+		status = print_exact(w, &exact, &count);
+	free(exact.server);
+	if (status == CLI_OK && count == 0)
+		status = search(w, args);
+	return status == CLI_OK ? note_silent(w) : status;
+}
+
 static void print_server(struct span server)
 {
 	_cleanup_free_ char *name = cli_member(server, "name"), *id = cli_member(server, "id");
@@ -101,6 +231,10 @@ static void print_server(struct span server)
 	char *what = problem && *problem ? problem : notice;
 	struct span tools = span_member(server, "tools");
 
+	if (state && strcmp(state, "idle") == 0 && !(what && *what) && span_equals(tools, "0")) {
+		printf("%s  not started yet\n", name ? cli_line(name) : "?");
+		return;
+	}
 	printf("%s%s%s%s  %s", name ? cli_line(name) : "?", id && name && strcmp(id, name) != 0 ? " (in code: " : "",
 	       id && name && strcmp(id, name) != 0 ? id : "", id && name && strcmp(id, name) != 0 ? ")" : "",
 	       state ? state : "?");
@@ -161,7 +295,7 @@ int cli_tools(const struct cli_args *args)
 	else if (args->servers)
 		status = list_servers(&w, args);
 	else
-		status = search(&w, args);
+		status = look(&w, args);
 	wire_close(&w);
 	return status;
 }

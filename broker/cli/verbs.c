@@ -39,7 +39,9 @@ const struct cli_verb cli_verbs[] = {
 	 "with the command that cures it.",
 	 cli_state},
 	{"tools", "[QUERY]", 0, 1, "servers logs", "find tools of your MCP servers, or look at the servers",
-	 "QUERY is words of a tool's name, description or parameters; without it all tools are listed.", cli_tools},
+	 "QUERY is words of a tool's name, description or parameters; without it all tools are listed.\n"
+	 "SERVER alone lists that server's; SERVER.TOOL shows one tool whole, with its signature.",
+	 cli_tools},
 	{"call", "SERVER.TOOL [JSON]", 1, 2, "args", "call one tool",
 	 "JSON is its arguments, an object; - reads them from stdin.\n"
 	 "Goes through the same policy, limits and log as calls from code.",
@@ -65,7 +67,6 @@ const struct cli_verb cli_verbs[] = {
 	 "    files:\n"
 	 "      command: npx\n"
 	 "      args: [-y, \"@modelcontextprotocol/server-filesystem\", \"${HOME}/Documents\"]\n\n"
-	 "Keys: mcpServers, include, policy, limits, providers, isolation, durability, runtimes, environments.\n"
 	 "include: [FILE] takes the mcpServers of another client's file, live; so do the names claude-code, cursor, "
 	 "vscode,\n"
 	 "claude-desktop, codex, and project: the files of the folder that hawser is called in (see hawser help "
@@ -137,7 +138,7 @@ static void keep_standard_descriptors(void)
 			(void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
-int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args))
+int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args), const struct json_keys *keys)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
 	struct cli_args args;
@@ -145,8 +146,9 @@ int cli_main(int argc, char **argv, int (*serve)(const struct cli_args *args))
 	keep_standard_descriptors();
 	if (cli_parse(argc - 1, argv + 1, &args, &err) < 0)
 		return cli_say(CLI_USAGE, "%s", error_text(&err));
+	args.keys = keys;
 	if (args.help) {
-		cli_help_verb(args.verb);
+		cli_help_verb(args.verb, keys);
 		return written(CLI_OK);
 	}
 	return args.verb->run ? written(args.verb->run(&args)) : serve(&args);

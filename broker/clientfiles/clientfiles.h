@@ -89,6 +89,8 @@ void clientfiles_done(struct clientfiles *all);
 bool clientfiles_are_large(const struct clientfile_where *where);
 /* The path of a place. On the heap. */
 char *clientfile_path(const struct clientfile_place *place, const struct clientfile_where *where);
+/* Is this place of a folder a user's own file too, as in the home folder? Then it is read as that alone. */
+bool clientfile_is_users(const struct clientfile_place *place, const struct clientfile_where *where);
 /* Does command (looked for in path, a list as PATH is) start the program that runs now? */
 bool clientfile_is_self(const char *command, const char *path);
 

@@ -97,25 +97,25 @@ static bool find_block(struct span text, size_t from, size_t to, size_t indent, 
 	return false;
 }
 
-/* What stands behind the colon: nothing (0), an empty collection or null (its length), or something else (-EINVAL). */
-static int rest_of(struct span text, const struct block *b, size_t *ret_at)
+/* What stands from i on up to the end of the line: nothing (0), an empty collection or null (its length), or something
+ * else (-EINVAL). */
+static int length_of_nothing(struct span text, size_t i, size_t body, size_t *ret_at)
 {
 	static const char *const nothing[] = {"{}", "[]", "null", "~"};
-	size_t i = b->rest;
 
-	while (i < b->body && text.p[i] == ' ')
+	while (i < body && text.p[i] == ' ')
 		i++;
 	*ret_at = i;
-	if (i == b->body || strchr("#\r\n", text.p[i]))
+	if (i == body || strchr("#\r\n", text.p[i]))
 		return 0;
 	for (size_t k = 0; k < ARRAY_SIZE(nothing); k++) {
 		size_t n = strlen(nothing[k]), after = i + n;
 
-		if (b->body - i < n || memcmp(text.p + i, nothing[k], n) != 0)
+		if (body - i < n || memcmp(text.p + i, nothing[k], n) != 0)
 			continue;
-		while (after < b->body && text.p[after] == ' ')
+		while (after < body && text.p[after] == ' ')
 			after++;
-		if (after == b->body || strchr("#\r\n", text.p[after]))
+		if (after == body || strchr("#\r\n", text.p[after]))
 			return (int)n;
 	}
 	return -EINVAL;
@@ -229,7 +229,7 @@ static int insert(const struct yaml_edit *y, size_t at, struct buf *added)
 static int open_block(const struct yaml_edit *y, const struct block *b, const char *key, struct error *err)
 {
 	size_t at;
-	int n = rest_of(y->text, b, &at);
+	int n = length_of_nothing(y->text, b->rest, b->body, &at);
 
 	if (n < 0)
 		return error_set(err, -EINVAL, "%s is not written as indented lines; write it so, and try again", key);
@@ -308,11 +308,34 @@ static int add_rules(const struct yaml_edit *y, const struct hawserfile_addition
 	return r < 0 ? r : insert(y, y->text.len, &out);
 }
 
+static bool is_marker(struct span text, size_t line)
+{
+	return text.len - line >= 3 && memcmp(text.p + line, "---", 3) == 0;
+}
+
+/* An empty {} that is the whole file goes; a file that is written in braces is refused. */
+static int open_file(const struct yaml_edit *y, struct error *err)
+{
+	size_t line = 0, at = 0;
+	int n;
+
+	while (line < y->text.len && (says_nothing(y->text, line) || is_marker(y->text, line)))
+		line = line_end(y->text, line);
+	if (line == y->text.len)
+		return 0;
+	n = length_of_nothing(y->text, line, line_end(y->text, line), &at);
+	if (n < 0 && (y->text.p[at] == '{' || y->text.p[at] == '['))
+		return error_set(err, -EINVAL, "the file is not written as indented lines; write it so, and try again");
+	return n > 0 ? edit_splice(y->edit, at, (size_t)n, "") : 0;
+}
+
 int hawserfile_add_yaml(struct span text, const struct hawserfile_addition *a, struct edit *edit, struct error *err)
 {
 	struct yaml_edit y = {text, edit, edit_line_break(text)};
-	int r = add_servers(&y, a, err);
+	int r = open_file(&y, err);
 
+	if (r == 0)
+		r = add_servers(&y, a, err);
 	if (r == 0)
 		r = add_rules(&y, a, err);
 	return r < 0 && !err->code ? error_set(err, r, "too much to add") : r;

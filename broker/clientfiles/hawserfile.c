@@ -220,6 +220,37 @@ static int apply(struct edit *edit, struct span text, struct buf *out, struct er
 	return r < 0 ? error_set(err, r, "the new text is too large") : 0;
 }
 
+/* Servers and rules one after the other: in an empty object each would be the first member. */
+static int add_to_json(struct span text, const struct hawserfile_addition *a, struct buf *out, struct error *err)
+{
+	struct hawserfile_addition servers = {.servers = a->servers, .server_count = a->server_count};
+	struct hawserfile_addition rules = {
+		.rules = a->rules, .rule_count = a->rule_count, .rule = a->rule, .above = a->above};
+	_cleanup_buf_ struct buf between = BUF_INIT(out->max);
+	_cleanup_edit_ struct edit first = {0}, second = {0};
+	int r = add_json(text, &servers, &first, err);
+
+	if (r == 0)
+		r = apply(&first, text, &between, err);
+	if (r < 0)
+		return r;
+	text = span_of(buf_head(&between), between.len);
+	r = add_json(text, &rules, &second, err);
+	return r < 0 ? r : apply(&second, text, out, err);
+}
+
+/* Braces of YAML that are not JSON are nothing that is added to. */
+static int add_to_braces(struct span text, const struct hawserfile_addition *a, struct buf *out, struct error *err)
+{
+	_cleanup_error_ struct error why = ERROR_INIT;
+	int r = add_to_json(text, a, out, &why);
+
+	return r < 0 ? error_set(err, r,
+				 "it is not written as indented lines; write it so, and try again (as JSON: %s)",
+				 error_text(&why))
+		     : 0;
+}
+
 int hawserfile_add(struct span text, bool yaml, const struct hawserfile_addition *a, struct buf *out, struct error *err)
 {
 	_cleanup_edit_ struct edit edit = {0};
@@ -227,7 +258,9 @@ int hawserfile_add(struct span text, bool yaml, const struct hawserfile_addition
 
 	if (!yaml && skip_blanks(text) == text.p + text.len)
 		text = SPAN_LIT("{}\n");
-	r = yaml && !has_braces(text) ? hawserfile_add_yaml(text, a, &edit, err) : add_json(text, a, &edit, err);
+	if (has_braces(text) || !yaml)
+		return yaml ? add_to_braces(text, a, out, err) : add_to_json(text, a, out, err);
+	r = hawserfile_add_yaml(text, a, &edit, err);
 	return r < 0 ? r : apply(&edit, text, out, err);
 }
 

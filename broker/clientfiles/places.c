@@ -126,6 +126,23 @@ static bool same_file(const char *path, const struct stat *self)
 	return stat(path, &st) == 0 && st.st_dev == self->st_dev && st.st_ino == self->st_ino;
 }
 
+/* In one's home folder the file of the project and that of the user are one, which nobody else has put there. */
+bool clientfile_is_users(const struct clientfile_place *place, const struct clientfile_where *where)
+{
+	_cleanup_free_ char *own = place->base == CLIENTFILE_CWD ? clientfile_path(place, where) : NULL;
+	struct stat self;
+
+	if (!own || stat(own, &self) < 0)
+		return false;
+	for (const struct clientfile_place *p = clientfile_places; p->client; p++) {
+		_cleanup_free_ char *path = p->base == CLIENTFILE_CWD ? NULL : clientfile_path(p, where);
+
+		if (path && same_file(path, &self))
+			return true;
+	}
+	return false;
+}
+
 bool clientfile_is_self(const char *command, const char *path)
 {
 	struct stat self;

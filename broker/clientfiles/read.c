@@ -193,7 +193,8 @@ int clientfiles_read(const struct clientfile_where *where, const char *client, b
 		for (const struct clientfile_place *p = clientfile_places; p->client; p++) {
 			int r;
 
-			if ((int)p->scope != scope || !is_wanted(p, client, want_users, want_projects))
+			if ((int)p->scope != scope || !is_wanted(p, client, want_users, want_projects) ||
+			    clientfile_is_users(p, where))
 				continue;
 			r = add_section(ret, where, p, err);
 			if (r < 0) {

@@ -82,6 +82,15 @@ static void reach_server(struct call *call)
 		call_fail(call, "upstream_down", true, NULL, "%s", error_text(&err));
 }
 
+/* What the caller asked for, at most what the server's entry names, else limits.call_ms. */
+static int64_t timeout_of(const struct call *call)
+{
+	int64_t servers = call->server->config->timeout_ms;
+	int64_t most = servers > 0 ? servers : call->view->config->limits.call_ms;
+
+	return call->timeout_ms > 0 && call->timeout_ms < most ? call->timeout_ms : most;
+}
+
 static void resolve(struct call *call)
 {
 	const char *hint = NULL, *tool = NULL;
@@ -104,6 +113,7 @@ static void resolve(struct call *call)
 		call_fail(call, "internal", false, NULL, "no memory");
 		return;
 	}
+	call->timeout_ms = timeout_of(call);
 	reach_server(call);
 }
 
@@ -185,13 +195,6 @@ static void begin(struct call *call)
 		resolve(call);
 }
 
-static int64_t timeout_of(const struct call_request *request)
-{
-	int64_t most = request->view->config->limits.call_ms;
-
-	return request->timeout_ms > 0 && request->timeout_ms < most ? request->timeout_ms : most;
-}
-
 struct call *calls_start(const struct call_request *request, call_done_fn *done, void *user)
 {
 	struct call *call = calloc(1, sizeof(*call));
@@ -208,7 +211,7 @@ struct call *calls_start(const struct call_request *request, call_done_fn *done,
 	call->args = *request->args;
 	*request->args = (struct buf)BUF_INIT(0);
 	call->args_len = call->args.len;
-	call->timeout_ms = timeout_of(request);
+	call->timeout_ms = request->timeout_ms;
 	call->done = done;
 	call->user = user;
 	call->started_ns = clock_now_ns();

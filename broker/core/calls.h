@@ -11,7 +11,7 @@ struct call_request {
 	struct approver *approver; /* of a direct call: whom to ask; may be NULL */
 	const char *server, *tool; /* any spelling; server may be empty when tool is mcp__server__tool */
 	struct buf *args; /* moved in */
-	int64_t timeout_ms; /* 0: limits.call_ms; more than that is cut to it */
+	int64_t timeout_ms; /* 0: the server's timeout, else limits.call_ms; more than that is cut to it */
 };
 /* Never fails: a call that cannot be made ends with a reply too. done exactly once, never inside this call. */
 struct call *calls_start(const struct call_request *request, call_done_fn *done, void *user);

@@ -50,6 +50,8 @@ void config_tell_missing(struct config_reader *reader, int line, const char *fmt
  * "limits". */
 void config_decode_object(struct config_reader *reader, const struct config_node *object, const char *where,
 			  const struct json_field *table, size_t count, void *data, int *lines);
+extern const struct json_field config_server_table[];
+extern const size_t config_server_count;
 void config_decode_servers(struct config_reader *reader, const struct config_node *servers);
 void config_server_done(struct config_server *s);
 /* config-roots.c: the key roots of a server. where: "server x". */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys of the main file that are Hawser's own: providers, isolation, policy, limits; paths are config-paths.c's. */
 #include "broker/core/config-decode.h"
+#include "broker/host/host.h"
 #include "policy/policy.h"
 
 #include <ctype.h>
@@ -19,15 +20,34 @@ static const struct json_field file_table[] = {
 	{.name = "include",
 	 AT(include),
 	 .text = "Files whose mcpServers are read too; or clients by name, and project."},
-	{.name = "policy", AT(policy), .text = "Who may call what."},
+	{.name = "policy",
+	 AT(policy),
+	 .text = "Who may call what: default: allow, deny or ask, and rules, a list of deny, ask or allow: SERVER.TOOL "
+		 "(* is any), with from: FILE for servers of a project's file."},
 	{.name = "limits", AT(limits), .text = "Limits and defaults."},
-	{.name = "providers", AT(providers), .text = "Where sandboxes come from, in order."},
-	{.name = "isolation", AT(isolation), .text = "The weakest wall that is good enough."},
-	{.name = "durability", AT(durability), .text = "What the list of runs survives."},
-	{.name = "runtimes", AT(runtimes), .text = "Interpreters."},
+	{.name = "providers", AT(providers), .text = "Where sandboxes come from, in order: [process]."},
+	{.name = "isolation",
+	 AT(isolation),
+	 .text = "The weakest wall that is good enough: process, container, gvisor or vm."},
+	{.name = "durability", AT(durability), .text = "What the list of runs survives: process or power."},
+	{.name = "runtimes", AT(runtimes), .text = "Interpreters: javascript, python, bash; absolute paths."},
 	{.name = "environments", AT(environments), .text = "Prefixes with packages that a run may ask for by name."},
 };
 #undef AT
+
+const struct json_keys *config_keys(void)
+{
+	static struct json_keys keys[] = {
+		{"Keys of hawser.yaml", file_table, ARRAY_SIZE(file_table)},
+		{"Keys of a server, below mcpServers.NAME", config_server_table, 0},
+		{"Keys of limits", config_limits_table, 0},
+		{NULL, NULL, 0},
+	};
+
+	keys[1].count = config_server_count;
+	keys[2].count = config_limits_count;
+	return keys;
+}
 
 struct enum_read {
 	int value;
@@ -58,6 +78,27 @@ static bool provider_name_ok(const char *name)
 	return n > 0 && n <= 32;
 }
 
+static bool provider_exists(const char *name)
+{
+	static const char *const names[] = {HOST_PROVIDER_NAMES};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void complain_of_provider(struct config_reader *reader, int line, const char *name)
+{
+	static const char *const offered[] = {"process", NULL};
+	const char *near = json_nearest(name, offered);
+
+	if (near)
+		config_complain(reader, line, "providers: there is no provider %s; did you mean %s?", name, near);
+	else
+		config_complain(reader, line, "providers: there is no provider %s; write providers: [process]", name);
+}
+
 static void add_provider(struct config_reader *reader, const struct config_node *n, const char *name,
 			 const struct config_node *settings)
 {
@@ -70,6 +111,8 @@ static void add_provider(struct config_reader *reader, const struct config_node 
 	if (settings && settings->kind != CONFIG_OBJECT && settings->kind != CONFIG_NULL)
 		return config_complain(reader, settings->line, "providers: the settings of %s are an object, not %s",
 				       name, config_kind_name(settings->kind));
+	if (!provider_exists(name))
+		return complain_of_provider(reader, line, name);
 	for (size_t i = 0; i < c->provider_count; i++)
 		if (strcmp(c->providers[i].name, name) == 0)
 			return config_complain(reader, line, "providers: %s stands here twice; keep one", name);

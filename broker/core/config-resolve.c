@@ -102,7 +102,8 @@ static int make_absolute(char *path, const char *folder, char **ret, struct erro
 
 	if (!relative)
 		*ret = path;
-	else if (asprintf(ret, "%s/%s", folder, relative + (strncmp(relative, "./", 2) == 0 ? 2 : 0)) < 0)
+	else if (asprintf(ret, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder,
+			  relative + (strncmp(relative, "./", 2) == 0 ? 2 : 0)) < 0)
 		*ret = NULL;
 	return *ret ? 0 : error_set(err, -ENOMEM, "no memory");
 }
@@ -236,18 +237,20 @@ static char *digest_text(const EVP_MD_CTX *md)
 	return text;
 }
 
-static bool hash_all(EVP_MD_CTX *md, const struct config_resolved *r, bool old_sse)
+static bool hash_all(EVP_MD_CTX *md, const struct config_resolved *r, const struct config_server *server)
 {
+	char start[24];
 	const struct {
 		char kind;
 		const char *text;
 	} texts[] = {
-		{'c', r->command},          {'d', r->cwd},   {'u', r->url},
-		{'f', r->ca_file},          {'p', r->proxy}, {'n', r->no_proxy},
-		{'s', old_sse ? "" : NULL},
+		{'i', server->name}, {'t', start},       {'c', r->command},
+		{'d', r->cwd},       {'u', r->url},      {'f', r->ca_file},
+		{'p', r->proxy},     {'n', r->no_proxy}, {'s', server->transport == CONFIG_SSE ? "" : NULL},
 	};
 	bool ok = EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
 
+	snprintf(start, sizeof(start), "%lld", (long long)server->start_timeout_ms);
 	for (size_t i = 0; ok && i < ARRAY_SIZE(texts); i++)
 		ok = !texts[i].text || hash_text(md, texts[i].kind, texts[i].text);
 	for (size_t i = 0; ok && r->args && r->args[i]; i++)
@@ -259,11 +262,13 @@ static bool hash_all(EVP_MD_CTX *md, const struct config_resolved *r, bool old_s
 	return ok;
 }
 
-/* SHA-256 over all parts, each with its kind in front and its NUL behind, so that no two lists read the same. */
-static int make_keys(struct config_resolved *ret, bool old_sse, struct error *err)
+/* SHA-256 over all parts, each with its kind in front and its NUL behind, so that no two lists read the same.
+ * The name and the time to start are in it too: an entry that was given others is another server, whose messages name
+ * it as the file does now. Two entries of one program are two processes. */
+static int make_keys(struct config_resolved *ret, const struct config_server *server, struct error *err)
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	bool ok = md && hash_all(md, ret, old_sse);
+	bool ok = md && hash_all(md, ret, server);
 
 	ret->entry = ok ? digest_text(md) : NULL;
 	if (ok && ret->offers_roots && ret->roots)
@@ -284,7 +289,7 @@ int config_resolve_server(const struct config_server *server, const struct confi
 	if (result == 0)
 		result = config_resolve_roots(&r, server, err);
 	if (result == 0)
-		result = make_keys(&resolved, server->transport == CONFIG_SSE, err);
+		result = make_keys(&resolved, server, err);
 	if (result < 0) {
 		config_resolved_done(&resolved);
 		return error_wrap(err, "%s:%d: server %s", server->file, server->line, server->name);

@@ -23,7 +23,7 @@ struct server_read {
 
 #define AT(member) .offset = offsetof(struct server_read, member)
 
-static const struct json_field server_table[] = {
+const struct json_field config_server_table[] = {
 	{.name = "command", .kind = JSON_KIND_STRING, AT(s.command), .least = 1, .text = "Program to start."},
 	{.name = "args", .kind = JSON_KIND_STRINGS, AT(s.args), .most = 1024, .text = "Its arguments."},
 	{.name = "env", .kind = JSON_KIND_RAW, AT(env), .text = "Environment entries on top of the allow-list."},
@@ -37,7 +37,7 @@ static const struct json_field server_table[] = {
 	 AT(s.timeout_ms),
 	 .least = 100,
 	 .most = 86400000,
-	 .text = "Time of one call, in ms."},
+	 .text = "Time of one call, in ms; absent: limits.call_ms."},
 	{.name = "startTimeout",
 	 .kind = JSON_KIND_INTEGER,
 	 AT(s.start_timeout_ms),
@@ -70,6 +70,8 @@ static const struct json_field server_table[] = {
 	 AT(roots),
 	 .text = "Folders that it is told as MCP roots: client, or a list; absent: it is not told that it may ask."},
 };
+
+const size_t config_server_count = ARRAY_SIZE(config_server_table);
 
 /* Keys that other clients write and that do no harm when they are left alone. */
 static const struct {
@@ -302,7 +304,7 @@ static void read_server(struct config_reader *reader, const struct config_node *
 		return config_complain(reader, n->line, "%s: an object with a command or url is wanted here, not %s",
 				       where, config_kind_name(n->kind));
 	reader->foreign = see_foreign;
-	config_decode_object(reader, n, where, server_table, ARRAY_SIZE(server_table), &r, NULL);
+	config_decode_object(reader, n, where, config_server_table, config_server_count, &r, NULL);
 	reader->foreign = NULL;
 	r.s.line = n->key_line;
 	r.s.name = strdup(n->key);

@@ -57,11 +57,11 @@ static json_t *server_json(const struct config *c, const struct config_server *s
 		way = json_pack("{s:s, s:s, s:o, s:o, s:s*}", "id", s->id, "command", s->command, "args",
 				strings_json(&s->args), "env", pairs_json(s->env, s->env_count, false), "cwd", s->cwd);
 	if (way)
-		json_object_update_new(way, json_pack("{s:o*, s:I, s:I, s:b, s:b, s:s}", "roots", roots_json(s),
-						      "timeout_ms",
-						      (json_int_t)(s->timeout_ms ? s->timeout_ms : c->limits.call_ms),
-						      "start_timeout_ms", (json_int_t)s->start_timeout_ms, "disabled",
-						      s->disabled, "trusted", s->trusted, "from", from));
+		json_object_update_new(way,
+				       json_pack("{s:o*, s:I, s:I, s:b, s:b, s:s}", "roots", roots_json(s), "timeout",
+						 (json_int_t)(s->timeout_ms ? s->timeout_ms : c->limits.call_ms),
+						 "startTimeout", (json_int_t)s->start_timeout_ms, "disabled",
+						 s->disabled, "trusted", s->trusted, "from", from));
 	return way;
 }
 

@@ -34,6 +34,8 @@ struct config_limits {
 	int64_t pool; /* warm sandboxes, 2 (0: none) */
 	int64_t sandbox_ms; /* idle life of a warm sandbox, 300,000 */
 };
+/* What may stand in hawser.yaml, table by table; ends with title NULL. */
+const struct json_keys *config_keys(void);
 extern const struct json_field config_limits_table[];
 extern const size_t config_limits_count;
 

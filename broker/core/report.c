@@ -2,6 +2,7 @@
 /* What doctor hears of the core and of its providers. These start programs and wait for them: on another thread. */
 #include "broker/core/pool.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -170,25 +171,48 @@ static const char *find_harmless(const struct view_server *server)
 	return NULL;
 }
 
-/* The words of the server stand in its problem too: nothing but our own beginning of it is looked at. */
+/* For a program that was not started, by what spawn_start() found. */
+static void program_cure(const struct config_server *c, int code, char *cure, size_t size)
+{
+	char place[PATH_MAX + 128];
+	bool relative = strchr(c->command, '/') && c->command[0] != '/' && strncmp(c->command, "~/", 2) != 0;
+
+	snprintf(place, sizeof(place), "%s (%s:%d)", c->name, c->file, c->line);
+	if (code == -ENOTDIR)
+		snprintf(cure, size,
+			 c->cwd ? "correct the cwd of %s" : "call hawser in another folder, or give %s a cwd", place);
+	else if (code == -EISDIR)
+		snprintf(cure, size, "name the program in it as the command of %s", place);
+	else if (code == -EACCES)
+		snprintf(cure, size, "chmod +x %.256s, or name what runs it as the command of %s, and it in args",
+			 c->command, place);
+	else if (code == -ENOEXEC)
+		snprintf(cure, size,
+			 "correct its first line, or name what runs it as the command of %s, and it in args", place);
+	else if (relative)
+		snprintf(cure, size, "%.256s is looked for in %s: write its whole path as the command of %s",
+			 c->command, c->cwd ? "its cwd" : "the folder that hawser is called in", place);
+	else
+		snprintf(cure, size, "install %.256s, or correct the command of %s", c->command, place);
+}
+
+/* The words of the server stand in its problem too, so that is not looked at. */
 void view_server_cure(const struct view_server *server, char *cure, size_t size)
 {
 	const struct config_server *c = server->config;
-	const char *text = server->shared ? upstream_problem(server->shared->upstream) : server->problem;
-	char never_ran[128];
+	int code = server->shared ? upstream_start_error(server->shared->upstream) : 0;
 	size_t len;
 
 	if (!server->shared) {
-		text = text ? error_cure(text, &len) : NULL;
+		const char *text = server->problem ? error_cure(server->problem, &len) : NULL;
+
 		snprintf(cure, size, "%s", text ? text : "");
 		return;
 	}
-	snprintf(never_ran, sizeof(never_ran), "server \"%.64s\" cannot be started", c->name);
 	if (!c->command)
 		snprintf(cure, size, "correct the url and headers of %s (%s:%d)", c->name, c->file, c->line);
-	else if (strncmp(text, never_ran, strlen(never_ran)) == 0)
-		snprintf(cure, size, "install %.256s, or correct the command of %s (%s:%d)", c->command, c->name,
-			 c->file, c->line);
+	else if (code < 0)
+		program_cure(c, code, cure, size);
 	else
 		snprintf(cure, size, "hawser tools --logs %s", c->id);
 }

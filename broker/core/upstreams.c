@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Servers are shared: everybody whose command, resolved environment and working directory agree (or URL and headers),
- * and the roots where a server is told them, uses one. A client whose roots change goes to another server, and the old
- * one does not hear of it: runs under way keep the folders that they began with, and nobody else's change.
+ * Servers are shared: everybody whose name, command, resolved environment and working directory agree (or URL and
+ * headers), and the roots where a server is told them, uses one. A client whose roots change goes to another server,
+ * and the old one does not hear of it: runs under way keep the folders that they began with, and nobody else's change.
  * A view holds its servers; one that nobody holds for CORE_UPSTREAM_IDLE_MS is ended, sooner if it was left for other
  * roots: these are the client's text, which may change without an end, so unused ones are counted too.
  */

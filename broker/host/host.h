@@ -38,6 +38,7 @@ struct host *host_free(struct host *host);
 
 /* ---- providers ---- */
 
+#define HOST_PROVIDER_NAMES "process", "fake" /* as registry.c has them; the second is for tests */
 struct host_provider_options {
 	const char *name; /* "process", "fake" */
 	json_t *settings; /* borrowed; object, or NULL: all presets */

@@ -3,6 +3,7 @@
  * What stands on stdout and is no message. A stray line (a banner, a debug print) is skipped with one warning; a server
  * that writes nothing else while it starts is given up; a line that was meant as an answer ends its call.
  */
+#include "base/clock.h"
 #include "base/log.h"
 #include "broker/upstream/internal.h"
 
@@ -15,6 +16,7 @@ void session_garbage(struct upstream *u, struct span line, const char *why)
 	size_t shown = span_utf8_floor(line.p, line.len < 120 ? line.len : 120);
 
 	u->garbage++;
+	words_stray(u->words, line, clock_now_ms());
 	if (!u->garbage_sample && buf_append(&text, line.p, shown) == 0) {
 		upstream_clean_text(u, &text);
 		u->garbage_sample = buf_steal(&text, NULL);

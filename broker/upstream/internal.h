@@ -55,6 +55,7 @@ struct upstream {
 	enum upstream_state state;
 	uint64_t ready_since_ms;
 	char *problem; /* NULL: none */
+	int start_error; /* negative errno of what kept the process from being started; 0: nothing did */
 	void (*gone)(void *user);
 	void *gone_user;
 	unsigned leaving; /* processes on the exit ladder */

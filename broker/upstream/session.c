@@ -64,6 +64,10 @@ static char *compose_problem(struct upstream *u, const char *why)
 
 	if (buf_printf(&text, "server \"%.64s\" %.2000s", u->name, why) < 0)
 		return NULL;
+	/* A program that speaks no MCP mostly says on stdout why. */
+	if (u->state == UPSTREAM_STARTING && u->garbage > 0 && u->garbage <= UPSTREAM_GARBAGE_MAX && u->garbage_sample)
+		(void)!buf_printf(&text, "; its %s began with \"%s\", which is no MCP message",
+				  u->url ? "answer" : "stdout", u->garbage_sample);
 	before = text.len;
 	(void)!buf_append_str(&text, "; its last words: ");
 	words_tail(u->words, &text);
@@ -243,7 +247,8 @@ static void begin(struct upstream *u)
 {
 	_cleanup_error_ struct error err = ERROR_INIT;
 
-	if (launch(u, &err) < 0) {
+	u->start_error = launch(u, &err);
+	if (u->start_error < 0) {
 		error_wrap(&err, "cannot be started");
 		session_fail(u, error_text(&err));
 		return;

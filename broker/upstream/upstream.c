@@ -203,6 +203,11 @@ const char *upstream_name(const struct upstream *u)
 	return u->name;
 }
 
+int upstream_start_error(const struct upstream *u)
+{
+	return u->start_error;
+}
+
 const char *upstream_problem(const struct upstream *u)
 {
 	return u->problem ? u->problem : "";

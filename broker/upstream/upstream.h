@@ -90,6 +90,8 @@ enum upstream_state upstream_state(const struct upstream *u);
 const char *upstream_name(const struct upstream *u);
 /* Why it is not ready: error with the last lines of stderr; "" if fine. */
 const char *upstream_problem(const struct upstream *u);
+/* What kept its process from being started when that was tried last (spawn.h); 0: nothing did. */
+int upstream_start_error(const struct upstream *u);
 /* What the list of tools in use lacks, for a person; "" if nothing. */
 const char *upstream_notice(const struct upstream *u);
 /* Tools of the last complete list (kept, marked stale, while the server is down). Valid until changed. */

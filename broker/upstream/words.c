@@ -141,6 +141,16 @@ static bool within_rate(struct words *w, uint64_t now_ms)
 	return w->written < WORDS_PER_SECOND;
 }
 
+static void write_line(struct words *w, struct buf *line, uint64_t now_ms)
+{
+	if (within_rate(w, now_ms)) {
+		w->written += line->len;
+		write_file(w, buf_head(line), line->len);
+	} else {
+		w->dropped += line->len;
+	}
+}
+
 static void finish_line(struct words *w, uint64_t now_ms)
 {
 	if (w->redact)
@@ -149,13 +159,23 @@ static void finish_line(struct words *w, uint64_t now_ms)
 		return;
 	clean(&w->line);
 	remember(w);
-	if (within_rate(w, now_ms)) {
-		w->written += w->line.len;
-		write_file(w, buf_head(&w->line), w->line.len);
-	} else {
-		w->dropped += w->line.len;
-	}
+	write_line(w, &w->line, now_ms);
 	buf_clear(&w->line);
+}
+
+void words_stray(struct words *w, struct span line, uint64_t now_ms)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(WORDS_NOTE_MAX);
+	size_t shown = line.len < WORDS_NOTE_MAX / 4 ? line.len : span_utf8_floor(line.p, WORDS_NOTE_MAX / 4);
+
+	if (buf_append_str(&text, "stdout: ") < 0 || buf_append(&text, line.p, shown) < 0)
+		return;
+	if (w->redact)
+		w->redact(w->user, &text);
+	if (buf_append(&text, "\n", 1) < 0)
+		return;
+	clean(&text);
+	write_line(w, &text, now_ms);
 }
 
 void words_add(struct words *w, const uint8_t *bytes, size_t len, uint64_t now_ms)

@@ -3,6 +3,7 @@
 #define HAWSER_BROKER_UPSTREAM_WORDS_H
 
 #include "base/buf.h"
+#include "base/span.h"
 
 #include <sys/types.h>
 
@@ -26,6 +27,8 @@ void words_begin(struct words *w, pid_t pid);
 void words_note(struct words *w, const char *text);
 /* now_ms: CLOCK_MONOTONIC. */
 void words_add(struct words *w, const uint8_t *bytes, size_t len, uint64_t now_ms);
+/* A line of its stdout that is no message: "stdout: ..." in the log; of a long one the beginning. No last word. */
+void words_stray(struct words *w, struct span line, uint64_t now_ms);
 /* The process ended: how goes into the log, behind an unfinished line. */
 void words_end(struct words *w, const char *how);
 /* The last lines, parted by " | ", appended to out; nothing if there are none. */

@@ -12,6 +12,7 @@ import termios
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
+import hawser  # noqa: E402
 from shipped import Rig, fixture  # noqa: E402
 from tap import Cases  # noqa: E402
 
@@ -78,6 +79,26 @@ def no_servers_and_no_tools_say_what_to_do():
     empty = home.write("work/empty.yaml", "mcpServers: {}\n")
     assert "hawser init" in home.run("tools", "--servers", "--config", empty).stderr
     assert "hawser doctor" in home.run("tools", "--config", empty).stderr
+
+
+@cases.add
+def one_tool_is_shown_whole_and_one_server_alone():
+    with hawser.Home({"mcpServers": {"one": fixture("--only", "add,echo"), "two": fixture("--only", "add")}}) as home:
+        assert home.run("tools", "--servers").stdout == "one  not started yet\ntwo  not started yet\n"
+        done = home.run("tools", "one.add")
+        lines = done.stdout.splitlines()
+        assert lines[0] == "one.add" and "one.add(" in lines[1] and lines[2].strip().startswith("Adds two numbers"), done
+        assert [line.split()[0] for line in home.run("tools", "one").stdout.splitlines()] == ["one.add", "one.echo"]
+        assert not done.stderr, done
+
+
+@cases.add
+def servers_that_gave_no_tools_are_named():
+    with hawser.Home({"mcpServers": {"one": fixture("--only", "add"), "ghost": {"command": "no-such-program"},
+                                     "tok": fixture(T="${NOT_SET_ANYWHERE}")}}) as home:
+        done = home.run("tools")
+        assert "one.add" in done.stdout, done
+        assert "note: ghost, tok gave no tools; hawser tools --servers says why" in done.stderr, done
 
 
 @cases.add

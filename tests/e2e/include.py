@@ -218,6 +218,18 @@ def the_home_and_path_are_those_of_the_client():
 
 
 @cases.add
+def in_the_home_folder_the_users_file_is_no_projects():
+    with home_with({}, "include: [project, cursor]\n") as home:
+        write_json(home, "h/.cursor/mcp.json", {"a": ONE})
+        os.rmdir(home.path("work"))
+        os.symlink("h", home.path("work"))
+        done = good(home.run("tools"))
+        assert "hawser trust" not in done.stderr, done.stderr
+        found = servers(home)
+        assert list(found) == ["a"] and found["a"]["trusted"] is True, found
+
+
+@cases.add
 def a_link_to_another_projects_file_has_no_yes_of_its_own():
     with home_with({}, "include: [project]\n") as home:
         ran, other = home.path("ran"), home.path("other")

@@ -246,6 +246,29 @@ def lists_of_claude_code_become_rules_and_a_project_may_only_take_away():
 
 
 @cases.add
+def an_empty_file_in_braces_is_added_to_and_another_is_told_how_to_be_written():
+    allow = json.dumps({"permissions": {"allow": ["mcp__user__add"]}})
+    for text, status, told in (("{}\n", 0, ""), ("{limits: {pool: 0}}\n", 1, "not written as indented lines")):
+        with home_with({**SAMPLES, "h/.claude/settings.json": allow}, text) as home:
+            done = good(home.run("init", "--yes", timeout=60), status)
+            assert told in done.stderr, done
+
+
+@cases.add
+def in_the_home_folder_the_users_files_are_the_users():
+    allow = json.dumps({"permissions": {"allow": ["mcp__user__add"]}})
+    with home_with({**SAMPLES, "h/.claude/settings.json": allow}) as home:
+        shutil.rmtree(home.path("work"))
+        os.symlink("h", home.path("work"))
+        told = init(home, "--yes")
+        seen = [(row["file"], row["server"]) for row in told["servers"] if row["server"] != "twice"]
+        assert len(seen) == len(set(seen)) and fates(told)["cursor", "twice"] == fates(told)["codex", "codex"] == "moves", told
+        shown = json.loads(good(home.run("config", "show")).stdout)
+        assert all(s["trusted"] for s in shown["mcpServers"].values()), shown["mcpServers"]
+        assert shown["policy"]["rules"] == [{"allow": "mcp__user__add"}], shown["policy"]
+
+
+@cases.add
 def what_a_project_wrote_does_not_command_the_terminal():
     permission = "mcp__p__x(\\u001b[2J)"
     with home_with({"h/.claude.json": '{"mcpServers": {"p": {$S}}}',

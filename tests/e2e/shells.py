@@ -117,6 +117,15 @@ def the_manual_page_is_clean_and_whole():
 
 
 @cases.add
+def every_key_of_the_configuration_is_in_help_and_on_the_page():
+    told = {m[0] for m in re.findall(r"^  (\w+) +(.+)$", hawser("help", "config"), re.M)}
+    page = hawser("help", "--man")
+    for key in ("mcpServers", "policy", "providers", "command", "cwd", "timeout", "startTimeout", "disabled", "trusted", "roots", "type",
+                "caFile", "run_most_ms", "pool"):
+        assert key in told and "\\fB%s\\fR" % key in page, key
+
+
+@cases.add
 def a_status_means_the_same_in_help_and_on_the_page():
     told = dict(re.findall(r"^  (\d+) +(.+)$", hawser("help"), re.M))
     assert set(told) == {"0", "1", "2", "3", "124", "130"}, told

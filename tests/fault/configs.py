@@ -25,7 +25,8 @@ policy:
     - alow: "*"
 providers: [nowhere]
 """
-FAULTS = [(2, "comand"), (5, "args"), (6, "timeout"), (7, "limit"), (9, "runs"), (10, "reply"), (12, "must be allow, deny or ask"), (14, "alow")]
+FAULTS = [(2, "comand"), (5, "args"), (6, "timeout"), (7, "limit"), (9, "runs"), (10, "reply"), (12, "must be allow, deny or ask"), (14, "alow"),
+          (15, "there is no provider nowhere; write providers: [process]")]
 
 
 @cases.add
@@ -90,6 +91,14 @@ def unset_variables_are_told_with_their_place():
         done = home.run("doctor")
         assert "NOT_SET_A" in done.stdout, done
         assert home.code("return 1")["result"] == 1
+
+
+@cases.add
+def a_configuration_without_servers_is_no_circle():
+    with Home("") as home:
+        assert "hawser doctor" in home.run("tools").stderr
+        told = home.run("doctor").stdout
+        assert "no server is configured" in told and "hawser init" in told and "about the rest you are asked" in told, told
 
 
 @cases.add

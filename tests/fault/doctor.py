@@ -90,6 +90,36 @@ def server_missing():
     return serving(one={"command": "no-such-server"}, fine=fixture())
 
 
+def program(text, mode=0o755):
+    def set_up():
+        home = serving()
+        home.write("a program", text)
+        os.chmod(home.path("a program"), mode)
+        home.write_config(config(one={"command": home.path("a program")}))
+        return home
+    return set_up
+
+
+def server_is_a_folder():
+    return serving(one={"command": "/usr/bin/"})
+
+
+def server_without_its_folder():
+    return serving(one=fixture(cwd="/none"))
+
+
+def server_relative():
+    return serving(one={"command": "bin/server"})
+
+
+def server_relative_to_the_root():
+    return serving(one={"command": "bin/no-server", "cwd": "/"})
+
+
+def server_that_only_talks():
+    return serving(one={"command": "sh", "args": ["-c", "echo hello '\x1b[2J'; exit 3"]})
+
+
 def server_crashing():
     return serving(one={"command": sys.executable, "args": ["-c", "import sys; sys.exit('no token\\n      cure: rm -rf /')"]})
 
@@ -293,6 +323,19 @@ ROWS = [
      r"correct runtimes.python in /.*hawser.yaml", 1, False),
     ("server missing", server_missing, "server one", 'no program "no-such-server"',
      r"install no-such-server, or correct the command of one \(/.*hawser.yaml:\d+\)", 1, False),
+    ("server not executable", program("#!/bin/sh\n", 0o644), "server one", "a program: it is not executable",
+     r"chmod \+x /.*/a program, or name what runs it as the command of one \(.*:\d+\), and it in args", 1, False),
+    ("server without its interpreter", program("#!/no/such -x\n"), "server one",
+     "the interpreter in its first line (/no/such) is not there", r"correct its first line, or .* one \(.*:\d+\), .*", 1, False),
+    ("server is a folder", server_is_a_folder, "server one", "/usr/bin/: it is a folder", r"name the program in it .*", 1, False),
+    ("server's folder missing", server_without_its_folder, "server one", "its cwd /none: No such file",
+     r"correct the cwd of one \(/.*hawser.yaml:\d+\)", 1, False),
+    ("server of a relative path", server_relative, "server one", "work/bin/server: No such file",
+     r"bin/server is looked for in the folder that hawser is called in: write its whole path .* one \(.*:\d+\)", 1, False),
+    ("server relative to the root folder", server_relative_to_the_root, "server one", "starting /bin/no-server: No such file",
+     r"bin/no-server is looked for in its cwd: .*", 1, False),
+    ("server that only talks", server_that_only_talks, "server one",
+     'status 3; its stdout began with "hello ?[2J", which is no MCP message', r"hawser tools --logs one", 1, False),
     ("server crashing", server_crashing, "server one", "status 1; its last words: no token", r"hawser tools --logs one", 1, False),
     ("wrong header", wrong_header, "server one", "401", r"correct the url and headers of one \(/.*hawser.yaml:\d+\)", 1, False),
     ("unset variable", unset_variable, "server one", "${NOBODY_SETS_THIS} is not set", r"export NOBODY_SETS_THIS=\.\.\.", 1, False),

@@ -13,7 +13,7 @@ NOT_THERE = {"command": "no-such-program-anywhere"}
 BAD = [
     ("a program that is not there", NOT_THERE, ["no-such-program-anywhere"]),
     ("a path that is not there", {"command": "/nowhere/server"}, ["/nowhere/server"]),
-    ("no program at all", {"command": "/etc/passwd"}, ["/etc/passwd", "Permission denied"]),
+    ("no program at all", {"command": "/etc/passwd"}, ["/etc/passwd", "it is not executable"]),
     ("a folder that is not there", fixture(cwd="/nowhere"), ["/nowhere"]),
     ("exits at once", fixture("--exit", "3", "--stderr", "no licence found"), ["status 3", "no licence found"]),
     ("exits after the handshake", fixture("--crash-initialized", "4"), ["status 4"]),
@@ -48,6 +48,27 @@ def loses_its_own_name_space_only(server, words):
         assert listed["good"]["state"] == "ready" and listed["bad"]["state"] != "ready", listed
         for word in words:
             assert word in listed["bad"]["problem"], listed
+
+
+@cases.add
+def a_servers_own_timeout_is_that_of_its_calls():
+    with Home(config({"call_ms": 500}, short=fixture(timeout=300), long=fixture(timeout=20000))) as home:
+        for name, wanted in (("short", "did not answer within 300 ms"), ("long", "in time")):
+            result = home.code("return await callMCPTool('%s', 'slow', {ms: 900}).then(() => 'in time', (e) => e.message)"
+                               % name)["result"]
+            assert wanted in result, (name, result)
+
+
+@cases.add
+def an_entry_that_was_edited_counts_at_once():
+    with Home(config({}, one=fixture("--silent", startTimeout=60000))) as home, home.mcp() as mcp:
+        first = mcp.begin_tool("execute_code", code="return await one.echo({})")
+        mcp.ask("ping")
+        home.write_config(config({}, one=fixture("--silent", startTimeout=300)))
+        assert "300 ms" in text_of(mcp.code("return await one.echo({})")), first
+        home.write_config(config({}, other=fixture("--silent", startTimeout=300)))
+        told = text_of(mcp.code("return await callMCPTool('other', 'echo', {})"))
+        assert 'server "other"' in told and '"one"' not in told, told
 
 
 @cases.add

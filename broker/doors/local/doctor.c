@@ -137,7 +137,7 @@ static void tell_policy(struct request *q, const struct config *c)
 
 	snprintf(text, sizeof(text), "%zu rule%s, then the default: %.80s", json_array_size(rules),
 		 json_array_size(rules) == 1 ? "" : "s",
-		 preset ? preset : "what trusted servers mark read-only is allowed, the rest is not");
+		 preset ? preset : "what trusted servers mark read-only is allowed, about the rest you are asked");
 	doctor_tell(q, "policy", text, NULL, true);
 }
 
@@ -150,6 +150,11 @@ static void tell_config(struct request *q, const struct config *c)
 	doctor_tell(q, "configuration", text,
 		    c->path ? NULL : "hawser init, or write hawser.yaml with mcpServers (hawser help config)",
 		    c->path != NULL);
+	if (c->path && c->server_count == 0)
+		doctor_tell(q, "note",
+			    "no server is configured, so programs have no tools: hawser init moves those of your MCP "
+			    "clients here, or write mcpServers (hawser help config)",
+			    NULL, true);
 	for (size_t i = 0; i < c->notes.count; i++)
 		doctor_tell(q, "note", c->notes.items[i], NULL, true);
 	tell_policy(q, c);

@@ -145,6 +145,14 @@ static const struct {
 	 "{\n  \"mcpServers\": {\n    \"y\": {},\n    \"x\": {\"command\": \"c\"}\n  },\n  \"policy\": {\"rules\": "
 	 "[{\"deny\": \"x.a\"}, {\"allow\": \"x.b\"}]}\n}"},
 	{false, "[]", NULL},
+	/* an empty object, as JSON and as YAML has it; braces that are no JSON */
+	{true, "{}\n",
+	 "{\n  \"mcpServers\": {\"x\": {\"command\": \"c\"}},\n  \"policy\": {\"rules\": [{\"deny\": \"x.a\"}, "
+	 "{\"allow\": \"x.b\"}]}\n}\n"},
+	{true, "---\n{} # nothing\n",
+	 "---\n # nothing\nmcpServers:\n  " X_YAML "policy:\n  rules:\n    - deny: x.a\n    - allow: x.b\n"},
+	{true, "{mcpServers: {}}\n", NULL},
+	{true, "---\n{limits: {}}\n", NULL},
 };
 
 static void test_add(void **state)
