@@ -102,8 +102,7 @@ static const struct writer writers[] = {
 	{"\"<>&'+`", "/", true, true}, /* .NET */
 	{"\"<>&'+`", "/", true, false}, {"<>&='", "/", false, false}, /* Gson */
 	{"", "/", true, true}, /* Jackson */
-	{"", "\\u002F", false, false},
-	{"=", "/", false, false},
+	{"", "\\u002F", false, false},  {"=", "/", false, false},
 };
 
 static void write_string(struct buf *out, const char *text, size_t len, const struct writer *w)
