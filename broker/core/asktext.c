@@ -124,7 +124,9 @@ static int decode(struct span inside, struct buf *out)
 
 static struct span span_of_buf(const struct buf *text)
 {
-	return span_of(text->len ? (const char *)buf_head(text) : "", text->len);
+	const char *head = text->len ? (const char *)buf_head(text) : NULL;
+
+	return span_of(head ? head : "", head ? text->len : 0);
 }
 
 /* inside: of a redacted literal, without its quotes. */

@@ -25,7 +25,7 @@ static const struct style {
 	{"\"<>&'+`", "/", true, false}, {"<>&'+", "/", true, false}, /* ASP.NET */
 	{"<>&", "/", true, false},      {"", "\\u002F", false, false}, {"", "\\u002f", false, false},
 	{"", "\\u002f", true, false},   {"\"<>&'", "\\/", true, true}, /* PHP, JSON_HEX_* */
-	{"<>&='", "\\/", true, false},
+	{"<>&='", "\\/", true, false},  {"=", "/", false, false},
 };
 /* Who may write the string around that string: the first five; then whoever wrote the inner one. */
 static const size_t outer_styles[] = {0, 1, 2, 3, 4};

@@ -171,7 +171,7 @@ def the_question_hides_secrets_and_shows_what_hides():
                      "text: '%s', long: 'x'.repeat(5000), 'a\\nb': 1, in: {deep: ['%s']}}).catch((e) => e.kind)"
                      % (text, text)) as program:
             shown = follower.asked()["text"]
-            for part in (r'a\u202eb\u001b[2Jc\u200bd', 'path: "/etc"', "... (5002 bytes)", r'"a\nb": 1'):
+            for part in (r'a\u202eb\u001b[2Jc\u200bd', 'path: "/etc"', 'xxx" (5000 bytes)', r'"a\nb": 1'):
                 assert part in shown, shown
             assert shown.count(r"\u202e") == 2 and not set(shown) & set("\u202e\u200b\x1b"), shown
             assert len(shown) < 2500 and "xxxxx" in shown

@@ -102,7 +102,7 @@ static const struct writer writers[] = {
 	{"\"<>&'+`", "/", true, true}, /* .NET */
 	{"\"<>&'+`", "/", true, false}, {"<>&='", "/", false, false}, /* Gson */
 	{"", "/", true, true}, /* Jackson */
-	{"", "\\u002F", false, false},
+	{"", "\\u002F", false, false},  {"=", "/", false, false},
 };
 
 static void write_string(struct buf *out, const char *text, size_t len, const struct writer *w)
@@ -115,12 +115,10 @@ static void write_string(struct buf *out, const char *text, size_t len, const st
 
 		if (c == '/')
 			r = buf_append_str(out, w->slash);
-		else if (c < 0x80 && strchr(w->also, (int)c))
+		else if (c < 0x80 ? strchr(w->also, (int)c) != NULL : w->ascii)
 			r = buf_printf(out, w->upper ? "\\u%04X" : "\\u%04x", (unsigned)c);
 		else if (c == '"' || c == '\\')
 			r = buf_printf(out, "\\%c", (int)c);
-		else if (c >= 0x80 && w->ascii)
-			r = buf_printf(out, w->upper ? "\\u%04X" : "\\u%04x", (unsigned)c);
 		else
 			r = buf_append(out, text, width);
 	}
