@@ -104,7 +104,7 @@ static void print_whole(struct span tool)
 	static const char *const members[] = {"signature", "description"};
 	_cleanup_free_ char *server = cli_member(tool, "server"), *name = cli_member(tool, "name");
 
-	printf("%s.%s\n", server ? server : "?", name ? cli_clean(name) : "?");
+	printf("%s.%s\n", server ? cli_line(server) : "?", name ? cli_line(name) : "?");
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
 		_cleanup_free_ char *text = cli_member(tool, members[i]);
 		char *rest = text, *line;

@@ -4,12 +4,14 @@
 #include "broker/core/runs.h"
 
 #include "base/clock.h"
+#include "base/span.h"
 
 #include <errno.h>
 #include <string.h>
 
 enum {
 	LIST_RUNS_MAX = 200, /* the newest */
+	ERROR_SHOWN = 500, /* bytes of a run's error */
 	PREFIX_LEAST = 8, /* characters of an id, "run_" among them */
 };
 
@@ -20,6 +22,16 @@ static const char *status_of(const struct run *run)
 	if (run->state == RUN_ENDED)
 		return run->result.status;
 	return run->state == RUN_WAITING ? "waiting" : "running";
+}
+
+/* Of an error the beginning: the whole stands in the run's result. */
+static int put_error(struct buf *out, const char *text)
+{
+	char *head = text ? strndup(text, span_utf8_floor(text, strnlen(text, ERROR_SHOWN))) : NULL;
+	int r = head ? buf_append_member(out, "error", head) : text ? -ENOMEM : 0;
+
+	free(head);
+	return r;
 }
 
 static int put_if(struct buf *out, const char *name, const char *text)
@@ -49,7 +61,7 @@ static int put_run(const struct run *run, bool first, struct buf *out)
 	if (r == 0 && over)
 		r = put_if(out, "error_kind", run_error_kind(run));
 	if (r == 0 && over)
-		r = put_if(out, "error", run->result.error);
+		r = put_error(out, run->result.error);
 	return r ? r : buf_append_str(out, "}");
 }
 

@@ -17,7 +17,7 @@ struct run *run_find(struct client *c, const char *id)
 	struct run *run;
 
 	HASH_FIND_STR(c->core->runs, id, run);
-	return run && strcmp(run->subject, c->subject) == 0 ? run : NULL;
+	return run && !run->pruned && strcmp(run->subject, c->subject) == 0 ? run : NULL;
 }
 
 const struct run_result *run_finished(const struct run *run)
@@ -35,7 +35,7 @@ void run_follow(struct run *run, const struct run_events *events, void *user)
 
 struct run_watch {
 	struct run_watch *prev, *next;
-	struct run *run;
+	struct run *run; /* NULL: nobody holds it any more; it goes when all of them have been told */
 	struct run_events events;
 	void *user;
 };
@@ -57,9 +57,29 @@ struct run_watch *run_unwatch(struct run_watch *w)
 {
 	if (!w)
 		return NULL;
+	if (w->run->telling > 0) { /* what tells stands on the list */
+		w->events = (struct run_events){0};
+		w->run = NULL;
+		return NULL;
+	}
 	DL_DELETE(w->run->watches, w);
 	free(w);
 	return NULL;
+}
+
+/* Callbacks may end this watch and others of the run. */
+static void told(struct run *run)
+{
+	struct run_watch *w, *next;
+
+	if (--run->telling > 0)
+		return;
+	DL_FOREACH_SAFE (run->watches, w, next) {
+		if (w->run)
+			continue;
+		DL_DELETE(run->watches, w);
+		free(w);
+	}
 }
 
 bool run_is_heard(const struct run *run)
@@ -69,38 +89,44 @@ bool run_is_heard(const struct run *run)
 
 void run_tell_state(struct run *run, const char *what)
 {
-	struct run_watch *w, *next;
+	struct run_watch *w;
 
+	run->telling++;
 	if (run->events.state)
 		run->events.state(run->user, what);
-	DL_FOREACH_SAFE (run->watches, w, next) {
+	DL_FOREACH (run->watches, w) {
 		if (w->events.state)
 			w->events.state(w->user, what);
 	}
+	told(run);
 }
 
 void run_tell_output(struct run *run, unsigned channel, const uint8_t *data, size_t len)
 {
-	struct run_watch *w, *next;
+	struct run_watch *w;
 
+	run->telling++;
 	if (run->events.output)
 		run->events.output(run->user, channel, data, len);
-	DL_FOREACH_SAFE (run->watches, w, next) {
+	DL_FOREACH (run->watches, w) {
 		if (w->events.output)
 			w->events.output(w->user, channel, data, len);
 	}
+	told(run);
 }
 
 void run_tell_end(struct run *run)
 {
-	struct run_watch *w, *next;
+	struct run_watch *w;
 
+	run->telling++;
 	if (run->events.end)
 		run->events.end(run->user, &run->result);
-	DL_FOREACH_SAFE (run->watches, w, next) {
+	DL_FOREACH (run->watches, w) {
 		if (w->events.end)
 			w->events.end(w->user, &run->result);
 	}
+	told(run);
 }
 
 int runs_budget(const struct run *run, struct buf *out)
@@ -140,7 +166,8 @@ static void on_read(void *user)
 	run->readers--;
 	run->core->readings--;
 	reading->done(reading->user);
-	runs_prune(run->core, run->view->config->limits.runs_kept);
+	if (run->view) /* else it ended under an earlier broker: the next end of a run prunes */
+		runs_prune(run->core, run->view->config->limits.runs_kept);
 	free(reading);
 }
 

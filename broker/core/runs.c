@@ -95,7 +95,7 @@ static void send_code(struct run *run)
 	_cleanup_buf_ struct buf head = BUF_INIT(FRAME_HEAD_MAX);
 	struct sandbox_facts facts;
 
-	if (!run->recorded || !run->sandbox || run->ending)
+	if (!run->recorded || !run->sandbox || run->ending || run->cancel_reason)
 		return;
 	sandbox_facts(run->sandbox, &facts);
 	if (put_head(run, &head) < 0) {

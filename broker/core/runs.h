@@ -43,6 +43,7 @@ struct run {
 	struct run_events events;
 	void *user;
 	struct run_watch *watches;
+	unsigned telling; /* walks over them that are under way */
 	bool recorded, unrecorded; /* its row is committed; could not be written */
 	uint32_t end_frame; /* of the guest, not acknowledged yet; 0: none */
 	int64_t begun_ms, ended_ms; /* since 1970; 0: not yet */

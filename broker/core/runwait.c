@@ -45,7 +45,7 @@ static void start_clock(struct run *run)
 	run->held_since_ms = 0;
 	run->held_ms += held;
 	run->backstop_ms += held + HOLD_SLACK_MS;
-	if (run->state == RUN_RUNNING)
+	if (run->state == RUN_RUNNING && !run->ending)
 		loop_timer_start(run->backstop, run->backstop_ms > now ? run->backstop_ms - now : 0);
 }
 
@@ -107,7 +107,7 @@ void runs_wait_end(struct run *run)
 {
 	if (--run->calls_waiting == 0) {
 		run->hold_refused = false;
-		if (run->state == RUN_RUNNING)
+		if (run->state == RUN_RUNNING && !run->ending)
 			run_tell_state(run, "running");
 	}
 	runs_wait_review(run);

@@ -76,7 +76,10 @@ static void on_destroyed(void *user, enum hawser_status status, const char *mess
 
 	if (status != HAWSER_OK && status != HAWSER_NOT_FOUND)
 		log_warn("sandbox_destroy_failed", LOG_S("sandbox", s->id), LOG_S("reason", message));
-	forget(s);
+	if (status == HAWSER_OK || status == HAWSER_NOT_FOUND)
+		forget(s);
+	else
+		sandbox_free(s); /* its row stays: the next broker looks for it */
 	pool_kick(pool);
 }
 

@@ -207,13 +207,13 @@ static void write_batch(void *user)
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* One that fails is tried again after the next commit. */
+/* One that fails is tried again after the next commit, which says the true number. */
 static void copy_back(void *user)
 {
 	struct store *s = user;
+	bool good = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK;
 
-	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
-		s->journal_pages = 0;
+	s->journal_pages = good ? 0 : 1;
 }
 
 static int on_commit(void *user, sqlite3 *db, const char *name, int pages)
@@ -384,6 +384,10 @@ void store_settle(struct store *s)
 		write_batch(s);
 		finish_batch(s);
 		failed = s->written.code != 0;
+	}
+	for (struct store_op *op = s->waiting.first; failed && op; op = op->next) {
+		s->waiting.awaited -= op->done != NULL;
+		tell(op, &s->written);
 	}
 	s->settling = false;
 }

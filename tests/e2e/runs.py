@@ -106,6 +106,29 @@ def follow_of_much_output_leaves_nothing_out_however_slow_the_reader():
 
 
 @cases.add
+def much_output_of_a_run_under_an_earlier_broker_is_read_and_harms_nobody():
+    with Home(CONFIG) as home:
+        code = "console.log('x'.repeat(200000)); return 'y'.repeat(100000)"
+        first = home.code(code)
+        home.run("stop")
+        again = json.loads(home.run("follow", "--json", ps(home)[0]["run"]).stdout)
+        assert again == first, (str(again)[:500], str(first)[:500])
+        pid = home.broker_pid()
+        assert home.code("return 1")["result"] == 1 and home.broker_pid() == pid, home.log()[-1000:]
+
+
+@cases.add
+def two_who_follow_on_one_connection_may_hang_up_together():
+    with Home(CONFIG) as home:
+        process, run = begin(home)
+        with home.wire() as wire:
+            for i, method in enumerate(("run.follow", "run.follow", "run.kill", "run.kill")):
+                wire.raw(json.dumps({"jsonrpc": "2.0", "id": 50 + i, "method": method, "params": {"run": run, "live": True}}) + "\n")
+        assert finish(process)["status"] in ("cancelled", "ok")
+        assert home.code("return 1")["result"] == 1
+
+
+@cases.add
 def who_follows_and_leaves_does_not_end_the_run():
     with Home(CONFIG) as home:
         process, run = begin(home)
