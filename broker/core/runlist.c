@@ -35,7 +35,8 @@ void run_follow(struct run *run, const struct run_events *events, void *user)
 
 struct run_watch {
 	struct run_watch *prev, *next;
-	struct run *run; /* NULL: nobody holds it any more; it goes when all of them have been told */
+	struct run *run;
+	bool gone; /* nobody holds it any more; it is freed when all have been told */
 	struct run_events events;
 	void *user;
 };
@@ -59,7 +60,7 @@ struct run_watch *run_unwatch(struct run_watch *w)
 		return NULL;
 	if (w->run->telling > 0) { /* what tells stands on the list */
 		w->events = (struct run_events){0};
-		w->run = NULL;
+		w->gone = true;
 		return NULL;
 	}
 	DL_DELETE(w->run->watches, w);
@@ -75,7 +76,7 @@ static void told(struct run *run)
 	if (--run->telling > 0)
 		return;
 	DL_FOREACH_SAFE (run->watches, w, next) {
-		if (w->run)
+		if (!w->gone)
 			continue;
 		DL_DELETE(run->watches, w);
 		free(w);
