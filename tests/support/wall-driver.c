@@ -112,13 +112,15 @@ static void on_created(void *user, const struct host_created *created)
 
 static void create(struct driver *d, char *words)
 {
-	struct hawser_create request = {.tag = "test"};
+	char tag[ID_TEXT_MAX]; /* names its folder: one for each */
+	struct hawser_create request = {.tag = tag};
 	struct making *m = calloc(1, sizeof(*m));
 	const char *park[4] = {NULL};
 	size_t parks = 0;
 	uint8_t tunnel[16];
 	char hex[33], *word;
 
+	id_make(tag, "test");
 	random_bytes(tunnel, sizeof(tunnel));
 	random_bytes(request.secret, sizeof(request.secret));
 	request.tunnel_id = hex_encode(hex, tunnel, sizeof(tunnel));
