@@ -30,6 +30,11 @@ class Follower:
     def asked(self):
         return self.next("approval.asked")
 
+    def asked_of(self, *tools):
+        """As many questions, in the order of these tools, whichever was put first: a schema is compiled on a thread."""
+        by_tool = {a["tool"]: a for a in (self.asked() for _ in tools)}
+        return [by_tool[tool] for tool in tools]
+
     def over(self):
         return self.next("approval.over")
 

@@ -102,7 +102,7 @@ def always_answers_what_else_is_asked_about_the_tool():
     code = "const a = fixture.write_note({n: 1}); await fixture.delete_note({}); return (await Promise.all("\
            "[a, fixture.write_note({n: 2})])).length"
     with Home(YAML) as home, Follower(home) as follower, Program(home, code) as program:
-        first, gate = follower.asked(), follower.asked()
+        first, gate = follower.asked_of("write_note", "delete_note")
         follower.answer(gate)
         follower.over()
         follower.asked()

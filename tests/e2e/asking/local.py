@@ -141,7 +141,7 @@ def only_what_was_shown_is_approved():
     code = ("const end = (p) => p.then(() => 'ok', (e) => e.kind), write = (path) => end(fixture.write_note({path}));"
             "const a = write('/shown'); await fixture.delete_note({}); return Promise.all([a, write('/shown'), write('/other')])")
     with asking() as home, Follower(home) as follower, Program(home, code) as program:
-        first, gate = follower.asked(), follower.asked()
+        first, gate = follower.asked_of("write_note", "delete_note")
         follower.answer(gate)
         follower.over()
         second = follower.asked()

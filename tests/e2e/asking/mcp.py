@@ -121,14 +121,15 @@ def one_question_after_the_other():
     with asking() as home, client(home) as mcp:
         call = mcp.begin_tool("execute_code", code=code)
         first = until(mcp, "elicitation/create")
-        assert "n: 1" in first["params"]["message"], first
+        n = [i for i in (1, 2) if "n: %d" % i in first["params"]["message"]]
+        assert len(n) == 1, first
         assert not [m for m in mcp.notes if m.get("method") == "elicitation/create"]
         answer(mcp, first, accept("allow"))
         second = until(mcp, "elicitation/create")
-        assert "n: 2" in second["params"]["message"] and first["id"] != second["id"], second
+        assert "n: %d" % (3 - n[0]) in second["params"]["message"] and first["id"] != second["id"], second
         answer(mcp, first, accept("allow"))  # once more: answers nothing
         answer(mcp, second, accept("refuse"))
-        assert value(mcp.reply(call)) == ["ok", "approval_refused"]
+        assert value(mcp.reply(call)) == (["ok", "approval_refused"] if n == [1] else ["approval_refused", "ok"])
 
 
 @cases.add
