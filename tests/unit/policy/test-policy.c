@@ -358,7 +358,7 @@ static void test_rules_are_written_so_that_they_can_be_read(void **state)
 
 		assert_int_equal(policy_put_rule("deny", rows[i].glob, rows[i].from, &out), 0);
 		assert_int_equal(buf_append(&out, "", 1), 0);
-		assert_string_equal(buf_head(&out), rows[i].written);
+		assert_string_equal((const char *)buf_head(&out), rows[i].written);
 	}
 }
 

@@ -57,7 +57,7 @@ static void test_rows(void **state)
 		fill(f, rows[i].lines);
 		assert_int_equal(form_content(f, &out), 0);
 		assert_int_equal(buf_append(&out, "", 1), 0);
-		assert_string_equal(buf_head(&out), rows[i].content);
+		assert_string_equal((const char *)buf_head(&out), rows[i].content);
 		buf_done(&out);
 		form_free(f);
 	}

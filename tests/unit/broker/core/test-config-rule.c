@@ -101,7 +101,7 @@ static void test_remove(void **state)
 			 -ENOENT);
 	assert_int_equal(config_rule_edit(false, false, SPAN_LIT(one), &(struct config_rule){.name = "a.b"}, &out), 0);
 	assert_int_equal(buf_append(&out, "", 1), 0);
-	assert_string_equal(buf_head(&out), "policy:\n  rules: []\nlimits: {}\n");
+	assert_string_equal((const char *)buf_head(&out), "policy:\n  rules: []\nlimits: {}\n");
 	buf_done(&out);
 }
 
