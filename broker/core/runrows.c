@@ -154,7 +154,7 @@ static void end_lost(struct run *run)
 		strdup("broker_lost: the broker was killed, or crashed, while this ran; its output until then is kept, "
 		       "and what its calls did stays done"));
 	run_row_end(run, NULL);
-	log_warn("run_lost", LOG_S("run", run->id), LOG_S("reason", "broker_lost"));
+	log_warn("run_lost", LOG_S("run", run->id), LOG_S("reason", run_error_kind(run)));
 }
 
 static void find_files(struct run *run, bool lost)

@@ -52,7 +52,7 @@ static int write_meta(sqlite3 *db, const char *path, const char *key, const char
  * the directory that it was copied from. */
 static int take_name(struct store *s, struct error *err)
 {
-	char identity[160], known[160];
+	char identity[160], known[160] = "";
 	int r = store_identity(s->path, identity, err);
 
 	if (r == 0)
