@@ -7,9 +7,7 @@
  *                       ^                                   |
  *                       +--- those with keep, after STORE_RETRY_MS, if it failed
  *
- * A small batch that waits for no disk is written on the loop itself when the worker is free: some 10 us, where a way
- * to another thread and back is two wake-ups. A row that nobody waits for goes with the next one that somebody does, or
- * after STORE_LAZY_MS.
+ * A row that nobody waits for goes with the next one that somebody does, or after STORE_LAZY_MS.
  *
  * The write-ahead log is copied back (checkpoint) by the worker too, when nothing waits, or when it is long.
  */
@@ -22,7 +20,6 @@
 
 enum {
 	BATCH_MAX = 512, /* rows of one transaction */
-	SMALL_MAX = 8, /* rows of one on the loop */
 	CHECKPOINT_PAGES = 1000, /* when nothing waits */
 	CHECKPOINT_MOST_PAGES = 8000, /* 32 MiB: whatever waits */
 };
@@ -211,9 +208,9 @@ static void write_batch(void *user)
 static void copy_back(void *user)
 {
 	struct store *s = user;
-	bool good = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK;
 
-	s->journal_pages = good ? 0 : 1;
+	(void)!sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	s->journal_pages = 0;
 }
 
 static int on_commit(void *user, sqlite3 *db, const char *name, int pages)
@@ -300,24 +297,6 @@ static void start_work(struct store *s, void (*run)(void *user), void (*done)(vo
 		abort(); /* no memory for one small object */
 }
 
-/* Without an fsync: the first commit after a checkpoint has one too (journal_pages is 0 then). Nor is anybody waited
- * for who has the database. False: it is the worker's. */
-static bool write_here(struct store *s)
-{
-	if (s->batch.count > SMALL_MAX || s->journal_pages == 0 || durability_of(&s->batch) != STORE_PROCESS)
-		return false;
-	s->busy = true;
-	sqlite3_busy_timeout(s->db, 0);
-	write_batch(s);
-	sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
-	if (s->outcome.code == -EBUSY) {
-		error_done(&s->outcome);
-		return false;
-	}
-	on_written(s);
-	return true;
-}
-
 static void begin(struct store *s)
 {
 	if (s->busy || s->settling)
@@ -326,7 +305,7 @@ static void begin(struct store *s)
 		return start_work(s, copy_back, on_copied);
 	while (s->waiting.first && s->batch.count < BATCH_MAX)
 		append(&s->batch, take_first(&s->waiting));
-	if (s->batch.first && !write_here(s))
+	if (s->batch.first)
 		start_work(s, write_batch, on_written);
 }
 

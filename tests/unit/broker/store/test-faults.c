@@ -217,6 +217,59 @@ static void closing_with_a_full_disk_ends(void **state)
 	assert_string_equal(rig->run[0].status, "waiting");
 }
 
+static void end_large(struct rig *rig, const char *text, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		char id[16];
+		const struct store_run run = {.id = id, .status = "ok", .ended_ms = 2, .tail = text};
+
+		snprintf(id, sizeof(id), "run_%d", i);
+		store_run_end(rig->store, &run, STORE_PROCESS, rig_on_done, rig);
+	}
+}
+
+/* There is room for the write-ahead log, and none to copy it back. */
+static void a_checkpoint_that_fails_keeps_nobody_waiting(void **state)
+{
+	enum { RUNS = 13, FIRST = 8 };
+	struct rig *rig = *state;
+	char *text = malloc(STORE_TEXT_MAX + 1);
+	struct stat st;
+
+	signal(SIGXFSZ, SIG_IGN);
+	memset(text, 'x', STORE_TEXT_MAX);
+	text[STORE_TEXT_MAX] = '\0';
+	rig_open(rig);
+	for (int i = 0; i < RUNS; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "run_%d", i);
+		rig_begin(rig, id, STORE_PROCESS);
+	}
+	end_large(rig, text, 0, FIRST);
+	rig_wait(rig, RUNS + FIRST);
+	rig_close(rig);
+	rig_open(rig);
+	assert_int_equal(stat(rig->path, &st), 0);
+	assert_true(st.st_size > FIRST << 20);
+	set_room((rlim_t)st.st_size);
+	alarm(20); /* instead of waiting for ever */
+	end_large(rig, text, FIRST, RUNS);
+	rig_wait(rig, 2 * RUNS);
+	for (int i = 0; i < 10; i++)
+		loop_turn(rig->loop, 10);
+	rig_begin(rig, "run_next", STORE_PROCESS);
+	rig_wait(rig, 2 * RUNS + 1);
+	rig_close(rig);
+	alarm(0);
+	set_room(RLIM_INFINITY);
+	free(text);
+	assert_int_equal(rig->failed, 0);
+	rig_open(rig);
+	rig_load(rig);
+	assert_int_equal(rig->runs, RUNS + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +285,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_disk_refuses_what_is_new_and_loses_no_end, rig_setup,
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(closing_with_a_full_disk_ends, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(a_checkpoint_that_fails_keeps_nobody_waiting, rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
