@@ -59,7 +59,7 @@ int store_read_runs(sqlite3 *db, const char *path, void (*fn)(void *user, const 
 int store_read_sandboxes(sqlite3 *db, const char *path, void (*fn)(void *user, const struct store_sandbox *sandbox),
 			 void *user, struct error *err) _must_check_;
 
-/* ---- writer.c ---- */
+/* ---- ops.c ---- */
 struct store_value {
 	enum { STORE_NULL, STORE_INTEGER, STORE_REAL, STORE_TEXT } type;
 	int64_t integer;
@@ -82,13 +82,18 @@ struct store_op *store_op_new(enum store_statement statement, enum store_durabil
 void store_op_text(struct store_op *op, const char *text);
 void store_op_integer(struct store_op *op, int64_t value);
 void store_op_real(struct store_op *op, double value);
-/* Takes op over. */
-void store_write(struct store *s, struct store_op *op);
+void store_op_free(struct store_op *op);
 
 struct store_queue {
 	struct store_op *first, **end;
 	size_t count, awaited; /* awaited: somebody will be told of so many of them */
 };
+void store_queue_init(struct store_queue *q);
+void store_queue_append(struct store_queue *q, struct store_op *op);
+/* NULL: there is none. */
+struct store_op *store_queue_take(struct store_queue *q);
+/* All of q in front of to. */
+void store_queue_put_in_front(struct store_queue *q, struct store_queue *to);
 
 struct store { /* store.c */
 	struct loop *loop;
@@ -106,7 +111,10 @@ struct store { /* store.c */
 	struct error outcome; /* of the batch that the worker has */
 	struct loop_timer *later; /* when rows that nobody waits for, or that failed, are written */
 };
+/* ---- writer.c ---- */
 int store_writer_init(struct store *s, struct error *err) _must_check_;
+/* Takes op over. */
+void store_write(struct store *s, struct store_op *op);
 /* After store_settle(). */
 void store_writer_done(struct store *s);
 

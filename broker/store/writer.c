@@ -24,102 +24,6 @@ enum {
 	CHECKPOINT_MOST_PAGES = 8000, /* 32 MiB: whatever waits */
 };
 
-/* ---- ops ---- */
-
-struct store_op *store_op_new(enum store_statement statement, enum store_durability durability, store_done_fn *done,
-			      void *user)
-{
-	struct store_op *op = calloc(1, sizeof(*op));
-
-	if (!op)
-		abort(); /* a row that could not even fail */
-	op->statement = statement;
-	op->durability = durability;
-	op->done = done;
-	op->user = user;
-	return op;
-}
-
-static struct store_value *next_value(struct store_op *op)
-{
-	if (op->count >= STORE_VALUES_MAX)
-		abort();
-	return &op->values[op->count++];
-}
-
-void store_op_text(struct store_op *op, const char *text)
-{
-	struct store_value *v = next_value(op);
-
-	if (!text || strlen(text) > STORE_TEXT_MAX)
-		return;
-	v->text = strdup(text);
-	if (!v->text)
-		abort();
-	v->type = STORE_TEXT;
-}
-
-void store_op_integer(struct store_op *op, int64_t value)
-{
-	*next_value(op) = (struct store_value){.type = STORE_INTEGER, .integer = value};
-}
-
-void store_op_real(struct store_op *op, double value)
-{
-	*next_value(op) = (struct store_value){.type = STORE_REAL, .real = value};
-}
-
-static void op_free(struct store_op *op)
-{
-	for (size_t i = 0; i < op->count; i++)
-		free(op->values[i].text);
-	free(op);
-}
-
-/* ---- queues ---- */
-
-static void append(struct store_queue *q, struct store_op *op)
-{
-	op->next = NULL;
-	*q->end = op;
-	q->end = &op->next;
-	q->count++;
-	q->awaited += op->done != NULL;
-}
-
-static struct store_op *take_first(struct store_queue *q)
-{
-	struct store_op *op = q->first;
-
-	if (!op)
-		return NULL;
-	q->first = op->next;
-	if (!q->first)
-		q->end = &q->first;
-	q->count--;
-	q->awaited -= op->done != NULL;
-	return op;
-}
-
-static void init_queue(struct store_queue *q)
-{
-	*q = (struct store_queue){.end = &q->first};
-}
-
-/* All of q in front of to. */
-static void put_in_front(struct store_queue *q, struct store_queue *to)
-{
-	if (!q->first)
-		return;
-	*q->end = to->first;
-	if (!to->first)
-		to->end = q->end;
-	to->first = q->first;
-	to->count += q->count;
-	to->awaited += q->awaited;
-	init_queue(q);
-}
-
 /* ---- on the worker ---- */
 
 static int bind_value(sqlite3_stmt *statement, int at, const struct store_value *v)
@@ -253,20 +157,20 @@ static void finish_batch(struct store *s)
 	struct store_op *op;
 
 	note_outcome(s);
-	init_queue(&told);
-	init_queue(&again);
-	put_in_front(&s->batch, &told);
+	store_queue_init(&told);
+	store_queue_init(&again);
+	store_queue_put_in_front(&s->batch, &told);
 	s->busy = false;
-	while ((op = take_first(&told))) {
+	while ((op = store_queue_take(&told))) {
 		if (op->refused && !s->written.code)
 			log_error("state_row_refused", LOG_S("statement", store_statements[op->statement]));
 		tell(op, s->written.code ? &s->written : op->refused ? &refused : &good);
 		if (s->written.code && op->keep)
-			append(&again, op);
+			store_queue_append(&again, op);
 		else
-			op_free(op);
+			store_op_free(op);
 	}
-	put_in_front(&again, &s->waiting);
+	store_queue_put_in_front(&again, &s->waiting);
 }
 
 static void on_written(void *user)
@@ -304,7 +208,7 @@ static void begin(struct store *s)
 	if (s->journal_pages >= CHECKPOINT_MOST_PAGES || (s->journal_pages >= CHECKPOINT_PAGES && !s->waiting.first))
 		return start_work(s, copy_back, on_copied);
 	while (s->waiting.first && s->batch.count < BATCH_MAX)
-		append(&s->batch, take_first(&s->waiting));
+		store_queue_append(&s->batch, store_queue_take(&s->waiting));
 	if (s->batch.first)
 		start_work(s, write_batch, on_written);
 }
@@ -333,7 +237,7 @@ static void on_turn(void *user)
  * room again. */
 void store_write(struct store *s, struct store_op *op)
 {
-	append(&s->waiting, op);
+	store_queue_append(&s->waiting, op);
 	if (s->busy || s->turn)
 		return;
 	if (!op->done) {
@@ -359,7 +263,7 @@ void store_settle(struct store *s)
 	s->settling = true;
 	while (s->waiting.first && !failed) {
 		while (s->waiting.first && s->batch.count < BATCH_MAX)
-			append(&s->batch, take_first(&s->waiting));
+			store_queue_append(&s->batch, store_queue_take(&s->waiting));
 		write_batch(s);
 		finish_batch(s);
 		failed = s->written.code != 0;
@@ -380,8 +284,8 @@ const char *store_fault(const struct store *s)
 
 int store_writer_init(struct store *s, struct error *err)
 {
-	init_queue(&s->waiting);
-	init_queue(&s->batch);
+	store_queue_init(&s->waiting);
+	store_queue_init(&s->batch);
 	sqlite3_wal_hook(s->db, on_commit, s);
 	return loop_timer_new(s->loop, on_later, s, &s->later, err);
 }
@@ -391,9 +295,9 @@ void store_writer_done(struct store *s)
 	struct store_op *op;
 	size_t lost = 0;
 
-	while ((op = take_first(&s->waiting))) {
+	while ((op = store_queue_take(&s->waiting))) {
 		lost++;
-		op_free(op);
+		store_op_free(op);
 	}
 	if (lost)
 		log_error("state_rows_lost", LOG_I("rows", lost), LOG_S("error", error_text(&s->written)));
