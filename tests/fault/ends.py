@@ -130,14 +130,19 @@ def what_comes_while_the_broker_stops_goes_to_the_next_one():
         assert home.broker_pid() != pid and home.log().count("event=broker_started") == 2
 
 
+def begin_and_look(home):
+    """A run that goes on: its client, the broker, keepers, and all processes of the sandboxes."""
+    client = begin_run(home)
+    begun(home, 1)
+    broker = home.broker_pid()
+    keepers = below(broker, "hawser-keeper")
+    return client, broker, keepers, [p for k in keepers for p in [k, *family(k)]]
+
+
 @cases.add
 def after_kill_9_a_new_broker_starts_and_reaps_what_the_old_one_left():
     with Home(config()) as home:
-        client = begin_run(home)
-        begun(home, 1)
-        broker = home.broker_pid()
-        keepers = below(broker, "hawser-keeper")
-        sandbox = [p for k in keepers for p in [k, *family(k)]]
+        client, broker, keepers, sandbox = begin_and_look(home)
         assert keepers and len(sandbox) >= 3, sandbox
         os.kill(broker, signal.SIGKILL)
         out, err = client.communicate(timeout=30)
@@ -155,11 +160,7 @@ def after_kill_9_a_new_broker_starts_and_reaps_what_the_old_one_left():
 @cases.add
 def what_a_keeper_that_was_killed_too_has_left_is_swept():
     with Home(config()) as home:
-        client = begin_run(home)
-        begun(home, 1)
-        broker = home.broker_pid()
-        keepers = below(broker, "hawser-keeper")
-        sandbox = [p for k in keepers for p in [k, *family(k)]]
+        client, broker, keepers, sandbox = begin_and_look(home)
         folder = home.path("runtime", "hawser", "sb")
         left = set(os.listdir(folder))
         os.kill(broker, signal.SIGKILL)

@@ -309,46 +309,40 @@ static void count_down(void *user)
 	--*(unsigned *)user;
 }
 
-/* Four messages wait for a thread when their stream ends: it goes on when they were looked at. */
-static void test_stream_that_is_resumed_while_it_is_paused(void **state)
+/* A call whose answer has to wait for a thread: all of them are taken. */
+static void call_while_threads_sleep(struct rig *rig, const char *tool, const char *args, struct answer *a)
 {
-	struct rig *rig = *state;
-	struct http_fixture f;
-	_cleanup_answer_ struct answer a = ANSWER_INIT;
 	_cleanup_error_ struct error err = ERROR_INIT;
+	struct http_fixture f;
 	unsigned sleepers = 8; /* at least as many as there are threads */
 
 	fixture_open(rig, &f, "/mcp");
-	rig_call(rig, "echo", "{}", &a);
+	rig_call(rig, "echo", "{}", a);
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(loop_work_start(rig->loop, sleep_a_while, count_down, &sleepers, &err), 0);
-	rig_call(rig, "http_flood", "{\"keys\": 10000}", &a);
-	assert_int_equal(a.outcome, UPSTREAM_OK);
-	assert_has(a.text, "after the flood");
+	rig_call(rig, tool, args, a);
+	assert_int_equal(a->outcome, UPSTREAM_OK);
 	while (sleepers > 0)
 		loop_turn(rig->loop, 20);
 	fixture_stop(&f);
 }
 
+/* Four messages wait for a thread when their stream ends: it goes on when they were looked at. */
+static void test_stream_that_is_resumed_while_it_is_paused(void **state)
+{
+	_cleanup_answer_ struct answer a = ANSWER_INIT;
+
+	call_while_threads_sleep(*state, "http_flood", "{\"keys\": 10000}", &a);
+	assert_has(a.text, "after the flood");
+}
+
 /* All of the answer came before the connection broke; it is only not checked yet. */
 static void test_cut_behind_an_answer_that_is_being_checked(void **state)
 {
-	struct rig *rig = *state;
-	struct http_fixture f;
 	_cleanup_answer_ struct answer a = ANSWER_INIT;
-	_cleanup_error_ struct error err = ERROR_INIT;
-	unsigned sleepers = 8; /* at least as many as there are threads */
 
-	fixture_open(rig, &f, "/mcp");
-	rig_call(rig, "echo", "{}", &a);
-	for (unsigned i = 0; i < 8; i++)
-		assert_int_equal(loop_work_start(rig->loop, sleep_a_while, count_down, &sleepers, &err), 0);
-	rig_call(rig, "http_cut_behind", "{\"bytes\": 200000}", &a);
-	assert_int_equal(a.outcome, UPSTREAM_OK);
+	call_while_threads_sleep(*state, "http_cut_behind", "{\"bytes\": 200000}", &a);
 	assert_true(a.len > 200000);
-	while (sleepers > 0)
-		loop_turn(rig->loop, 20);
-	fixture_stop(&f);
 }
 
 static void test_retry_is_waited_for(void **state)
